@@ -1,0 +1,45 @@
+"""Diff2Lip for diffusers: lip-sync any face video to any speech.
+
+Importing the package registers its classes with diffusers, so that the plain
+`DiffusionPipeline.from_pretrained` loads a Diff2Lip folder or Hub repository.
+"""
+
+import sys
+
+import diffusers
+
+from .audio_encoder_diff2lip import Diff2LipAudioEncoder
+from .errors import (
+    AudioTooShortError,
+    CheckpointError,
+    Diff2LipError,
+    FaceNotFoundError,
+    MediaError,
+    NoAudioError,
+)
+from .faces import Detection, FaceBox
+from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .lipsync import SyncOptions, SyncResult, sync_video
+from .pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
+from .unet_diff2lip import Diff2LipUNet2DConditionModel
+
+__version__ = "0.1.0"
+
+
+def _register() -> None:
+    """Makes diffusers find the classes by name.
+
+    A saved pipeline records the module of each component; one stable name keeps saved folders readable.
+    """
+    for public in (
+        Diff2LipAudioEncoder,
+        Diff2LipFeatureExtractor,
+        Diff2LipPipeline,
+        Diff2LipUNet2DConditionModel,
+    ):
+        public.__module__ = __name__
+    diffusers.Diff2LipPipeline = Diff2LipPipeline
+    diffusers.pipelines.diff2lip_diffusers = sys.modules[__name__]
+
+
+_register()

@@ -1,0 +1,8 @@
+"""`python -m diff2lip_diffusers`: the same commands as `diff2lip`."""
+
+import sys
+
+from .cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""The Diff2Lip audio encoder: 0.2 s of speech as a mel window, in; one embedding for the U-Net, out."""
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.embeddings import TimestepEmbedding, get_timestep_embedding
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.models.resnet import ResnetBlock2D
+from torch import nn
+
+
+class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
+    """Mel windows to audio embeddings, one per frame, independent of diffusion step and picture.
+
+    Args:
+        num_mel_bins: mel bins of a window.
+        embed_dim: E, width of an embedding; the U-Net's `time_embedding_dim`.
+        input_channels: channels after the convolution over time; they become the rows of a one-channel image.
+        block_out_channels: channels per level, finest first.
+        downsample_strides: (rows, time steps) pooled between levels; one pair fewer than there are levels.
+        layers_per_block: residual blocks per level.
+        norm_num_groups: groups of every normalisation; divides all channel counts.
+        norm_eps: epsilon of every normalisation.
+
+    Raises:
+        ValueError: if the number of strides does not fit the number of levels.
+
+    Source: SPEC "Audio encoder".
+    """
+
+    _supports_gradient_checkpointing = True
+    _no_split_modules = ["ResnetBlock2D"]
+
+    @register_to_config
+    def __init__(
+        self,
+        num_mel_bins: int = 80,
+        embed_dim: int = 512,
+        input_channels: int = 64,
+        block_out_channels: tuple[int, ...] = (32, 64, 96, 128),
+        downsample_strides: tuple[tuple[int, int], ...] = ((2, 1), (2, 1), (2, 2)),
+        layers_per_block: int = 2,
+        norm_num_groups: int = 32,
+        norm_eps: float = 1e-5,
+    ):
+        super().__init__()
+        if len(downsample_strides) != len(block_out_channels) - 1:
+            raise ValueError(
+                f"`downsample_strides` has {len(downsample_strides)} pairs, {len(block_out_channels)} levels in"
+                f" `block_out_channels` need {len(block_out_channels) - 1}"
+            )
+        base = block_out_channels[0]
+        common = {"temb_channels": base, "groups": norm_num_groups, "eps": norm_eps}
+
+        self.time_embedding = TimestepEmbedding(base, base)
+        self.mel_conv = nn.Conv1d(num_mel_bins, input_channels, kernel_size=3, padding=1)
+        self.mel_norm = nn.GroupNorm(norm_num_groups, input_channels, eps=norm_eps)
+        self.conv_in = nn.Conv2d(1, base, kernel_size=3, padding=1)
+        self.resnets = _resnets(block_out_channels, downsample_strides, layers_per_block, common)
+        self.mid_resnet = ResnetBlock2D(in_channels=block_out_channels[-1], **common)
+        self.norm_out = nn.GroupNorm(norm_num_groups, block_out_channels[-1], eps=norm_eps)
+        self.act = nn.SiLU()
+        self.proj_out = nn.Conv2d(block_out_channels[-1], embed_dim, kernel_size=1)
+        self.gradient_checkpointing = False
+
+    def forward(self, mel_windows: torch.Tensor) -> torch.Tensor:
+        """Encodes one mel window per frame.
+
+        Args:
+            mel_windows: (N, 80, 16), 16 steps of 80 mel bins in [-4, 4], from [`Diff2LipFeatureExtractor`].
+
+        Returns:
+            (N, E), in the type of the weights.
+        """
+        hidden_states = self.mel_conv(mel_windows.to(self.dtype))
+        hidden_states = self.conv_in(self.act(self.mel_norm(hidden_states)).unsqueeze(1))
+
+        temb = self._constant_embedding(hidden_states)
+        for resnet in [*self.resnets, self.mid_resnet]:
+            if torch.is_grad_enabled() and self.gradient_checkpointing:
+                hidden_states = self._gradient_checkpointing_func(resnet, hidden_states, temb)
+            else:
+                hidden_states = resnet(hidden_states, temb)
+
+        pooled = self.act(self.norm_out(hidden_states)).mean(dim=(2, 3), keepdim=True)
+        return self.proj_out(pooled).flatten(1)
+
+    def _constant_embedding(self, like: torch.Tensor) -> torch.Tensor:
+        """The embedding of timestep 0, which the U-Net's residual blocks ask for, (1, base channels)."""
+        zero = torch.zeros(1, device=like.device)
+        sinusoids = get_timestep_embedding(
+            zero, self.config.block_out_channels[0], flip_sin_to_cos=True, downscale_freq_shift=0
+        )
+        return self.time_embedding(sinusoids.to(like.dtype))
+
+
+def _resnets(
+    channels: tuple[int, ...], strides: tuple[tuple[int, int], ...], layers: int, common: dict
+) -> nn.ModuleList:
+    """Residual blocks in running order, a pooling one between levels."""
+    resnets = nn.ModuleList()
+    previous = channels[0]
+    for level, out_channels in enumerate(channels):
+        for _ in range(layers):
+            resnets.append(ResnetBlock2D(in_channels=previous, out_channels=out_channels, **common))
+            previous = out_channels
+        if level < len(strides):
+            resnets.append(_pooling_resnet(out_channels, strides[level], common))
+    return resnets
+
+
+def _pooling_resnet(channels: int, stride: tuple[int, int], common: dict) -> ResnetBlock2D:
+    """A stock downsampling residual block that pools by another stride than 2 in each direction."""
+    resnet = ResnetBlock2D(in_channels=channels, down=True, **common)
+    resnet.downsample = nn.AvgPool2d(kernel_size=tuple(stride))
+    return resnet

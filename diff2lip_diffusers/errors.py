@@ -1,0 +1,72 @@
+"""What can go wrong in the world outside the program: one class per cause, one clear line each."""
+
+from pathlib import Path
+
+
+class Diff2LipError(Exception):
+    """Base of everything that the command line reports as one line with exit code 1."""
+
+
+class MediaError(Diff2LipError):
+    """A file that cannot be read or written as video or audio.
+
+    Attributes:
+        path: the file.
+    """
+
+    def __init__(self, path: str | Path, reason: str):
+        self.path = Path(path)
+        super().__init__(f"{path}: {reason}")
+
+
+class NoAudioError(MediaError):
+    """A file that holds no audio stream."""
+
+    def __init__(self, path: str | Path):
+        super().__init__(path, "has no audio stream; pass a file with sound as the audio")
+
+
+class AudioTooShortError(Diff2LipError):
+    """Less sound than the model needs for one frame.
+
+    Attributes:
+        have_s: length of the audio in seconds.
+        need_s: shortest usable length in seconds.
+    """
+
+    def __init__(self, have_s: float, need_s: float):
+        self.have_s, self.need_s = have_s, need_s
+        super().__init__(
+            f"the audio lasts {have_s:.3f} s, at least {need_s:.3f} s are needed; pass a longer recording"
+        )
+
+
+class FaceNotFoundError(Diff2LipError):
+    """No face where one is needed.
+
+    Attributes:
+        frame_index: the frame without a face, from 0; None when no frame of the video has one.
+    """
+
+    def __init__(self, frame_index: int | None = None):
+        self.frame_index = frame_index
+        where = "in any frame" if frame_index is None else f"in frame {frame_index}"
+        super().__init__(f"no face found {where}; give its place with a fixed box x1,y1,x2,y2 (--box)")
+
+
+class CheckpointError(Diff2LipError):
+    """A file that is not a complete Diff2Lip checkpoint.
+
+    Attributes:
+        missing: tensor names that a Diff2Lip checkpoint has and the file lacks.
+        unexpected: tensor names that a Diff2Lip checkpoint does not have.
+    """
+
+    def __init__(self, reason: str, missing: tuple[str, ...] = (), unexpected: tuple[str, ...] = ()):
+        self.missing, self.unexpected = tuple(missing), tuple(unexpected)
+        parts = [reason]
+        for label, names in (("missing", self.missing), ("unexpected", self.unexpected)):
+            if names:
+                more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+                parts.append(f"{label} {', '.join(names[:3])}{more}")
+        super().__init__("; ".join(parts))

@@ -1,0 +1,295 @@
+"""Speech to mel windows: for every video frame the 0.2 s of mel spectrogram that decide its mouth."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+
+import numpy as np
+import torch
+from transformers.audio_utils import mel_filter_bank
+from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
+from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers asks)
+
+MAX_CHANNELS = 32
+BLOCK_STEPS = 4096  # spectrogram steps and resampled samples worked on at a time: bounds the memory
+
+# The window of the resampler that the training data went through (resampy 0.4, "kaiser_best").
+RESAMPLE_ZEROS, RESAMPLE_TABLE = 50, 2**13
+RESAMPLE_ROLLOFF, RESAMPLE_BETA = 0.9173473712608761, 12.984585247040012
+
+
+class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
+    """Waveforms of any sampling rate to mel windows, one per video frame of any frame rate.
+
+    Letters in shapes: T samples, C channels, M mel steps, N frames. There are `sampling_rate / hop_length` = 80 mel
+    steps a second.
+
+    Args:
+        feature_size: mel bins.
+        sampling_rate: rate in Hz at which the spectrogram is computed.
+        padding_value: what completes a window behind the end of the audio: the mel value of silence.
+        n_fft: samples per Fourier transform and per Hann window.
+        hop_length: samples between mel steps.
+        min_frequency_hz: lower edge of the mel filters.
+        max_frequency_hz: upper edge of the mel filters.
+        preemphasis: a of y[t] - a * y[t - 1].
+        ref_level_db: level taken as 0 dB.
+        min_level_db: level mapped to -`max_abs_value`.
+        max_abs_value: features lie in [-`max_abs_value`, `max_abs_value`].
+        window_size: mel steps per window.
+        fps: default frame rate of the video.
+        backend: `"torch"`, or `"torchaudio"` where a working one is installed: the same mel values, another
+            resampler.
+
+    Raises:
+        ValueError: if `backend` is unknown.
+
+    Source: SPEC "Audio features".
+    """
+
+    model_input_names = ["mel_windows"]
+
+    def __init__(
+        self,
+        feature_size: int = 80,
+        sampling_rate: int = 16000,
+        padding_value: float = -4.0,
+        n_fft: int = 800,
+        hop_length: int = 200,
+        min_frequency_hz: float = 55.0,
+        max_frequency_hz: float = 7600.0,
+        preemphasis: float = 0.97,
+        ref_level_db: float = 20.0,
+        min_level_db: float = -100.0,
+        max_abs_value: float = 4.0,
+        window_size: int = 16,
+        fps: float = 25.0,
+        backend: str = "torch",
+        **kwargs,
+    ):
+        if backend not in ("torch", "torchaudio"):
+            raise ValueError(f"`backend` is {backend!r}, known are 'torch' and 'torchaudio'")
+        super().__init__(feature_size=feature_size, sampling_rate=sampling_rate, padding_value=padding_value, **kwargs)
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.min_frequency_hz = min_frequency_hz
+        self.max_frequency_hz = max_frequency_hz
+        self.preemphasis = preemphasis
+        self.ref_level_db = ref_level_db
+        self.min_level_db = min_level_db
+        self.max_abs_value = max_abs_value
+        self.window_size = window_size
+        self.fps = fps
+        self.backend = backend
+
+    def __call__(
+        self,
+        audio: np.ndarray | torch.Tensor | Sequence[float],
+        sampling_rate: int | None = None,
+        fps: float | Fraction | None = None,
+        num_frames: int | None = None,
+        return_tensors: str = "pt",
+    ) -> BatchFeature:
+        """Mel windows of a recording.
+
+        Args:
+            audio: (T,), (T, C) or (C, T), floats in [-1, 1] or integers of full scale; channels are averaged.
+            sampling_rate: of `audio`, in Hz; the configured one by default.
+            fps: frames a second of the video; the configured one by default.
+            num_frames: N. By default as many frames as have a complete window, possibly none. A given number beyond
+                that is completed with silence.
+            return_tensors: `"pt"` or `"np"`.
+
+        Returns:
+            `BatchFeature` with `mel_windows`: (N, 80, 16) float32 in [-4, 4].
+
+        Raises:
+            ValueError: if `audio` has another shape or is not finite, or a rate is not positive.
+        """
+        fps = self.fps if fps is None else fps
+        mel = self.mel_spectrogram(audio, sampling_rate)
+        num_frames = self.count_windows(mel.shape[1], fps) if num_frames is None else num_frames
+        windows = self.windows(mel, range(num_frames), fps)
+        return BatchFeature({"mel_windows": windows}, tensor_type=None if return_tensors == "pt" else return_tensors)
+
+    def mel_spectrogram(
+        self, audio: np.ndarray | torch.Tensor | Sequence[float], sampling_rate: int | None = None
+    ) -> torch.Tensor:
+        """The mel spectrogram (80, M), M = 1 + T // hop_length at the configured rate, float32 in [-4, 4].
+
+        Args:
+            audio: as in [`__call__`].
+            sampling_rate: of `audio`, in Hz; the configured one by default.
+
+        Raises:
+            ValueError: as in [`__call__`].
+        """
+        sampling_rate = self.sampling_rate if sampling_rate is None else sampling_rate
+        if int(sampling_rate) != sampling_rate or sampling_rate < 1:
+            raise ValueError(f"`sampling_rate` is {sampling_rate}, expected a whole number of Hz above 0")
+        waveform = _to_mono(audio)
+        if self.backend == "torchaudio":
+            return self._mel_torchaudio(waveform, int(sampling_rate))
+        return self._mel_torch(resample(waveform, int(sampling_rate), self.sampling_rate))
+
+    def count_windows(self, mel_steps: int, fps: float | Fraction) -> int:
+        """How many frames at `fps` have a complete window in `mel_steps` steps: the length of the original's video."""
+        if mel_steps < self.window_size:
+            return 0
+        last_start = mel_steps - self.window_size
+        # Frame n starts at floor(rate * (n - 1)), so the last complete one is the last with rate * (n - 1) < last + 1.
+        return math.ceil((last_start + 1) / self._steps_per_frame(fps)) + 1
+
+    def windows(self, mel: torch.Tensor, frame_indices: Sequence[int], fps: float | Fraction) -> torch.Tensor:
+        """The windows of some frames, completed with silence behind the end.
+
+        Args:
+            mel: (80, M).
+            frame_indices: N frame numbers from 0, in any order.
+            fps: frames a second.
+
+        Returns:
+            (N, 80, 16). Frame n's starts at step int(80 * max(n - 1, 0) / fps).
+        """
+        rate = self._steps_per_frame(fps)
+        starts = torch.tensor([int(rate * max(index - 1, 0)) for index in frame_indices], dtype=torch.long)
+        steps = starts[:, None] + torch.arange(self.window_size)
+        padded = torch.nn.functional.pad(mel, (0, 1), value=self.padding_value)
+        return padded[:, steps.clamp(max=mel.shape[1])].transpose(0, 1).contiguous()
+
+    def _steps_per_frame(self, fps: float | Fraction) -> Fraction:
+        if not (math.isfinite(fps) and fps > 0):
+            raise ValueError(f"`fps` is {fps}, expected a number above 0")
+        return Fraction(self.sampling_rate, self.hop_length) / Fraction(fps).limit_denominator(1_000_000)
+
+    def _mel_torch(self, waveform: torch.Tensor) -> torch.Tensor:
+        samples = waveform.double()
+        samples = torch.cat([samples[:1], samples[1:] - self.preemphasis * samples[:-1]])
+        padded = torch.nn.functional.pad(samples, (self.n_fft // 2, self.n_fft // 2))
+        frames = padded.unfold(0, self.n_fft, self.hop_length)
+        window = torch.hann_window(self.n_fft, periodic=True, dtype=torch.float64)
+        filters = torch.from_numpy(self._mel_filters())
+        blocks = [
+            self._normalize(filters @ torch.fft.rfft(block * window).abs().T) for block in frames.split(BLOCK_STEPS)
+        ]
+        return torch.cat(blocks, dim=1)
+
+    def _mel_filters(self) -> np.ndarray:
+        """Slaney's mel filters of unit area, (80, 1 + n_fft // 2)."""
+        return mel_filter_bank(
+            num_frequency_bins=1 + self.n_fft // 2,
+            num_mel_filters=self.feature_size,
+            min_frequency=self.min_frequency_hz,
+            max_frequency=self.max_frequency_hz,
+            sampling_rate=self.sampling_rate,
+            norm="slaney",
+            mel_scale="slaney",
+        ).T
+
+    def _normalize(self, mel: torch.Tensor) -> torch.Tensor:
+        """Magnitudes to decibels to [-4, 4]."""
+        level_db = 20 * mel.clamp(min=10 ** (self.min_level_db / 20)).log10() - self.ref_level_db
+        scaled = 2 * self.max_abs_value * (level_db - self.min_level_db) / -self.min_level_db - self.max_abs_value
+        return scaled.clamp(-self.max_abs_value, self.max_abs_value).float()
+
+    def _mel_torchaudio(self, waveform: torch.Tensor, sampling_rate: int) -> torch.Tensor:
+        torchaudio = _import_torchaudio()
+        samples = torchaudio.functional.resample(waveform, sampling_rate, self.sampling_rate)
+        samples = torchaudio.functional.preemphasis(samples.double(), self.preemphasis)
+        spectrogram = torchaudio.transforms.Spectrogram(
+            n_fft=self.n_fft, hop_length=self.hop_length, power=1.0, pad_mode="constant", center=True
+        ).double()
+        mel_scale = torchaudio.transforms.MelScale(
+            n_mels=self.feature_size,
+            sample_rate=self.sampling_rate,
+            f_min=self.min_frequency_hz,
+            f_max=self.max_frequency_hz,
+            n_stft=1 + self.n_fft // 2,
+            norm="slaney",
+            mel_scale="slaney",
+        ).double()
+        return self._normalize(mel_scale(spectrogram(samples)))
+
+
+def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
+    """Band-limited resampling with a Kaiser-windowed sinc.
+
+    Args:
+        waveform: (T,) float32.
+        from_hz: its sampling rate.
+        to_hz: the wanted sampling rate.
+
+    Returns:
+        (ceil(T * to_hz / from_hz),) float32.
+
+    Source: SPEC "Audio features"; Smith, "Digital Audio Resampling", 2002.
+    """
+    if from_hz == to_hz:
+        return waveform
+    divisor = math.gcd(from_hz, to_hz)
+    step, phases = from_hz // divisor, to_hz // divisor
+    weights = _resampling_weights(step, phases)
+    taps = weights.shape[1] // 2
+    padded = torch.nn.functional.pad(waveform, (taps - 1, taps + 1)).double()
+    neighbours = padded.unfold(0, 2 * taps, 1)
+
+    length = waveform.shape[0] * phases // step
+    blocks = []
+    for positions in (torch.arange(length) * step).split(BLOCK_STEPS):
+        start, phase = positions // phases, positions % phases
+        blocks.append((neighbours[start] * weights[phase]).sum(dim=1).float())
+    missing = math.ceil(waveform.shape[0] * phases / step) - length
+    return torch.cat([*blocks, torch.zeros(missing)])
+
+
+@lru_cache(maxsize=4)
+def _resampling_weights(step: int, phases: int) -> torch.Tensor:
+    """What each input sample around an output weighs: (phases, 2 * taps), half of them before, half behind it."""
+    scale = min(1.0, phases / step)
+    stride = int(scale * RESAMPLE_TABLE)
+    offsets = np.arange(RESAMPLE_ZEROS * RESAMPLE_TABLE // stride + 1) * stride
+    before = scale * np.arange(phases)[:, None] / phases * RESAMPLE_TABLE + offsets
+    behind = scale * (1 - np.arange(phases)[:, None] / phases) * RESAMPLE_TABLE + offsets
+    window = _sinc_window()
+    table = [np.interp(side, np.arange(len(window)), window, right=0.0) for side in (before, behind)]
+    return torch.from_numpy(scale * np.concatenate([table[0][:, ::-1], table[1]], axis=1))
+
+
+@lru_cache(maxsize=1)
+def _sinc_window() -> np.ndarray:
+    """The right half of the windowed sinc, `RESAMPLE_TABLE` entries per zero crossing."""
+    count = RESAMPLE_ZEROS * RESAMPLE_TABLE
+    sinc = RESAMPLE_ROLLOFF * np.sinc(RESAMPLE_ROLLOFF * np.linspace(0, RESAMPLE_ZEROS, count + 1))
+    return np.kaiser(2 * count + 1, RESAMPLE_BETA)[count:] * sinc
+
+
+def _to_mono(audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
+    """(T,) float32 in [-1, 1]: full scale of integers taken as 1, channels averaged."""
+    samples = torch.as_tensor(np.asarray(audio) if not torch.is_tensor(audio) else audio).detach().cpu()
+    if samples.ndim not in (1, 2) or samples.numel() == 0 or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
+        raise ValueError(f"`audio` has shape {tuple(samples.shape)}, expected (T,), (T, C) or (C, T)")
+    if not samples.is_floating_point():
+        samples = _from_integers(samples)
+    if samples.ndim == 2:
+        samples = samples.mean(dim=int(samples.shape[1] <= samples.shape[0]))
+    if not samples.isfinite().all():
+        raise ValueError("`audio` holds values that are not finite")
+    return samples.float()
+
+
+def _from_integers(samples: torch.Tensor) -> torch.Tensor:
+    if samples.dtype == torch.uint8:
+        return (samples.float() - 128) / 128
+    return samples.double() / -torch.iinfo(samples.dtype).min
+
+
+def _import_torchaudio():
+    try:
+        import torchaudio
+    except (ImportError, OSError) as error:
+        raise ImportError(
+            "`backend` is 'torchaudio', but no working torchaudio is installed; install the one that matches your"
+            " torch, or pass backend='torch'"
+        ) from error
+    return torchaudio

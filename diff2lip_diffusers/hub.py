@@ -1,0 +1,162 @@
+"""Pipelines as folders and Hub repositories: convert a checkpoint into one, load one with fast defaults."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from diffusers import DiffusionPipeline, ModelMixin
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError
+
+from .errors import Diff2LipError, MediaError
+from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .original_checkpoint import components_from_original, load_original_checkpoint
+from .pipeline_diff2lip import Diff2LipPipeline
+from .schedulers import original_scheduler
+
+PACKAGE = Path(__file__).parent
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+
+
+def convert_checkpoint(
+    checkpoint: str | Path,
+    output: str | Path,
+    head_channels: int = 64,
+    dtype: str = "fp32",
+    variant: str | None = None,
+) -> Path:
+    """Writes an original checkpoint as a pipeline folder: safetensors, model card and licence.
+
+    Files appear in `output` when all are complete; others that are there stay, say those of another variant.
+
+    Args:
+        checkpoint: the authors' file.
+        output: folder to write.
+        head_channels: channels per attention head, which the file does not tell.
+        dtype: `"fp32"`, `"fp16"` or `"bf16"`, of the stored weights; normalisation and convolution at the end of the
+            U-Net stay in float32.
+        variant: name inside the weight files, as in `from_pretrained(variant=...)`.
+
+    Returns:
+        `output`.
+
+    Raises:
+        CheckpointError: if the file is not a complete Diff2Lip checkpoint.
+        MediaError: if the file is missing or the folder cannot be written.
+    """
+    output = Path(output)
+    if output.exists() and not output.is_dir():
+        raise MediaError(output, "is a file; name a folder for the converted model")
+    unet, audio_encoder = components_from_original(load_original_checkpoint(checkpoint), head_channels)
+    for component in (unet, audio_encoder):
+        _cast(component, DTYPES[dtype])
+    pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
+    try:
+        save_with_card(pipe, output, variant)
+    except OSError as error:
+        raise MediaError(output, f"cannot be written: {error.strerror or error}") from error
+    return output
+
+
+def save_with_card(pipe: Diff2LipPipeline, output: str | Path, variant: str | None = None) -> None:
+    """Saves a pipeline of converted weights with their model card and licence, each file whole or not at all."""
+    output = Path(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+        pipe.save_pretrained(folder, variant=variant)
+        shutil.copyfile(PACKAGE / "model_card.md", Path(folder) / "README.md")
+        shutil.copyfile(PACKAGE / "weights" / "CONVERTED_LICENSE.txt", Path(folder) / "LICENSE.txt")
+        for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+            target = output / file.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.chmod(file, 0o644)
+            os.replace(file, target)
+
+
+def push_folder(folder: str | Path, repo_id: str, private: bool = False) -> str:
+    """Uploads a pipeline folder to the Hub and returns the address of the commit.
+
+    Raises:
+        Diff2LipError: if the Hub refuses or cannot be reached.
+    """
+    api = HfApi()
+    try:
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload Diff2LipPipeline"))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise Diff2LipError(f"{repo_id}: not uploaded, the Hub says: {_first_line(error)}") from error
+
+
+def load_pipeline(
+    model: str | Path,
+    device: str | None = None,
+    dtype: str | None = None,
+    variant: str | None = None,
+) -> Diff2LipPipeline:
+    """A pipeline from a folder or Hub repository, placed and set up to run fast on this machine.
+
+    Args:
+        model: folder, or repository id.
+        device: as torch names it; by default the first of CUDA, MPS and CPU that there is.
+        dtype: `"fp32"`, `"fp16"` or `"bf16"`; by default fp16 on CUDA and MPS, on a CPU bf16 where the processor
+            computes it natively and fp32 elsewhere.
+        variant: name inside the weight files, such as `"fp16"`.
+
+    Raises:
+        Diff2LipError: if there is no such pipeline, or the device cannot be used.
+    """
+    device = default_device() if device is None else device
+    dtype = default_dtype(device) if dtype is None else dtype
+    _check_model_folder(Path(model))
+    try:
+        pipe = DiffusionPipeline.from_pretrained(str(model), dtype=DTYPES[dtype], variant=variant)
+    except (OSError, ValueError, AttributeError, RuntimeError) as error:
+        raise Diff2LipError(f"{model}: cannot be loaded as a pipeline: {_first_line(error)}") from error
+    if not isinstance(pipe, Diff2LipPipeline):
+        raise Diff2LipError(f"{model}: holds a {type(pipe).__name__}, expected a Diff2LipPipeline")
+    try:
+        pipe.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise Diff2LipError(f"device {device!r} cannot be used: {_first_line(error)}") from error
+    pipe.unet.to(memory_format=torch.channels_last)
+    return pipe
+
+
+def default_device() -> str:
+    """The first of CUDA, MPS and CPU that there is."""
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def default_dtype(device: str) -> str:
+    """The fastest precision of sufficient accuracy on a device."""
+    if not device.startswith("cpu"):
+        return "fp16"
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return "bf16" if native else "fp32"
+
+
+def _check_model_folder(folder: Path) -> None:
+    if folder.is_file():
+        raise MediaError(folder, "is a file, expected a model folder; convert a checkpoint with: diff2lip convert")
+    if folder.is_dir() and not (folder / "model_index.json").is_file():
+        raise MediaError(folder, "has no model_index.json; write a model folder with: diff2lip convert")
+    if not folder.exists() and (
+        folder.is_absolute() or len(folder.parts) > 2 or folder.parts[:1] in ((".",), ("..",))
+    ):
+        raise MediaError(folder, "no such model folder")
+
+
+def _cast(component: ModelMixin, dtype: torch.dtype) -> None:
+    kept = component._keep_in_fp32_modules or []
+    for name, parameter in component.named_parameters():
+        if not any(module in name for module in kept):
+            parameter.data = parameter.data.to(dtype)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,0 +1,382 @@
+"""The Diff2Lip pipeline: face crops and speech in, the same crops with lips that match out."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import PIL.Image
+import torch
+from diffusers import DiffusionPipeline, SchedulerMixin
+from diffusers.models.modeling_utils import ModelMixin  # noqa: F401 (diffusers looks the components' bases up here)
+from diffusers.utils import BaseOutput
+from diffusers.utils.torch_utils import randn_tensor
+from transformers.feature_extraction_utils import FeatureExtractionMixin  # noqa: F401
+
+Frames = list[PIL.Image.Image] | np.ndarray | torch.Tensor
+Generators = torch.Generator | list[torch.Generator] | None
+
+
+@dataclass
+class Diff2LipPipelineOutput(BaseOutput):
+    """Output of [`Diff2LipPipeline`].
+
+    Args:
+        frames: N face crops of S x S pixels, by `output_type`: a list of PIL images, an array (N, S, S, 3) or a tensor
+            (N, 3, S, S), both float32 in [0, 1].
+    """
+
+    frames: list[PIL.Image.Image] | np.ndarray | torch.Tensor
+
+
+class Diff2LipPipeline(DiffusionPipeline):
+    """Repaints the lower half of face crops so that the lips match a recording.
+
+    Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E audio embedding width, T samples.
+    The pipeline touches no file and looks for no face: [`sync_video`] does both.
+
+    Args:
+        unet: a [`Diff2LipUNet2DConditionModel`].
+        audio_encoder: a [`Diff2LipAudioEncoder`].
+        feature_extractor: a [`Diff2LipFeatureExtractor`].
+        scheduler: any diffusers scheduler that denoises an epsilon-model.
+        default_num_inference_steps: steps where a call names none; the paper's 25.
+        painted_fraction: lower part of the crop that is painted, in (0, 1].
+
+    Source: SPEC "Idea", "Diffusion"; Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
+    """
+
+    model_cpu_offload_seq = "audio_encoder->unet"
+    _callback_tensor_inputs = ["latents", "audio_embeds"]
+
+    def __init__(
+        self,
+        unet,
+        audio_encoder,
+        feature_extractor,
+        scheduler: SchedulerMixin,
+        default_num_inference_steps: int = 25,
+        painted_fraction: float = 0.5,
+    ):
+        super().__init__()
+        self.register_modules(
+            unet=unet, audio_encoder=audio_encoder, feature_extractor=feature_extractor, scheduler=scheduler
+        )
+        self.register_to_config(
+            default_num_inference_steps=default_num_inference_steps, painted_fraction=painted_fraction
+        )
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        frames: Frames,
+        audio: np.ndarray | torch.Tensor | None = None,
+        sampling_rate: int | None = None,
+        mel_windows: torch.Tensor | np.ndarray | None = None,
+        audio_embeds: torch.Tensor | None = None,
+        reference_frames: Frames | None = None,
+        fps: float | Fraction | None = None,
+        num_inference_steps: int | None = None,
+        generator: Generators = None,
+        latents: torch.Tensor | None = None,
+        eta: float = 0.0,
+        batch_size: int | None = None,
+        output_type: str = "pil",
+        return_dict: bool = True,
+        callback_on_step_end: Callable | None = None,
+        callback_on_step_end_tensor_inputs: tuple[str, ...] = ("latents",),
+    ) -> Diff2LipPipelineOutput | tuple:
+        """Paints the mouths of consecutive face crops.
+
+        Args:
+            frames: N crops: PIL images, or (N, H, W, 3) arrays, or (N, 3, H, W) tensors; uint8, or float in [0, 1].
+                Resized to S x S where they differ.
+            audio: speech from the first frame on: (T,), (T, C) or (C, T). One of `audio`, `mel_windows` and
+                `audio_embeds` is needed. Audio that ends before the frames do is completed with silence.
+            sampling_rate: of `audio`, in Hz; the feature extractor's own by default.
+            mel_windows: (N, 80, 16), instead of `audio`.
+            audio_embeds: (N, E), instead of `audio`.
+            reference_frames: N crops, or one for all, that show the identity; the frames themselves by default.
+            fps: frames a second of `frames`; the feature extractor's own by default.
+            num_inference_steps: denoising steps; the pipeline's own by default.
+            generator: makes the result repeatable. Its noise is drawn once and shared by all frames, also where the
+                scheduler draws at each step; a list of N gives every frame its own.
+            latents: initial noise, (1, 3, S, S) shared by all frames or (N, 3, S, S), instead of drawing it.
+            eta: weight of the noise in DDIM, in [0, 1]; ignored by schedulers without it.
+            batch_size: frames worked on at a time; all by default. Does not change the result.
+            output_type: `"pil"`, `"np"` or `"pt"`.
+            return_dict: whether to return a dataclass or a tuple.
+            callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch; may
+                return replaced tensors.
+            callback_on_step_end_tensor_inputs: which of `"latents"` and `"audio_embeds"` the callback gets.
+
+        Returns:
+            [`Diff2LipPipelineOutput`], or a tuple of its `frames`. Outside the painted part the frames are returned
+            exactly as they came in.
+
+        Raises:
+            ValueError: if an argument is missing, contradicts another, or has a wrong shape or range.
+
+        Examples:
+
+        ```py
+        >>> import diff2lip_diffusers
+        >>> from diffusers import DiffusionPipeline
+
+        >>> pipe = DiffusionPipeline.from_pretrained("diff2lip").to("cuda")
+        >>> images = pipe(face_crops, audio=waveform, sampling_rate=16000, fps=25).frames
+        ```
+        """
+        # 1. Check inputs
+        if num_inference_steps is None:
+            num_inference_steps = self.config.default_num_inference_steps
+        self.check_inputs(num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs)
+
+        # 2. Prepare frames, in [0, 1]
+        frames = self.prepare_frames(frames, "frames")
+        num_frames = len(frames)
+        references = frames if reference_frames is None else self.prepare_frames(reference_frames, "reference_frames")
+        references = _one_or_each(references, num_frames, "reference_frames")
+
+        # 3. Encode the audio, once per frame
+        batch_size = batch_size or num_frames
+        audio_embeds = self.encode_audio(num_frames, audio, sampling_rate, fps, mel_windows, audio_embeds, batch_size)
+
+        # 4. Prepare the noise, once for all batches
+        latents = self.prepare_latents(num_frames, generator, latents)
+        generator = _drawn_generator() if generator is None else generator
+
+        # 5. Denoise batch by batch
+        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
+        batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
+        painted = []
+        with self.progress_bar(total=len(batches) * len(self.scheduler.timesteps)) as progress_bar:
+
+            def end_step(step, timestep, tensors):
+                progress_bar.update()
+                if callback_on_step_end is None:
+                    return tensors
+                chosen = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
+                return tensors | (callback_on_step_end(self, step, timestep, chosen) or {})
+
+            for batch in batches:
+                step_generators = _step_generators(generator, batch, len(frames[batch]))
+                painted.append(
+                    self.denoise(
+                        frames[batch],
+                        references[batch],
+                        audio_embeds[batch],
+                        latents[batch],
+                        num_inference_steps,
+                        self.prepare_extra_step_kwargs(step_generators, eta),
+                        end_step,
+                    )
+                )
+        if isinstance(generator, torch.Generator):
+            generator.set_state(step_generators[0].get_state())
+
+        # 6. Return frames
+        self.maybe_free_model_hooks()
+        frames = self.convert_frames(torch.cat(painted), output_type)
+        return Diff2LipPipelineOutput(frames=frames) if return_dict else (frames,)
+
+    def check_inputs(self, num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs):
+        """Raises ValueError for arguments out of range, before any work."""
+        for name, value in (("num_inference_steps", num_inference_steps), ("batch_size", batch_size)):
+            if value is not None and (int(value) != value or value < 1):
+                raise ValueError(f"`{name}` is {value}, expected a whole number above 0")
+        if not 0 <= eta <= 1:
+            raise ValueError(f"`eta` is {eta}, expected a number in [0, 1]")
+        if output_type not in ("pil", "np", "pt"):
+            raise ValueError(f"`output_type` is {output_type!r}, known are 'pil', 'np' and 'pt'")
+        unknown = [name for name in callback_on_step_end_tensor_inputs if name not in self._callback_tensor_inputs]
+        if unknown:
+            raise ValueError(
+                f"`callback_on_step_end_tensor_inputs` has {unknown[0]!r}, known are {self._callback_tensor_inputs}"
+            )
+        config = self.scheduler.config
+        if "beta_schedule" not in config or config.get("prediction_type", "epsilon") != "epsilon":
+            raise ValueError(
+                f"`scheduler` is a {type(self.scheduler).__name__} that does not denoise an epsilon-model; build it"
+                " with from_config(pipe.scheduler.config), for example a DPMSolverMultistepScheduler"
+            )
+
+    def prepare_frames(self, frames: Frames, name: str) -> torch.Tensor:
+        """Crops in any accepted form, as (N, 3, S, S) float32 in [0, 1] on the CPU or where the tensor was.
+
+        Raises:
+            ValueError: naming the argument `name`, if the form, shape, type or range is not accepted.
+        """
+        if isinstance(frames, PIL.Image.Image):
+            frames = [frames]
+        if isinstance(frames, (list, tuple)):
+            if not frames:
+                raise ValueError(f"`{name}` is empty, expected at least one frame")
+            parts = [self.prepare_frames(_with_batch_axis(frame), name) for frame in frames]
+            return torch.cat(parts)
+        frames = _to_unit_range(_channels_first(frames, name), name)
+        size = (self.unet.config.sample_size,) * 2
+        if frames.shape[-2:] != size:
+            frames = torch.nn.functional.interpolate(frames, size=size, mode="bilinear", align_corners=False)
+        return frames
+
+    def encode_audio(
+        self,
+        num_frames: int,
+        audio: np.ndarray | torch.Tensor | None = None,
+        sampling_rate: int | None = None,
+        fps: float | Fraction | None = None,
+        mel_windows: torch.Tensor | np.ndarray | None = None,
+        audio_embeds: torch.Tensor | None = None,
+        batch_size: int | None = None,
+    ) -> torch.Tensor:
+        """Audio embeddings (N, E) from exactly one of `audio`, `mel_windows` and `audio_embeds`; see [`__call__`]."""
+        given = [value is not None for value in (audio, mel_windows, audio_embeds)]
+        if sum(given) != 1:
+            raise ValueError(f"one of `audio`, `mel_windows` and `audio_embeds` is needed, {sum(given)} are given")
+        if audio_embeds is not None:
+            return _one_or_each(audio_embeds.to(self._execution_device), num_frames, "audio_embeds")
+        if audio is not None:
+            mel_windows = self.feature_extractor(audio, sampling_rate, fps, num_frames=num_frames).mel_windows
+        mel_windows = _one_or_each(torch.as_tensor(mel_windows), num_frames, "mel_windows")
+        batches = mel_windows.split(batch_size or num_frames)
+        return torch.cat([self.audio_encoder(batch.to(self._execution_device)) for batch in batches])
+
+    def prepare_latents(
+        self, num_frames: int, generator: Generators = None, latents: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Initial noise of unit variance, (N, 3, S, S) float32; one image for all frames unless told otherwise."""
+        size = self.unet.config.sample_size
+        shape = (self.unet.config.in_channels, size, size)
+        own = isinstance(generator, list) and len(generator) > 1
+        if own and len(generator) != num_frames:
+            raise ValueError(f"`generator` is a list of {len(generator)}, expected 1 or {num_frames}")
+        if latents is None:
+            count = num_frames if own else 1
+            latents = randn_tensor((count, *shape), generator, self._execution_device, torch.float32)
+        if tuple(latents.shape[1:]) != shape:
+            raise ValueError(f"`latents` has shape {tuple(latents.shape)}, expected (1 or {num_frames}, *{shape})")
+        return _one_or_each(latents.to(self._execution_device, torch.float32), num_frames, "latents")
+
+    def prepare_extra_step_kwargs(self, generators: list[torch.Generator], eta: float) -> dict:
+        """What this scheduler's `step` understands beyond the usual arguments.
+
+        `use_clipped_model_output` derives the noise again from the clipped prediction, as the original does.
+        """
+        accepted = inspect.signature(self.scheduler.step).parameters
+        extra = {"eta": eta, "use_clipped_model_output": True, "generator": generators}
+        return {name: value for name, value in extra.items() if name in accepted}
+
+    def denoise(
+        self,
+        frames: torch.Tensor,
+        references: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        latents: torch.Tensor,
+        num_inference_steps: int,
+        step_kwargs: dict,
+        end_step: Callable,
+    ) -> torch.Tensor:
+        """One batch of frames (N, 3, S, S) in [0, 1] with the mouth painted.
+
+        Args:
+            frames: (N, 3, S, S) in [0, 1].
+            references: (N, 3, S, S) in [0, 1].
+            audio_embeds: (N, E).
+            latents: (N, 3, S, S), noise of unit variance: start of the sample, and fill of the masked frames.
+            num_inference_steps: denoising steps.
+            step_kwargs: further arguments of the scheduler's `step`.
+            end_step: called as `(step, timestep, tensors)`, returns the tensors to go on with.
+
+        Source: SPEC "U-Net", inside every call; SPEC "Diffusion".
+        """
+        frames, references = frames.to(latents.device), references.to(latents.device)
+        mask = self.painted_mask(latents.device)
+        masked_frames = torch.where(mask, latents, 2 * frames - 1)
+        # Multistep schedulers keep state, which this resets.
+        self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
+        sample = latents * self.scheduler.init_noise_sigma
+        for step, timestep in enumerate(self.scheduler.timesteps):
+            model_input = self.scheduler.scale_model_input(sample, timestep)
+            model_output = self.unet(
+                model_input, timestep, masked_frames, 2 * references - 1, mask.to(sample.dtype), audio_embeds
+            ).sample
+            if not self._scheduler_learns_variance():
+                model_output = model_output[:, : sample.shape[1]]
+            sample = self.scheduler.step(model_output, timestep, sample, **step_kwargs).prev_sample
+            tensors = end_step(step, timestep, {"latents": sample, "audio_embeds": audio_embeds})
+            sample, audio_embeds = tensors["latents"], tensors["audio_embeds"]
+        return torch.where(mask, (sample / 2 + 0.5).clamp(0, 1), frames)
+
+    def painted_mask(self, device: torch.device | str = "cpu") -> torch.Tensor:
+        """(1, 1, S, S) bool, true where the mouth is painted: rows from int(S * (1 - `painted_fraction`))."""
+        size = self.unet.config.sample_size
+        rows = torch.arange(size, device=device) >= int(size * (1 - self.config.painted_fraction))
+        return rows[None, None, :, None].expand(1, 1, size, size)
+
+    def convert_frames(self, frames: torch.Tensor, output_type: str) -> Frames:
+        """(N, 3, S, S) in [0, 1] to the form that `output_type` names."""
+        if output_type == "pt":
+            return frames
+        array = frames.permute(0, 2, 3, 1).cpu().numpy()
+        return self.numpy_to_pil(array) if output_type == "pil" else array
+
+    def _scheduler_learns_variance(self) -> bool:
+        """Whether the scheduler takes all six channels of the prediction (only DDPM's ancestral sampling does)."""
+        accepted = inspect.signature(type(self.scheduler).__init__).parameters
+        learned = self.scheduler.config.get("variance_type") in ("learned", "learned_range")
+        return learned and "variance_type" in accepted
+
+
+def _one_or_each(tensor: torch.Tensor, num_frames: int, name: str) -> torch.Tensor:
+    if len(tensor) not in (1, num_frames):
+        raise ValueError(f"`{name}` has {len(tensor)} entries, expected 1 or {num_frames}, the number of frames")
+    return tensor.expand(num_frames, *tensor.shape[1:])
+
+
+def _drawn_generator() -> torch.Generator:
+    """A generator seeded by torch's global one, so that `torch.manual_seed` still decides."""
+    return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+
+
+def _step_generators(
+    generator: torch.Generator | list[torch.Generator], batch: slice, size: int
+) -> list[torch.Generator]:
+    """One generator per frame of the batch, all in the same state, so that frames and batches share their noise."""
+    if isinstance(generator, list) and len(generator) > 1:
+        return generator[batch]
+    generator = generator[0] if isinstance(generator, list) else generator
+    clones = [torch.Generator(generator.device) for _ in range(size)]
+    for clone in clones:
+        clone.set_state(generator.get_state())
+    return clones
+
+
+def _with_batch_axis(frame: PIL.Image.Image | np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
+    if isinstance(frame, PIL.Image.Image):
+        frame = np.asarray(frame.convert("RGB"))
+    return frame[None] if frame.ndim == 3 else frame
+
+
+def _channels_first(frames: np.ndarray | torch.Tensor, name: str) -> torch.Tensor:
+    """(N, 3, H, W) from an array (N, H, W, 3) or a tensor (N, 3, H, W)."""
+    is_array = isinstance(frames, np.ndarray)
+    if not is_array and not torch.is_tensor(frames):
+        raise ValueError(f"`{name}` is a {type(frames).__name__}, expected PIL images, an array or a tensor")
+    frames = _with_batch_axis(frames)
+    if frames.ndim != 4 or frames.shape[-1 if is_array else 1] != 3 or 0 in frames.shape:
+        expected = "(N, H, W, 3)" if is_array else "(N, 3, H, W)"
+        raise ValueError(f"`{name}` has shape {tuple(frames.shape)}, expected {expected}")
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2) if is_array else frames
+
+
+def _to_unit_range(frames: torch.Tensor, name: str) -> torch.Tensor:
+    """float32 in [0, 1] from uint8 or from floats that are in that range already."""
+    if frames.dtype == torch.uint8:
+        return frames.float() / 255
+    if not frames.is_floating_point():
+        raise ValueError(f"`{name}` has type {frames.dtype}, expected uint8, or floats in [0, 1]")
+    if not (frames.amin() >= 0 and frames.amax() <= 1):
+        raise ValueError(f"`{name}` has values in [{frames.amin()}, {frames.amax()}], expected floats in [0, 1]")
+    return frames.float()

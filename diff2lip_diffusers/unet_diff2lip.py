@@ -1,0 +1,213 @@
+"""The Diff2Lip U-Net: a pixel-space denoiser that repaints the mouth of a face crop from 0.2 s of speech."""
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.embeddings import TimestepEmbedding, Timesteps
+from diffusers.models.unets.unet_2d_blocks import (
+    AttnDownBlock2D,
+    AttnUpBlock2D,
+    ResnetDownsampleBlock2D,
+    ResnetUpsampleBlock2D,
+    UNetMidBlock2D,
+)
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel, UNet2DConditionOutput
+from torch import nn
+
+
+class FP32GroupNorm(nn.GroupNorm):
+    """Group normalisation computed and returned in float32, whatever the type of weights and input."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        weight, bias = self.weight.float(), self.bias.float()
+        return F.group_norm(hidden_states.float(), self.num_groups, weight, bias, self.eps)
+
+
+class FP32Conv2d(nn.Conv2d):
+    """Convolution computed and returned in float32, whatever the type of weights and input."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(hidden_states.float(), self.weight.float(), self.bias.float())
+
+
+class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
+    """Noise prediction for the painted half of face crops, conditioned on speech and on a reference crop.
+
+    The ADM U-Net of the released checkpoint, built from stock diffusers blocks. Letters in shapes: N frames, C image
+    channels, H and W the crop's height and width, both divisible by 2 ** (levels - 1), E `time_embedding_dim`.
+
+    Args:
+        sample_size: H and W the model was trained on, in pixels.
+        in_channels: C, channels of the noisy sample and of both frames; the first convolution sees three times as many.
+        out_channels: channels of the prediction: C of noise and, where twice that, C of learned variance.
+        down_block_types: a block per level, finest first: `"ResnetDownsampleBlock2D"` or, with self-attention,
+            `"AttnDownBlock2D"`. The way up mirrors it.
+        block_out_channels: channels per level, finest first.
+        layers_per_block: residual blocks per level on the way down; one more on the way up.
+        attention_head_dim: channels per attention head.
+        time_embedding_dim: E, width of the timestep and audio embeddings; four times the first level's channels if
+            None.
+        norm_num_groups: groups of every normalisation; divides all channel counts.
+        norm_eps: epsilon of every normalisation.
+        dropout: dropout probability inside residual blocks, in [0, 1).
+
+    Raises:
+        ValueError: if a block type is unknown, or the levels of two arguments disagree.
+
+    Source: SPEC "U-Net"; Dhariwal and Nichol 2021 (ADM); Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
+    """
+
+    # Normalisation and the last convolution decide the accuracy of the predicted noise.
+    _keep_in_fp32_modules = ["conv_norm_out", "conv_out"]
+    _no_split_modules = ["ResnetBlock2D", "Attention"]
+    _repeated_blocks = ["ResnetBlock2D", "Attention"]
+
+    @register_to_config
+    def __init__(
+        self,
+        sample_size: int = 128,
+        in_channels: int = 3,
+        out_channels: int = 6,
+        down_block_types: tuple[str, ...] = (
+            "ResnetDownsampleBlock2D",
+            "ResnetDownsampleBlock2D",
+            "AttnDownBlock2D",
+            "AttnDownBlock2D",
+            "AttnDownBlock2D",
+        ),
+        block_out_channels: tuple[int, ...] = (128, 128, 256, 384, 512),
+        layers_per_block: int = 2,
+        attention_head_dim: int = 64,
+        time_embedding_dim: int | None = None,
+        norm_num_groups: int = 32,
+        norm_eps: float = 1e-5,
+        dropout: float = 0.0,
+    ):
+        # The base's own constructor cannot pass on the residual ("resnet") type of down- and upsampling.
+        super(UNet2DConditionModel, self).__init__()
+        has_attention = _read_block_types(down_block_types, block_out_channels)
+        self.sample_size = sample_size
+        embed_dim = time_embedding_dim or 4 * block_out_channels[0]
+        common = {
+            "temb_channels": embed_dim,
+            "dropout": dropout,
+            "resnet_eps": norm_eps,
+            "resnet_groups": norm_num_groups,
+        }
+
+        self.time_proj = Timesteps(embed_dim // 4, flip_sin_to_cos=True, downscale_freq_shift=0)
+        self.time_embedding = TimestepEmbedding(embed_dim // 4, embed_dim)
+        self.conv_in = nn.Conv2d(3 * in_channels, block_out_channels[0], kernel_size=3, padding=1)
+        self.down_blocks = _down_blocks(
+            block_out_channels, has_attention, layers_per_block, attention_head_dim, common
+        )
+        self.mid_block = UNetMidBlock2D(block_out_channels[-1], attention_head_dim=attention_head_dim, **common)
+        self.up_blocks = _up_blocks(block_out_channels, has_attention, layers_per_block, attention_head_dim, common)
+        self.num_upsamplers = len(block_out_channels) - 1
+        self.conv_norm_out = FP32GroupNorm(norm_num_groups, block_out_channels[0], eps=norm_eps)
+        self.conv_act = nn.SiLU()
+        self.conv_out = FP32Conv2d(block_out_channels[0], out_channels, kernel_size=3, padding=1)
+
+    def forward(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor | float | int,
+        masked_frames: torch.Tensor,
+        reference_frames: torch.Tensor,
+        mask: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        return_dict: bool = True,
+    ) -> UNet2DConditionOutput | tuple[torch.Tensor]:
+        """Predicts the noise of a sample of which only the painted part (mask 1) is looked at.
+
+        Args:
+            sample: (N, C, H, W), the noisy crops, scaled by the scheduler.
+            timestep: one number, or (N,), in [0, 1000).
+            masked_frames: (N, C, H, W), the crops in [-1, 1] where the mask is 0, the initial noise where it is 1.
+            reference_frames: (N, C, H, W) in [-1, 1], crops that show the identity.
+            mask: (N or 1, 1, H, W), 1 where the mouth is painted, 0 elsewhere.
+            audio_embeds: (N, E), from [`Diff2LipAudioEncoder`].
+            return_dict: whether to return a dataclass or a tuple.
+
+        Returns:
+            [`~models.unets.unet_2d_condition.UNet2DConditionOutput`], or a tuple of its `sample`: (N, `out_channels`,
+            H, W) in the type of `sample`.
+
+        Source: SPEC "U-Net", inside every call.
+        """
+        blended = mask * sample + (1 - mask) * masked_frames
+        hidden_states = torch.cat([blended, masked_frames, reference_frames], dim=1).to(self.dtype)
+        temb = self._embed(timestep, audio_embeds, hidden_states)
+
+        hidden_states = self.conv_in(hidden_states)
+        residuals = (hidden_states,)
+        for block in self.down_blocks:
+            hidden_states, block_residuals = block(hidden_states, temb)
+            residuals += block_residuals
+
+        hidden_states = self.mid_block(hidden_states, temb)
+
+        for block in self.up_blocks:
+            count = len(block.resnets)
+            hidden_states = block(hidden_states, residuals[-count:], temb)
+            residuals = residuals[:-count]
+
+        hidden_states = self.conv_out(self.conv_act(self.conv_norm_out(hidden_states))).to(sample.dtype)
+        return UNet2DConditionOutput(sample=hidden_states) if return_dict else (hidden_states,)
+
+    def _embed(
+        self, timestep: torch.Tensor | float | int, audio_embeds: torch.Tensor, like: torch.Tensor
+    ) -> torch.Tensor:
+        if not torch.is_tensor(timestep):
+            timestep = torch.full((1,), timestep, dtype=torch.float32, device=like.device)
+        timesteps = timestep.to(like.device).reshape(-1).expand(like.shape[0])
+        return self.time_embedding(self.time_proj(timesteps).to(like.dtype)) + audio_embeds.to(like.dtype)
+
+
+def _read_block_types(down_block_types: tuple[str, ...], block_out_channels: tuple[int, ...]) -> list[bool]:
+    """Whether each level attends to itself."""
+    known = ("ResnetDownsampleBlock2D", "AttnDownBlock2D")
+    unknown = [name for name in down_block_types if name not in known]
+    if unknown:
+        raise ValueError(f"`down_block_types` has {unknown[0]!r}, known are {', '.join(known)}")
+    if len(down_block_types) != len(block_out_channels):
+        raise ValueError(
+            f"`down_block_types` has {len(down_block_types)} levels, `block_out_channels` {len(block_out_channels)}"
+        )
+    return [name == "AttnDownBlock2D" for name in down_block_types]
+
+
+def _down_blocks(
+    channels: tuple[int, ...], has_attention: list[bool], layers: int, head_dim: int, common: dict
+) -> nn.ModuleList:
+    blocks = nn.ModuleList()
+    for level, out_channels in enumerate(channels):
+        sizes = {"in_channels": channels[max(level - 1, 0)], "out_channels": out_channels, "num_layers": layers}
+        resample = level < len(channels) - 1
+        if has_attention[level]:
+            downsample_type = "resnet" if resample else None
+            block = AttnDownBlock2D(**sizes, **common, attention_head_dim=head_dim, downsample_type=downsample_type)
+        else:
+            block = ResnetDownsampleBlock2D(**sizes, **common, add_downsample=resample)
+        blocks.append(block)
+    return blocks
+
+
+def _up_blocks(
+    channels: tuple[int, ...], has_attention: list[bool], layers: int, head_dim: int, common: dict
+) -> nn.ModuleList:
+    blocks = nn.ModuleList()
+    for level in reversed(range(len(channels))):
+        sizes = {
+            "in_channels": channels[max(level - 1, 0)],
+            "prev_output_channel": channels[min(level + 1, len(channels) - 1)],
+            "out_channels": channels[level],
+            "num_layers": layers + 1,
+        }
+        if has_attention[level]:
+            upsample_type = "resnet" if level else None
+            block = AttnUpBlock2D(**sizes, **common, attention_head_dim=head_dim, upsample_type=upsample_type)
+        else:
+            block = ResnetUpsampleBlock2D(**sizes, **common, add_upsample=level > 0)
+        blocks.append(block)
+    return blocks

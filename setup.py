@@ -1,0 +1,51 @@
+"""Packaging: what users install, and what each extra is for."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "diff2lip_diffusers" / "__init__.py").read_text()).group(1)
+
+setup(
+    name="diff2lip-diffusers",
+    version=VERSION,
+    description="Diff2Lip for diffusers: lip-sync any face video to any speech",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
+    package_data={"diff2lip_diffusers": ["model_card.md", "weights/*"]},
+    install_requires=[
+        "torch>=2.6",
+        "diffusers>=0.42,<1",
+        "transformers>=5",  # the feature extractor's base class and mel filters
+        "accelerate>=1.10",  # fast loading, CPU offload, launching on several devices
+        "safetensors",
+        "huggingface_hub",
+        "numpy",
+        "pillow",
+        "av>=18",  # decoding, encoding and muxing without an ffmpeg program
+        "tqdm",
+    ],
+    extras_require={
+        "lora": ["peft"],  # adapters on the U-Net
+        "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
+        "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
+        "dev": [
+            "pytest",
+            "ruff",
+            "hypothesis",
+            "peft",
+            "scikit-image",  # a public-domain photo of a face, and reference metrics
+        ],
+    },
+    entry_points={"console_scripts": ["diff2lip = diff2lip_diffusers.cli:main"]},
+    classifiers=[
+        "Programming Language :: Python :: 3",
+        "Topic :: Multimedia :: Video",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+    ],
+)
