@@ -42,6 +42,7 @@ def main() -> None:
     parser.add_argument("output", type=Path, help="the safetensors file to write")
     arguments = parser.parse_args()
     save_file(read_nets(arguments.wheel), arguments.output, metadata=METADATA)
+    arguments.output.chmod(0o644)  # safetensors makes it 0600, which would reach the wheel and other users' installs
 
 
 if __name__ == "__main__":

@@ -9,21 +9,38 @@ import sys
 import diffusers
 
 from .audio_encoder_diff2lip import Diff2LipAudioEncoder
-from .errors import (
-    AudioTooShortError,
-    CheckpointError,
-    Diff2LipError,
-    FaceNotFoundError,
-    MediaError,
-    NoAudioError,
-)
+from .errors import AudioTooShortError, CheckpointError, Diff2LipError, FaceNotFoundError, MediaError, NoAudioError
+from .face_detectors import load_face_detector
 from .faces import Detection, FaceBox
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .hub import convert_checkpoint, load_pipeline
 from .lipsync import SyncOptions, SyncResult, sync_video
 from .pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
 from .unet_diff2lip import Diff2LipUNet2DConditionModel
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "AudioTooShortError",
+    "CheckpointError",
+    "Detection",
+    "Diff2LipAudioEncoder",
+    "Diff2LipError",
+    "Diff2LipFeatureExtractor",
+    "Diff2LipPipeline",
+    "Diff2LipPipelineOutput",
+    "Diff2LipUNet2DConditionModel",
+    "FaceBox",
+    "FaceNotFoundError",
+    "MediaError",
+    "NoAudioError",
+    "SyncOptions",
+    "SyncResult",
+    "convert_checkpoint",
+    "load_face_detector",
+    "load_pipeline",
+    "sync_video",
+]
 
 
 def _register() -> None:

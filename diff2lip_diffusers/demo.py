@@ -59,7 +59,7 @@ def untrained_pipeline(sample_size: int = 64, seed: int = 0) -> Diff2LipPipeline
             layers_per_block=1,
             attention_head_dim=16,
         )
-        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config.time_embedding_dim or 128)
+        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config.time_embedding_dim)
     pipe = Diff2LipPipeline(
         unet.eval(),
         audio_encoder.eval(),

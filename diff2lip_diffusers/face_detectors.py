@@ -44,10 +44,10 @@ def load_s3fd(device: str | torch.device) -> FaceDetector:
     except (OSError, RuntimeError) as error:  # no connection, no room, or a file that is not what its name promises
         reason = str(error).partition("\n")[0]
         raise Diff2LipError(f"face detector 's3fd' could not download or load its weights: {reason}") from error
-    return lambda frames: [detect_with_s3fd(detector, frame) for frame in frames]
+    return lambda frames: [_detect_with_s3fd(detector, frame) for frame in frames]
 
 
-def detect_with_s3fd(detector, frame: np.ndarray) -> list[Detection]:
+def _detect_with_s3fd(detector, frame: np.ndarray) -> list[Detection]:
     """Returns the faces of one frame; frames go one by one, because each takes gigabytes in full size."""
     pixels = torch.from_numpy(np.require(frame, requirements="CW")).permute(2, 0, 1)[None]
     found = torch.as_tensor(np.array(detector.detect_from_batch(pixels)[0], dtype=np.float64).reshape(-1, 5))

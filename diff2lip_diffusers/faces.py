@@ -233,7 +233,7 @@ def paste_painted(frame: np.ndarray, box: FaceBox, face: np.ndarray, painted_fra
     resized = F.interpolate(
         pixels, size=(int(box.height), int(box.width)), mode="bicubic", align_corners=False, antialias=True
     )
-    painted = 255 * resized[0].permute(1, 2, 0).numpy()[-int(target.height) :].clip(0, 1)
+    painted = 255 * resized[0].permute(1, 2, 0).numpy()[int(box.height - target.height) :].clip(0, 1)
 
     result = frame.copy()
     area = _rows_and_columns(target)

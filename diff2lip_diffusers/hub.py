@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from diffusers import DiffusionPipeline, ModelMixin
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, RevisionResolutionError
+from huggingface_hub.utils import httpx
 
-from .errors import Diff2LipError, MediaError
+from .errors import CheckpointError, Diff2LipError, MediaError
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .original_checkpoint import components_from_original, load_original_checkpoint
 from .pipeline_diff2lip import Diff2LipPipeline
@@ -18,6 +19,8 @@ from .schedulers import original_scheduler
 
 PACKAGE = Path(__file__).parent
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# Refused and failed requests, and what the client makes of them.
+HUB_ERRORS = (httpx.HTTPError, RevisionResolutionError, OSError, RuntimeError, ValueError)
 
 
 def convert_checkpoint(
@@ -45,13 +48,15 @@ def convert_checkpoint(
     Raises:
         CheckpointError: if the file is not a complete Diff2Lip checkpoint.
         MediaError: if the file is missing or the folder cannot be written.
+        ValueError: if `dtype` is unknown, or `head_channels` does not fit the checkpoint.
     """
+    torch_dtype = _torch_dtype(dtype)
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise MediaError(output, "is a file; name a folder for the converted model")
     unet, audio_encoder = components_from_original(load_original_checkpoint(checkpoint), head_channels)
     for component in (unet, audio_encoder):
-        _cast(component, DTYPES[dtype])
+        _cast(component, torch_dtype)
     pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
     try:
         save_with_card(pipe, output, variant)
@@ -79,14 +84,20 @@ def push_folder(folder: str | Path, repo_id: str, private: bool = False) -> str:
     """Uploads a pipeline folder to the Hub and returns the address of the commit.
 
     Raises:
-        Diff2LipError: if the Hub refuses or cannot be reached.
+        Diff2LipError: if the Hub refuses or cannot be reached, or `private` is asked of a repository that is public.
+        MediaError: if there is no such pipeline folder.
     """
+    if not (Path(folder) / "model_index.json").is_file():
+        raise MediaError(folder, "has no model_index.json; write a model folder with: diff2lip convert")
     api = HfApi()
     try:
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        # The Hub leaves a repository that exists as it is.
+        if private and not api.model_info(repo_id).private:
+            raise Diff2LipError(f"{repo_id}: not uploaded, the repository exists and is public")
         return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload Diff2LipPipeline"))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        raise Diff2LipError(f"{repo_id}: not uploaded, the Hub says: {_first_line(error)}") from error
+    except HUB_ERRORS as error:
+        raise Diff2LipError(f"{repo_id}: not uploaded to the Hub: {_reason(error)}") from error
 
 
 def load_pipeline(
@@ -106,20 +117,31 @@ def load_pipeline(
 
     Raises:
         Diff2LipError: if there is no such pipeline, or the device cannot be used.
+        CheckpointError: if its weights are incomplete.
+        ValueError: if `dtype` is unknown.
     """
     device = default_device() if device is None else device
-    dtype = default_dtype(device) if dtype is None else dtype
+    torch_dtype = _torch_dtype(default_dtype(device) if dtype is None else dtype)
     _check_model_folder(Path(model))
     try:
-        pipe = DiffusionPipeline.from_pretrained(str(model), dtype=DTYPES[dtype], variant=variant)
-    except (OSError, ValueError, AttributeError, RuntimeError) as error:
-        raise Diff2LipError(f"{model}: cannot be loaded as a pipeline: {_first_line(error)}") from error
+        # Fails in one line where diffusers would first log several.
+        revision = None if Path(model).is_dir() else HfApi().resolve_revision(str(model))
+        pipe = DiffusionPipeline.from_pretrained(
+            str(model), revision=revision, dtype=torch_dtype, variant=variant, use_safetensors=True
+        )
+    except (*HUB_ERRORS, AttributeError, LookupError, TypeError) as error:
+        raise Diff2LipError(f"{model}: cannot be loaded as a pipeline: {_reason(error)}") from error
     if not isinstance(pipe, Diff2LipPipeline):
         raise Diff2LipError(f"{model}: holds a {type(pipe).__name__}, expected a Diff2LipPipeline")
+    # diffusers only warns.
+    parameters = [*pipe.unet.named_parameters(), *pipe.audio_encoder.named_parameters()]
+    missing = tuple(name for name, parameter in parameters if parameter.is_meta)
+    if missing:
+        raise CheckpointError(f"{model}: weights are incomplete", missing=missing)
     try:
         pipe.to(device)
     except (RuntimeError, AssertionError) as error:
-        raise Diff2LipError(f"device {device!r} cannot be used: {_first_line(error)}") from error
+        raise Diff2LipError(f"device {device!r} cannot be used: {_reason(error)}") from error
     pipe.unet.to(memory_format=torch.channels_last)
     return pipe
 
@@ -158,5 +180,17 @@ def _cast(component: ModelMixin, dtype: torch.dtype) -> None:
             parameter.data = parameter.data.to(dtype)
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0] or type(error).__name__
+def _torch_dtype(dtype: str) -> torch.dtype:
+    if dtype not in DTYPES:
+        raise ValueError(f"`dtype` is {dtype!r}, known are {', '.join(DTYPES)}")
+    return DTYPES[dtype]
+
+
+def _reason(error: BaseException) -> str:
+    """One line: what the Hub answered where that is the cause, else the first line of the error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, HfHubHTTPError):
+        cause = cause.__cause__
+    # In front of the answer stand a status and a request number, then an empty line.
+    answer = " ".join(str(cause or "").partition("\n\n")[2].split())
+    return answer or str(error).strip().partition("\n")[0] or type(error).__name__

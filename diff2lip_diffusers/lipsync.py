@@ -7,16 +7,17 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from fractions import Fraction
 from itertools import islice
+from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from .errors import AudioTooShortError, FaceNotFoundError
-from .face_detectors import FaceDetector, load_face_detector
+from .face_detectors import FACE_DETECTORS, FaceDetector, load_face_detector
 from .faces import (
     FaceBox,
     Tracked,
@@ -29,17 +30,26 @@ from .faces import (
     track_face,
     voxceleb2_box,
 )
-from .media import probe_video, read_audio, read_frames
+from .media import SANE_FPS, VideoInfo, probe_video, read_audio, read_frames
 from .media_writer import VideoWriter, check_output_path
 from .pipeline_diff2lip import Diff2LipPipeline
 
-MIN_AUDIO_S = 0.2
+MIN_AUDIO_S = Fraction(1, 5)
 MIN_BOX_PX = 8
 DETECTION_BATCH = 4
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
 # What the original does to every clip.
 ORIGINAL_FPS, ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = Fraction(25), 16000, 1
 MODES = ("cross", "reconstruction", "random")
+# Options that are numbers: type, smallest, largest, and how to say that. The seed's range is that of torch.
+OPTION_RANGES = {
+    "num_inference_steps": (Integral, 1, math.inf, "a whole number above 0"),
+    "batch_size": (Integral, 1, math.inf, "a whole number above 0"),
+    "seed": (Integral, -(2**63), 2**64 - 1, "a whole number of 64 bits"),
+    "eta": (Real, 0, 1, "a number in [0, 1]"),
+    "fps": (Real, *SANE_FPS, "{:g} to {:g}".format(*SANE_FPS)),
+    "crf": (Real, 0, 51, "0 to 51"),
+}
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,8 @@ class SyncOptions:
         pads: pixels to grow every detected box by: top, bottom, left, right.
         detector: a name known to `load_face_detector`, or a `FaceDetector`.
         voxceleb2_crop: take the face where VoxCeleb2's face crops have it, instead of detection.
-        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which is
-            also repeated as the picture; `"random"`, one frame drawn with `seed`.
+        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
+            is also repeated as the picture; `"random"`, one frame drawn with `seed`.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
             16 kHz mono sound, no frame beyond the last complete audio window, an error at a frame without a face.
         crf: quality of the H.264 encoding, 0 to 51, lower is better.
@@ -82,12 +92,14 @@ class SyncOptions:
     def __post_init__(self):
         if self.mode not in MODES:
             raise ValueError(f"`mode` is {self.mode!r}, known are {', '.join(MODES)}")
-        for name in ("num_inference_steps", "batch_size", "fps"):
+        for name, (kind, smallest, largest, expected) in OPTION_RANGES.items():
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"`{name}` is {value}, expected a number above 0")
-        if not 0 <= self.crf <= 51:
-            raise ValueError(f"`crf` is {self.crf}, expected 0 to 51")
+            if value is not None and not (isinstance(value, kind) and smallest <= value <= largest):
+                raise ValueError(f"`{name}` is {value}, expected {expected}")
+        if len(self.pads) != 4:
+            raise ValueError(f"`pads` is {self.pads}, expected top, bottom, left, right")
+        if isinstance(self.detector, str) and self.detector not in FACE_DETECTORS:
+            raise ValueError(f"`detector` is {self.detector!r}, known are {', '.join(FACE_DETECTORS)}")
         if self.box is not None:
             _as_box(self.box)
 
@@ -156,10 +168,11 @@ def sync_video(
     audio = video if audio is None else audio
     check_output_path(output, video, audio)
     info = probe_video(video)
+    _check_box_inside(options, info)
     samples, sampling_rate = read_audio(audio)
-    audio_s = len(samples) / sampling_rate
+    audio_s = Fraction(len(samples), sampling_rate)
     if audio_s < MIN_AUDIO_S:
-        raise AudioTooShortError(audio_s, MIN_AUDIO_S)
+        raise AudioTooShortError(float(audio_s), float(MIN_AUDIO_S))
 
     job = _Job(pipe, video, options, info.fps, pipe.feature_extractor.mel_spectrogram(samples, sampling_rate), audio_s)
     forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if options.reproduce else (None, None)
@@ -198,7 +211,7 @@ class _Job:
         options: SyncOptions,
         source_fps: Fraction,
         mel: torch.Tensor,
-        audio_s: float,
+        audio_s: Fraction,
     ):
         self.pipe, self.video, self.options, self.mel = pipe, video, options, mel
         own_fps = ORIGINAL_FPS if options.reproduce else source_fps
@@ -262,7 +275,8 @@ class _Job:
         detected = _detect(self._decoded(), self._detector())
         if options.reproduce:
             first = ((frame, _first_face(found, index)) for index, (frame, found) in enumerate(detected))
-            return smooth_boxes_as_original((frame, _fit(box.padded(*options.pads), frame)) for frame, box in first)
+            padded = ((frame, _fit(box.padded(*options.pads), frame)) for frame, box in first)
+            return smooth_boxes_as_original(_every_face(padded))
         steady = smooth_boxes(bridge_gaps(track_face(detected)))
         return ((frame, box and _fit(box.padded(*options.pads), frame)) for frame, box in steady)
 
@@ -291,6 +305,13 @@ def _first_face(detections: Sequence, frame_index: int) -> FaceBox:
     return detections[0].box
 
 
+def _every_face(tracked: Tracked) -> Tracked:
+    for index, (frame, box) in enumerate(tracked):
+        if box is None:
+            raise FaceNotFoundError(index)
+        yield frame, box
+
+
 def _fit(box: FaceBox, frame: np.ndarray) -> FaceBox | None:
     """The box in whole pixels inside the frame; None if hardly anything of it is left."""
     fitted = box.rounded().clipped(frame.shape[1], frame.shape[0])
@@ -306,16 +327,29 @@ def _truncated(face: np.ndarray) -> np.ndarray:
 
 
 def _as_box(box: FaceBox | Sequence[float]) -> FaceBox:
-    box = box if isinstance(box, FaceBox) else FaceBox(*box)
-    if min(box.width, box.height) < MIN_BOX_PX:
+    edges = astuple(box) if isinstance(box, FaceBox) else tuple(box)
+    face = FaceBox(*edges) if len(edges) == 4 else None
+    if face is None or not min(face.width, face.height) >= MIN_BOX_PX:
         raise ValueError(f"`box` is {box}, expected x1,y1,x2,y2 with at least {MIN_BOX_PX} pixels in width and height")
-    return box
+    return face
+
+
+def _check_box_inside(options: SyncOptions, info: VideoInfo) -> None:
+    if options.box is not None:
+        inside = _as_box(options.box).clipped(info.width, info.height)
+        if min(inside.width, inside.height) < MIN_BOX_PX:
+            raise ValueError(
+                f"`box` is {options.box}, of which less than {MIN_BOX_PX} pixels are inside the picture of"
+                f" {info.width}x{info.height}"
+            )
 
 
 def _repeat_first(tracked: Tracked) -> Tracked:
     first = None
     for pair in tracked:
         first = first or pair
+        if first[1] is None:
+            raise FaceNotFoundError(0)
         yield first
 
 

@@ -4,11 +4,7 @@ Time zero of a file is its first picture, or the start of its sound where it has
 `read_audio` and the soundtrack that `VideoWriter` takes from the same file stay in step.
 """
 
-import itertools
-import logging
-import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,12 +12,10 @@ from pathlib import Path
 import av
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from .errors import MediaError, NoAudioError
-
-logger = logging.getLogger(__name__)
+from .errors import MediaError
+from .media_streams import audio_blocks, audio_stream, decode_frames, nearest_integer, open_input, video_stream
 
 FALLBACK_FPS = Fraction(25)
 # Outside of these a stated rate is a time base (90000, 1000) or nonsense.
@@ -63,7 +57,7 @@ class VideoInfo:
         fps: frames a second, 25 where the file states nothing usable.
         duration_s: as the file states it; None where it does not.
         has_audio: whether `read_audio` finds a sound stream.
-        color: the source's tags, for `VideoWriter`; None where the source is not YUV (GIF, PNG).
+        color: the source's tags, for `VideoWriter`; None where it is not YUV (GIF, PNG) or swscale lacks its matrix.
         pixel_aspect: width of a pixel over its height.
     """
 
@@ -153,26 +147,26 @@ def _timed(frames: Iterable[av.VideoFrame], rate: Fraction) -> Iterator[tuple[av
         yield frame, start, end
 
 
-def _slots(timed, fps: Fraction, origin: Fraction | None) -> Iterator[tuple[av.VideoFrame, int]]:
-    """Picture and count; with `origin` None time counts from the first picture, and the last one is always seen."""
+def _slots(
+    timed: Iterable[tuple[av.VideoFrame, Fraction, Fraction]], fps: Fraction, origin: Fraction | None
+) -> Iterator[tuple[av.VideoFrame, int]]:
+    """Picture and count; with `origin` None time counts from the first picture, and the last one is always seen.
+
+    Where all pictures fall into one slot, the last one is seen in any case.
+    """
     from_first = origin is None
     shown, slot, end_slot, at_least = None, 0, 0, 1
     for frame, start, end in timed:
         origin = start if origin is None else origin
-        next_slot = _nearest((start - origin) * fps)
+        next_slot = nearest_integer((start - origin) * fps)
         if shown is None:
             slot = next_slot
         elif next_slot > slot:
             yield shown, next_slot - slot
             slot, at_least = next_slot, int(from_first)
-        shown, end_slot = frame, _nearest((end - origin) * fps)
+        shown, end_slot = frame, nearest_integer((end - origin) * fps)
     if shown is not None:
         yield shown, max(end_slot - slot, at_least)
-
-
-def _nearest(x: Fraction) -> int:
-    """The nearest integer, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
-    return math.floor(x + Fraction(1, 2)) if x >= 0 else math.ceil(x - Fraction(1, 2))
 
 
 class _RgbConverter:
@@ -244,134 +238,3 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
         blocks = audio_blocks(container, stream, path, "s16p", stream.codec_context.sample_rate)
         mono = [block.mean(axis=0, dtype=np.float32) / np.float32(INT16_STEPS) for block in blocks]
     return np.concatenate([np.zeros(0, np.float32), *mono]), stream.codec_context.sample_rate
-
-
-def audio_blocks(container, stream, path: str | Path, sample_format: str, sampling_rate: int) -> Iterator[np.ndarray]:
-    """Sound from time zero on in blocks (C, T) of a planar sample format ("s16p", "fltp") at the given rate in Hz.
-
-    Raises:
-        MediaError: nothing can be decoded.
-    """
-    skip = None
-    for start_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
-        if skip is None:
-            skip = -_nearest((start_s - time_zero(container)) * sampling_rate)
-            if skip < 0:
-                yield np.zeros((len(block), -skip), block.dtype)
-                skip = 0
-        if block.shape[1] > skip:
-            yield block[:, skip:]
-        skip = max(0, skip - block.shape[1])
-    if skip is None:
-        raise MediaError(path, "holds no sound that can be decoded; record or convert it again")
-
-
-def _resampled(
-    frames: Iterable[av.AudioFrame], sample_format: str, rate: int
-) -> Iterator[tuple[Fraction, np.ndarray]]:
-    """Start in seconds and samples (C, T) of every block; layout and rate of the frames may change on the way."""
-    start_s = Fraction(0)
-    same_kind = itertools.groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate))
-    for _, group in same_kind:
-        resampler = av.AudioResampler(format=sample_format, rate=rate)
-        for frame in itertools.chain(group, [None]):  # None gets what is left in the resampler
-            if frame is not None and frame.pts is not None:
-                start_s = frame.pts * frame.time_base
-            yield from ((start_s, block.to_ndarray()) for block in resampler.resample(frame))
-
-
-@contextmanager
-def open_input(path: str | Path) -> Iterator[av.container.InputContainer]:
-    """The opened file.
-
-    Raises:
-        MediaError: it is missing, a folder, empty, not readable or not a media file.
-    """
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
-        raise MediaError(path, "is empty (0 bytes); copy or download it again")
-    try:
-        # "file:" so that a colon in a name is not taken for a protocol
-        container = av.open(f"file:{path}", metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
-        raise MediaError(path, _why_unreadable(error)) from error
-    with container:
-        if container.format.name == "tty":  # FFmpeg would draw any .txt file as a terminal
-            raise MediaError(path, "is a text file; pass a video or audio file")
-        yield container
-
-
-def _why_unreadable(error: Exception) -> str:
-    causes = {
-        FileNotFoundError: "no such file; check the path",
-        IsADirectoryError: "is a folder; pass a file",
-        PermissionError: "must not be read; check its permissions",
-    }
-    unknown = f"is not a video or audio file ({error.strerror or error}); convert or download it again"
-    return next((reason for cause, reason in causes.items() if isinstance(error, cause)), unknown)
-
-
-def video_stream(container, path: str | Path):
-    """The first video stream that is not cover art.
-
-    Raises:
-        MediaError: there is none.
-    """
-    stream = _video_stream(container)
-    if stream is None:
-        raise MediaError(path, "has no video stream; pass a file with moving pictures as the video")
-    stream.thread_type = "AUTO"
-    return stream
-
-
-def _video_stream(container):
-    pictures = (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
-    return next(pictures, None)
-
-
-def audio_stream(container, path: str | Path):
-    """The stream FFmpeg ranks best.
-
-    Raises:
-        NoAudioError: there is none.
-    """
-    stream = container.streams.best("audio")
-    if stream is None or stream.codec_context is None:
-        raise NoAudioError(path)
-    return stream
-
-
-def time_zero(container) -> Fraction:
-    """The time stamp in seconds from which a file's pictures and sound are counted."""
-    stream = _video_stream(container)
-    if stream is not None and stream.start_time is not None:
-        return stream.start_time * stream.time_base
-    return Fraction(container.start_time or 0, av.time_base)
-
-
-def decode_frames(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
-    """Every frame that can be decoded; damaged packets are left out."""
-    damaged = 0
-    for packet in read_packets(container, stream, path):
-        try:
-            yield from stream.decode(packet)
-        except av.error.FFmpegError:
-            damaged += 1
-    if damaged:
-        logger.warning("%s: %d damaged packets skipped", path, damaged)
-
-
-def read_packets(container, stream, path: str | Path) -> Iterator[av.Packet]:
-    """The packets of a stream up to where the file breaks off, then an empty one, which flushes a decoder.
-
-    Raises:
-        MediaError: the disk or the network fails while reading.
-    """
-    try:
-        yield from (packet for packet in container.demux(stream) if packet.size)
-    except av.error.InvalidDataError as error:
-        logger.warning("%s: damaged, reading stops early (%s)", path, error.strerror)
-    except av.error.FFmpegError as error:
-        raise MediaError(path, f"cannot be read to its end ({error.strerror})") from error
-    flush = av.Packet()
-    flush.stream, flush.time_base = stream, stream.time_base
-    yield flush

@@ -6,7 +6,7 @@ known, pictures and sound are interleaved packet by packet into the finished fil
 
 import heapq
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,9 @@ import numpy as np
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from .errors import MediaError
-from .media import ColorTags, VideoInfo, audio_blocks, audio_stream, open_input, read_packets, time_zero, video_stream
+from .media import ColorTags, VideoInfo
+from .media_streams import open_input, rebased_packets, video_stream
+from .soundtrack import Soundtrack
 
 # Container and the sound codecs that may be copied into it: what players of that container know.
 MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
@@ -35,13 +37,6 @@ BT601_TAGS = ColorTags(matrix=6, range=1, primaries=6, transfer=6)
 # Swscale numbers these matrices as AVColorSpace does and has one number for all of BT.601, which is also what FFmpeg
 # takes a video for that states nothing.
 SWS_MATRICES, SWS_BT601 = {1, 4, 7, 9}, 5
-
-AAC_FRAME = 1024
-AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
-AAC_BITS_PER_SAMPLE = 6  # the format allows 6144 bits a channel and frame
-CHANNEL_BIT_RATE = 96_000
-# Copied packets may start this much before the first picture: a decoder needs the one before; players hide it.
-PREROLL_S = Fraction(1, 10)
 
 
 def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
@@ -65,8 +60,12 @@ def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
         raise MediaError(path, "is a folder; name a file in it")
     if any(source is not None and target.resolve() == Path(source).resolve() for source in inputs):
         raise MediaError(path, "is an input as well; choose another name for the output")
-    with _writing(path), tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}."):
+    with _writing(path), _hidden_folder_beside(target):
         pass
+
+
+def _hidden_folder_beside(target: Path) -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}.")
 
 
 @contextmanager
@@ -141,10 +140,8 @@ class VideoWriter:
         self._reformatter = VideoReformatter()
 
     def __enter__(self) -> "VideoWriter":
-        with _writing(self.path):
-            folder = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.stem}.")
         with ExitStack() as stack, _writing(self.path):
-            self._folder = Path(stack.enter_context(folder))
+            self._folder = Path(stack.enter_context(_hidden_folder_beside(self.path)))
             self._pictures = av.open(f"file:{self._folder / 'pictures.mp4'}", "w")
             self._stream = self._add_picture_stream()
             self._cleanup = stack.pop_all()
@@ -214,131 +211,12 @@ class VideoWriter:
             out = stack.enter_context(av.open(f"file:{finished}", "w", format=container_name, options=options))
             out.metadata.update(self._metadata)
             pictures = video_stream(source, self.path)
-            packets = [_rebased(source, pictures, out.add_stream_from_template(pictures, opaque=True), self.path)]
+            packets = [
+                rebased_packets(source, pictures, out.add_stream_from_template(pictures, opaque=True), self.path)
+            ]
             if self._soundtrack:
                 end_s = self.frame_count / self.fps
                 packets.append(stack.enter_context(self._soundtrack.packets(out, copied_codecs, end_s, 1 / self.fps)))
             for packet in heapq.merge(*packets, key=lambda packet: packet.dts * packet.time_base):
                 out.mux(packet)
         finished.replace(self.path)
-
-
-def _rebased(container, stream, out_stream, path: str | Path, zero_s: Fraction = Fraction(0)) -> Iterator[av.Packet]:
-    """The packets of a stream, for another container, with time counted from `zero_s`."""
-    zero = round(zero_s / stream.time_base)
-    for packet in read_packets(container, stream, path):
-        if packet.size:
-            packet.pts = (packet.dts if packet.pts is None else packet.pts) - zero
-            packet.dts = packet.pts if packet.dts is None else packet.dts - zero
-            packet.stream = out_stream
-            yield packet
-
-
-class Soundtrack:
-    """Sound of a file as packets for a video of known length.
-
-    Raises:
-        ValueError: a sampling rate or number of channels that AAC does not have.
-        MediaError: the file cannot be read, or its sound not decoded.
-        NoAudioError: it has no audio stream.
-    """
-
-    def __init__(self, path: str | Path, sampling_rate: int | None, channels: int | None):
-        if sampling_rate is not None and sampling_rate not in _aac_rates():
-            raise ValueError(f"audio_sampling_rate must be one of {_aac_rates()}, got {sampling_rate}")
-        if channels is not None and channels not in AAC_LAYOUTS:
-            raise ValueError(f"audio_channels must be one of {sorted(AAC_LAYOUTS)}, got {channels}")
-        self.path, self.sampling_rate, self.channels = path, sampling_rate, channels
-        with open_input(path) as container:  # fails now rather than after the last picture
-            stream = audio_stream(container, path)
-            next(audio_blocks(container, stream, path, "fltp", stream.codec_context.sample_rate))
-
-    @contextmanager
-    def packets(self, out, copied_codecs: set[str], end_s: Fraction, frame_s: Fraction):
-        """Adds a sound stream to the opened container `out`; gives the iterator over its packets up to `end_s`."""
-        with open_input(self.path) as container:
-            stream = audio_stream(container, self.path)
-            if self._may_copy(stream, copied_codecs) and self._stated_end_s() >= end_s - frame_s:
-                out_stream = out.add_stream_from_template(stream, opaque=True)
-                packets = _rebased(container, stream, out_stream, self.path, time_zero(container))
-                yield _cut(packets, end_s)
-            else:
-                yield self._encoded(container, stream, self._add_aac_stream(out, stream), end_s, frame_s)
-
-    def _may_copy(self, stream, copied_codecs: set[str]) -> bool:
-        return self.sampling_rate is None and self.channels is None and _codec_name(stream) in copied_codecs
-
-    def _stated_end_s(self) -> Fraction:
-        """Where the last packet ends; headers are often wrong about it."""
-        with open_input(self.path) as container:
-            stream = audio_stream(container, self.path)
-            packets = _rebased(container, stream, stream, self.path, time_zero(container))
-            return max(((p.pts + (p.duration or 0)) * p.time_base for p in packets), default=Fraction(0))
-
-    def _add_aac_stream(self, out, source):
-        context = source.codec_context
-        rate = self.sampling_rate or next((r for r in _aac_rates() if r >= context.sample_rate), _aac_rates()[-1])
-        channels = self.channels or (context.channels if context.channels in AAC_LAYOUTS else 1)
-        bit_rate = channels * min(CHANNEL_BIT_RATE, AAC_BITS_PER_SAMPLE * rate)
-        return out.add_stream("aac", rate=rate, layout=AAC_LAYOUTS[channels], bit_rate=bit_rate)
-
-    def _encoded(self, container, source, target, end_s: Fraction, frame_s: Fraction) -> Iterator[av.Packet]:
-        rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
-        samples = _sample_count(end_s, frame_s, rate)
-        blocks = audio_blocks(container, source, self.path, "fltp", rate)
-        position = 0
-        for block in _of_length(_of_channels(blocks, target.codec_context.channels), samples):
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
-            position += block.shape[1]
-            yield from target.encode(frame)
-        yield from target.encode(None)
-
-
-def _codec_name(stream) -> str:
-    return stream.codec_context.codec.canonical_name
-
-
-def _aac_rates() -> list[int]:
-    return sorted(av.Codec("aac", "w").audio_rates)
-
-
-def _cut(packets: Iterable[av.Packet], end_s: Fraction) -> Iterator[av.Packet]:
-    """The packets from (almost) zero to the end; the last one is marked as lasting no longer."""
-    for packet in packets:
-        left = end_s - packet.pts * packet.time_base
-        if left <= 0:
-            return
-        if packet.pts * packet.time_base >= -PREROLL_S:
-            packet.duration = min(packet.duration, max(1, int(left / packet.time_base)))
-            yield packet
-
-
-def _sample_count(end_s: Fraction, frame_s: Fraction, rate: int) -> int:
-    """How many samples to encode for a video that lasts `end_s`, within a picture's length `frame_s`.
-
-    A simple decoder gives the last AAC frame whole (64 ms at 16 kHz). Where that would be more than a picture too
-    long, and leaving that frame out is less than a picture too short, it is left out.
-    """
-    samples = round(end_s * rate)
-    tail = samples % AAC_FRAME
-    return samples - tail if tail < frame_s * rate < AAC_FRAME - tail and samples > tail else samples
-
-
-def _of_channels(blocks: Iterable[np.ndarray], channels: int) -> Iterator[np.ndarray]:
-    """Blocks (C, T) with that many channels; where the source has another number, all get the source's plain mean."""
-    for block in blocks:
-        same = len(block) == channels
-        yield block if same else np.repeat(block.mean(axis=0, keepdims=True, dtype=np.float32), channels, axis=0)
-
-
-def _of_length(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """Blocks (C, T) with that many samples in all, silence where the source has ended."""
-    for block in blocks:
-        if samples <= 0:
-            return
-        yield block[:, :samples]
-        samples -= block.shape[1]
-    while samples > 0:
-        yield np.zeros_like(block[:, :1]).repeat(min(samples, AAC_FRAME), axis=1)
-        samples -= AAC_FRAME

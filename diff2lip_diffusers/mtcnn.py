@@ -17,81 +17,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from .faces import Detection, FaceBox
+from .mtcnn_nets import ONet, PNet, RNet
 
 WEIGHTS_PATH = Path(__file__).parent / "weights" / "mtcnn.safetensors"
 PYRAMID_FACTOR = 0.709  # from level to level; halves the area (the authors' released code)
 PATCHES_AT_ONCE = 256
 
 
-class PNet(nn.Module):
-    """Proposes: scores (N, h, w) in [0, 1] and offsets (N, 4, h, w) of the windows at every second pixel."""
-
-    size_px, stride_px = 12, 2
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.prelu1 = nn.Conv2d(3, 10, 3), nn.PReLU(10)
-        self.conv2, self.prelu2 = nn.Conv2d(10, 16, 3), nn.PReLU(16)
-        self.conv3, self.prelu3 = nn.Conv2d(16, 32, 3), nn.PReLU(32)
-        self.conv4_1, self.conv4_2 = nn.Conv2d(32, 2, 1), nn.Conv2d(32, 4, 1)
-
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = F.max_pool2d(self.prelu1(self.conv1(pictures)), 2, 2, ceil_mode=True)
-        x = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
-        return self.conv4_1(x).softmax(dim=1)[:, 1], self.conv4_2(x)
-
-
-class RNet(nn.Module):
-    """Refines: scores (M,) in [0, 1] and offsets (M, 4) of patches (M, 3, 24, 24)."""
-
-    size_px = 24
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.prelu1 = nn.Conv2d(3, 28, 3), nn.PReLU(28)
-        self.conv2, self.prelu2 = nn.Conv2d(28, 48, 3), nn.PReLU(48)
-        self.conv3, self.prelu3 = nn.Conv2d(48, 64, 2), nn.PReLU(64)
-        self.dense4, self.prelu4 = nn.Linear(576, 128), nn.PReLU(128)
-        self.dense5_1, self.dense5_2 = nn.Linear(128, 2), nn.Linear(128, 4)
-
-    def forward(self, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = F.max_pool2d(self.prelu1(self.conv1(patches)), 3, 2, ceil_mode=True)
-        x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
-        x = self.prelu4(self.dense4(flatten_columns_first(self.prelu3(self.conv3(x)))))
-        return self.dense5_1(x).softmax(dim=1)[:, 1], self.dense5_2(x)
-
-
-class ONet(nn.Module):
-    """Decides: scores (M,) in [0, 1] and offsets (M, 4) of patches (M, 3, 48, 48).
-
-    `dense6_3` gives the paper's five landmarks. Nothing needs them here; the layer lets the weights load strictly.
-    """
-
-    size_px = 48
-
-    def __init__(self):
-        super().__init__()
-        self.conv1, self.prelu1 = nn.Conv2d(3, 32, 3), nn.PReLU(32)
-        self.conv2, self.prelu2 = nn.Conv2d(32, 64, 3), nn.PReLU(64)
-        self.conv3, self.prelu3 = nn.Conv2d(64, 64, 3), nn.PReLU(64)
-        self.conv4, self.prelu4 = nn.Conv2d(64, 128, 2), nn.PReLU(128)
-        self.dense5, self.prelu5 = nn.Linear(1152, 256), nn.PReLU(256)
-        self.dense6_1, self.dense6_2, self.dense6_3 = nn.Linear(256, 2), nn.Linear(256, 4), nn.Linear(256, 10)
-
-    def forward(self, patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = F.max_pool2d(self.prelu1(self.conv1(patches)), 3, 2, ceil_mode=True)
-        x = F.max_pool2d(self.prelu2(self.conv2(x)), 3, 2, ceil_mode=True)
-        x = F.max_pool2d(self.prelu3(self.conv3(x)), 2, 2, ceil_mode=True)
-        x = self.prelu5(self.dense5(flatten_columns_first(self.prelu4(self.conv4(x)))))
-        return self.dense6_1(x).softmax(dim=1)[:, 1], self.dense6_2(x)
-
-
-def flatten_columns_first(x: torch.Tensor) -> torch.Tensor:
-    """Returns (M, w·h·c) of (M, c, h, w): in the weights' order x runs slowest and the channels fastest."""
-    return x.permute(0, 3, 2, 1).flatten(1)
-
-
-def overlap(boxes: torch.Tensor, of_smaller: bool = False) -> torch.Tensor:
+def _overlap(boxes: torch.Tensor, of_smaller: bool = False) -> torch.Tensor:
     """Returns (N, K, K): the area that two of the boxes (N, K, 4) share, by that of their union or of the smaller."""
     top_left = torch.maximum(boxes[:, :, None, :2], boxes[:, None, :, :2])
     bottom_right = torch.minimum(boxes[:, :, None, 2:], boxes[:, None, :, 2:])
@@ -102,7 +35,7 @@ def overlap(boxes: torch.Tensor, of_smaller: bool = False) -> torch.Tensor:
     return shared / whole.clamp(min=1e-9)
 
 
-def best(boxes: torch.Tensor, scores: torch.Tensor, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
+def keep_best(boxes: torch.Tensor, scores: torch.Tensor, limit: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Returns the boxes (N, K, 4) and scores (N, K) that score best of (N, P); K is at most `limit`."""
     fullest = int((scores > 0).sum(dim=1).max())
     scores, order = scores.topk(min(limit, fullest), dim=1)
@@ -121,7 +54,7 @@ def suppress(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, of_sma
         threshold: largest overlap of two kept boxes.
         of_smaller: measure the overlap against the smaller box; this also removes a box inside another.
     """
-    better_overlaps = (overlap(boxes, of_smaller) > threshold).triu(diagonal=1)
+    better_overlaps = (_overlap(boxes, of_smaller) > threshold).triu(diagonal=1)
     used = keep = scores > 0
     while True:
         kept = used & ~(better_overlaps & keep[:, :, None]).any(dim=1)
@@ -130,10 +63,16 @@ def suppress(boxes: torch.Tensor, scores: torch.Tensor, threshold: float, of_sma
         keep = kept
 
 
-def move_edges(boxes: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+def _move_edges(boxes: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     """Returns boxes (..., 4), their edges moved by offsets (..., 4) in parts of width and height (section II-B)."""
     sides = boxes[..., 2:] - boxes[..., :2]
     return boxes + offsets * torch.cat([sides, sides], dim=-1)
+
+
+def _rescale(boxes: torch.Tensor, old_size: Sequence[int], new_size: Sequence[int]) -> torch.Tensor:
+    """Returns boxes (..., 4) on a picture of `old_size` (h, w) as boxes on the same picture in `new_size`."""
+    scale_y, scale_x = (new / old for old, new in zip(old_size, new_size, strict=True))
+    return boxes * boxes.new_tensor([scale_x, scale_y, scale_x, scale_y])
 
 
 def make_square(boxes: torch.Tensor) -> torch.Tensor:
@@ -159,11 +98,11 @@ def cut_patches(pictures: torch.Tensor, boxes: torch.Tensor, frame: torch.Tensor
     for level in range(int(halvings.max()) + 1 if len(boxes) else 0):
         pictures = F.avg_pool2d(pictures, 2, ceil_mode=True) if level else pictures
         here = halvings == level
-        patches[here] = sample_squares(pictures, boxes[here] / 2**level, frame[here], size_px)
+        patches[here] = _sample_squares(pictures, boxes[here] / 2**level, frame[here], size_px)
     return patches
 
 
-def sample_squares(pictures: torch.Tensor, boxes: torch.Tensor, frame: torch.Tensor, size_px: int) -> torch.Tensor:
+def _sample_squares(pictures: torch.Tensor, boxes: torch.Tensor, frame: torch.Tensor, size_px: int) -> torch.Tensor:
     """Returns bilinear samples (M, 3, size_px, size_px), read from all pictures at once as one tall strip."""
     height, width = pictures.shape[2:]
     steps = (torch.arange(size_px, device=boxes.device) + 0.5) / size_px
@@ -220,7 +159,7 @@ class MTCNN(nn.Module):
         Raises:
             ValueError: for frames of another type or of several sizes.
         """
-        check_frames(frames)
+        _check_frames(frames)
         if len(frames) == 0:
             return []
         height, width = frames[0].shape[:2]
@@ -233,19 +172,17 @@ class MTCNN(nn.Module):
         boxes, scores = self.judge(self.onet, self.thresholds[2], pictures, boxes, scores)
         scores = suppress(boxes, scores, 0.7, of_smaller=True)
         # 3. back to pixels of the frames
-        scale = boxes.new_tensor([width / pictures.shape[3], height / pictures.shape[2]]).repeat(2)
-        frames_found = zip((boxes * scale).cpu(), scores.cpu(), strict=True)
-        return [to_detections(boxes, scores, width, height) for boxes, scores in frames_found]
+        boxes = _rescale(boxes, pictures.shape[2:], (height, width))
+        return [to_detections(*found, width, height) for found in zip(boxes.cpu(), scores.cpu(), strict=True)]
 
     def load_pictures(self, frames: Sequence[np.ndarray]) -> torch.Tensor:
         """Returns the frames as (N, 3, H, W) in [-1, 1], scaled to at most `max_size_px`, on the weights' device.
 
         They are scaled as bytes on the CPU: four times as fast there as floats, and every device sees the same.
         """
-        sides = frames[0].shape[:2]
-        scale = min(1, self.max_size_px / max(sides))
-        size = [max(1, round(side * scale)) for side in sides]
-        pictures = torch.cat([scale_bytes(frame, size) for frame in frames])
+        scale = min(1, self.max_size_px / max(frames[0].shape[:2]))
+        size = [max(1, round(side * scale)) for side in frames[0].shape[:2]]
+        pictures = torch.cat([_scale_bytes(frame, size) for frame in frames])
         return (pictures.to(self.pnet.conv1.weight.device).float() - 127.5) / 128
 
     def propose(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -254,7 +191,7 @@ class MTCNN(nn.Module):
         if not levels:
             return pictures.new_zeros(len(pictures), 0, 4), pictures.new_zeros(len(pictures), 0)
         boxes, scores = (torch.cat(parts, dim=1) for parts in zip(*levels, strict=True))
-        boxes, scores = best(boxes, scores, self.max_candidates)
+        boxes, scores = keep_best(boxes, scores, self.max_candidates)
         return boxes, suppress(boxes, scores, 0.7)
 
     def propose_at(self, pictures: torch.Tensor, size: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -264,10 +201,9 @@ class MTCNN(nn.Module):
         y, x = (torch.arange(count, device=scores.device) for count in scores.shape[1:])
         corners = torch.cartesian_prod(y, x).flip(1) * self.pnet.stride_px
         windows = torch.cat([corners, corners + self.pnet.size_px], dim=1)
-        boxes, scores = move_edges(windows, offsets.flatten(2).transpose(1, 2)), scores.flatten(1)
-        boxes, scores = best(boxes, scores * (scores > self.thresholds[0]), self.max_candidates)
-        scale = boxes.new_tensor([pictures.shape[3] / size[1], pictures.shape[2] / size[0]]).repeat(2)
-        return boxes * scale, suppress(boxes, scores, 0.5)
+        boxes, scores = _move_edges(windows, offsets.flatten(2).transpose(1, 2)), scores.flatten(1)
+        boxes, scores = keep_best(boxes, scores * (scores > self.thresholds[0]), self.max_candidates)
+        return _rescale(boxes, size, pictures.shape[2:]), suppress(boxes, scores, 0.5)
 
     def judge(
         self, net: nn.Module, threshold: float, pictures: torch.Tensor, boxes: torch.Tensor, scores: torch.Tensor
@@ -279,9 +215,9 @@ class MTCNN(nn.Module):
         judged = [net(part) for part in patches.split(PATCHES_AT_ONCE)]
         new_scores, offsets = (torch.cat(parts) for parts in zip(*judged, strict=True))
         boxes, scores = boxes.clone(), torch.zeros_like(scores)
-        boxes[used] = move_edges(squares, offsets)
+        boxes[used] = _move_edges(squares, offsets)
         scores[used] = new_scores * (new_scores > threshold)
-        return best(boxes, scores, self.max_candidates)
+        return keep_best(boxes, scores, self.max_candidates)
 
     def pyramid_sizes(self, height: int, width: int) -> list[tuple[int, int]]:
         """Returns the sizes (h, w) of the pyramid: P-Net's window covers `min_face_px`, ... , the whole picture."""
@@ -292,7 +228,7 @@ class MTCNN(nn.Module):
         return sizes
 
 
-def check_frames(frames: Sequence[np.ndarray]) -> None:
+def _check_frames(frames: Sequence[np.ndarray]) -> None:
     for index, frame in enumerate(frames):
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3 or frame.size == 0:
             raise ValueError(f"frames[{index}] must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
@@ -300,7 +236,7 @@ def check_frames(frames: Sequence[np.ndarray]) -> None:
             raise ValueError(f"frames[{index}] must have the shape of frames[0], {frames[0].shape}, got {frame.shape}")
 
 
-def scale_bytes(frame: np.ndarray, size: list[int]) -> torch.Tensor:
+def _scale_bytes(frame: np.ndarray, size: list[int]) -> torch.Tensor:
     """Returns the frame (H, W, 3) as a uint8 tensor (1, 3, h, w)."""
     pixels = torch.from_numpy(np.require(frame, requirements="CW")).permute(2, 0, 1)[None]
     return F.interpolate(pixels, size, mode="bilinear", antialias=True)

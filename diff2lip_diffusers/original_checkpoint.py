@@ -4,6 +4,7 @@ The original file is a `torch.save` of one flat state dict. Letters in shapes: D
 """
 
 import pickle
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -41,10 +42,11 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
     if not path.is_file():
         raise MediaError(path, "is a directory, not a checkpoint file" if path.is_dir() else "no such checkpoint file")
     try:
-        state_dict = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+        with warnings.catch_warnings(action="ignore"):
+            state_dict = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: not loaded, it holds more than tensors or is no checkpoint") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # a damaged pickle is a program of random instructions, which fails in any way
         raise CheckpointError(f"{path}: cannot be read, truncated or not a PyTorch checkpoint") from error
     if not isinstance(state_dict, Mapping) or not state_dict:
         raise CheckpointError(f"{path}: holds a {type(state_dict).__name__}, expected a dict of tensors")
@@ -151,13 +153,17 @@ def _infer_unet_config(state_dict: StateDict, head_channels: int) -> dict:
         "out_channels": out.shape[0],
         "block_out_channels": tuple(state_dict[f"input_blocks.{k}.0.in_layers.2.weight"].shape[0] for k in starts),
         "down_block_types": tuple(
-            "AttnDownBlock2D" if f"input_blocks.{k}.1.qkv.weight" in state_dict else "ResnetDownsampleBlock2D"
+            "AttnDownBlock2D" if _has_module(state_dict, f"input_blocks.{k}.1.") else "ResnetDownsampleBlock2D"
             for k in starts
         ),
         "layers_per_block": layers,
         "attention_head_dim": head_channels,
         "time_embedding_dim": embed_dim,
     }
+
+
+def _has_module(state_dict: StateDict, prefix: str) -> bool:
+    return any(name.startswith(prefix) for name in state_dict)
 
 
 def _infer_audio_config(state_dict: StateDict) -> dict:

@@ -236,9 +236,12 @@ class Diff2LipPipeline(DiffusionPipeline):
         if sum(given) != 1:
             raise ValueError(f"one of `audio`, `mel_windows` and `audio_embeds` is needed, {sum(given)} are given")
         if audio_embeds is not None:
+            _check_shape(audio_embeds, (self.unet.config.time_embedding_dim,), "audio_embeds")
             return _one_or_each(audio_embeds.to(self._execution_device), num_frames, "audio_embeds")
         if audio is not None:
             mel_windows = self.feature_extractor(audio, sampling_rate, fps, num_frames=num_frames).mel_windows
+        extractor = self.feature_extractor
+        _check_shape(mel_windows, (extractor.feature_size, extractor.window_size), "mel_windows")
         mel_windows = _one_or_each(torch.as_tensor(mel_windows), num_frames, "mel_windows")
         batches = mel_windows.split(batch_size or num_frames)
         return torch.cat([self.audio_encoder(batch.to(self._execution_device)) for batch in batches])
@@ -255,8 +258,7 @@ class Diff2LipPipeline(DiffusionPipeline):
         if latents is None:
             count = num_frames if own else 1
             latents = randn_tensor((count, *shape), generator, self._execution_device, torch.float32)
-        if tuple(latents.shape[1:]) != shape:
-            raise ValueError(f"`latents` has shape {tuple(latents.shape)}, expected (1 or {num_frames}, *{shape})")
+        _check_shape(latents, shape, "latents")
         return _one_or_each(latents.to(self._execution_device, torch.float32), num_frames, "latents")
 
     def prepare_extra_step_kwargs(self, generators: list[torch.Generator], eta: float) -> dict:
@@ -329,6 +331,12 @@ class Diff2LipPipeline(DiffusionPipeline):
         return learned and "variance_type" in accepted
 
 
+def _check_shape(values: torch.Tensor | np.ndarray, entry: tuple[int, ...], name: str) -> None:
+    if tuple(values.shape[1:]) != entry:
+        expected = ", ".join(map(str, ("N", *entry)))
+        raise ValueError(f"`{name}` has shape {tuple(values.shape)}, expected ({expected})")
+
+
 def _one_or_each(tensor: torch.Tensor, num_frames: int, name: str) -> torch.Tensor:
     if len(tensor) not in (1, num_frames):
         raise ValueError(f"`{name}` has {len(tensor)} entries, expected 1 or {num_frames}, the number of frames")
@@ -355,7 +363,7 @@ def _step_generators(
 
 def _with_batch_axis(frame: PIL.Image.Image | np.ndarray | torch.Tensor) -> np.ndarray | torch.Tensor:
     if isinstance(frame, PIL.Image.Image):
-        frame = np.asarray(frame.convert("RGB"))
+        frame = np.array(frame.convert("RGB"))
     return frame[None] if frame.ndim == 3 else frame
 
 
@@ -368,7 +376,7 @@ def _channels_first(frames: np.ndarray | torch.Tensor, name: str) -> torch.Tenso
     if frames.ndim != 4 or frames.shape[-1 if is_array else 1] != 3 or 0 in frames.shape:
         expected = "(N, H, W, 3)" if is_array else "(N, 3, H, W)"
         raise ValueError(f"`{name}` has shape {tuple(frames.shape)}, expected {expected}")
-    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2) if is_array else frames
+    return torch.from_numpy(np.require(frames, requirements="CW")).permute(0, 3, 1, 2) if is_array else frames
 
 
 def _to_unit_range(frames: torch.Tensor, name: str) -> torch.Tensor:

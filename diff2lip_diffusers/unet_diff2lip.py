@@ -38,7 +38,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
 
     Args:
         sample_size: H and W the model was trained on, in pixels.
-        in_channels: C, channels of the noisy sample and of both frames; the first convolution sees three times as many.
+        in_channels: C, of the noisy sample and of both frames; the first convolution sees three times as many.
         out_channels: channels of the prediction: C of noise and, where twice that, C of learned variance.
         down_block_types: a block per level, finest first: `"ResnetDownsampleBlock2D"` or, with self-attention,
             `"AttnDownBlock2D"`. The way up mirrors it.
@@ -88,6 +88,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         has_attention = _read_block_types(down_block_types, block_out_channels)
         self.sample_size = sample_size
         embed_dim = time_embedding_dim or 4 * block_out_channels[0]
+        self.register_to_config(time_embedding_dim=embed_dim)
         common = {
             "temb_channels": embed_dim,
             "dropout": dropout,
@@ -98,11 +99,10 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         self.time_proj = Timesteps(embed_dim // 4, flip_sin_to_cos=True, downscale_freq_shift=0)
         self.time_embedding = TimestepEmbedding(embed_dim // 4, embed_dim)
         self.conv_in = nn.Conv2d(3 * in_channels, block_out_channels[0], kernel_size=3, padding=1)
-        self.down_blocks = _down_blocks(
-            block_out_channels, has_attention, layers_per_block, attention_head_dim, common
-        )
+        levels = (block_out_channels, has_attention, layers_per_block, attention_head_dim)
+        self.down_blocks = _down_blocks(*levels, common)
         self.mid_block = UNetMidBlock2D(block_out_channels[-1], attention_head_dim=attention_head_dim, **common)
-        self.up_blocks = _up_blocks(block_out_channels, has_attention, layers_per_block, attention_head_dim, common)
+        self.up_blocks = _up_blocks(*levels, common)
         self.num_upsamplers = len(block_out_channels) - 1
         self.conv_norm_out = FP32GroupNorm(norm_num_groups, block_out_channels[0], eps=norm_eps)
         self.conv_act = nn.SiLU()

@@ -1,0 +1,174 @@
+"""The streams of a media file: which to use, where their time starts, their packets, frames and sound samples."""
+
+import itertools
+import logging
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.stream import Disposition
+
+from .errors import MediaError, NoAudioError
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_input(path: str | Path) -> Iterator[av.container.InputContainer]:
+    """The opened file, closed when the block ends.
+
+    Raises:
+        MediaError: it is missing, a folder, empty, not readable or not a media file.
+    """
+    if Path(path).is_file() and Path(path).stat().st_size == 0:
+        raise MediaError(path, "is empty (0 bytes); copy or download it again")
+    try:
+        # "file:" so that a colon in a name is not taken for a protocol
+        container = av.open(f"file:{path}", metadata_errors="replace")
+    except (av.error.FFmpegError, OSError) as error:
+        raise MediaError(path, _why_unreadable(error)) from error
+    with container:
+        if container.format.name == "tty":  # FFmpeg would draw any .txt file as a terminal
+            raise MediaError(path, "is a text file; pass a video or audio file")
+        yield container
+
+
+def _why_unreadable(error: Exception) -> str:
+    causes = {
+        FileNotFoundError: "no such file; check the path",
+        IsADirectoryError: "is a folder; pass a file",
+        PermissionError: "must not be read; check its permissions",
+    }
+    unknown = f"is not a video or audio file ({error.strerror or error}); convert or download it again"
+    return next((reason for cause, reason in causes.items() if isinstance(error, cause)), unknown)
+
+
+def video_stream(container, path: str | Path):
+    """The first video stream that is not cover art.
+
+    Raises:
+        MediaError: there is none.
+    """
+    stream = _find_video_stream(container)
+    if stream is None:
+        raise MediaError(path, "has no video stream; pass a file with moving pictures as the video")
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _find_video_stream(container):
+    pictures = (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
+    return next(pictures, None)
+
+
+def audio_stream(container, path: str | Path):
+    """The stream FFmpeg ranks best.
+
+    Raises:
+        NoAudioError: there is none.
+    """
+    stream = container.streams.best("audio")
+    if stream is None or stream.codec_context is None:
+        raise NoAudioError(path)
+    return stream
+
+
+def time_zero(container) -> Fraction:
+    """The time stamp in seconds from which a file's pictures and sound are counted."""
+    stream = _find_video_stream(container)
+    if stream is not None and stream.start_time is not None:
+        return stream.start_time * stream.time_base
+    return Fraction(container.start_time or 0, av.time_base)
+
+
+def read_packets(container, stream, path: str | Path) -> Iterator[av.Packet]:
+    """The packets of a stream up to where the file breaks off, then an empty one, which flushes a decoder.
+
+    Raises:
+        MediaError: the disk or the network fails while reading.
+    """
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except av.error.InvalidDataError as error:
+        logger.warning("%s: damaged, reading stops early (%s)", path, error.strerror)
+    except av.error.FFmpegError as error:
+        raise MediaError(path, f"cannot be read to its end ({error.strerror})") from error
+    flush = av.Packet()
+    flush.stream, flush.time_base = stream, stream.time_base
+    yield flush
+
+
+def rebased_packets(
+    container, stream, out_stream, path: str | Path, zero_s: Fraction = Fraction(0)
+) -> Iterator[av.Packet]:
+    """The packets of a stream, time counted from `zero_s`, assigned to `out_stream` of another container.
+
+    Raises:
+        MediaError: as `read_packets`.
+    """
+    zero = round(zero_s / stream.time_base)
+    for packet in read_packets(container, stream, path):
+        if packet.size:
+            packet.pts = (packet.dts if packet.pts is None else packet.pts) - zero
+            packet.dts = packet.pts if packet.dts is None else packet.dts - zero
+            packet.stream = out_stream
+            yield packet
+
+
+def decode_frames(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
+    """Every frame that can be decoded; damaged packets are left out.
+
+    Raises:
+        MediaError: as `read_packets`.
+    """
+    damaged = 0
+    for packet in read_packets(container, stream, path):
+        try:
+            yield from stream.decode(packet)
+        except av.error.FFmpegError:
+            damaged += 1
+    if damaged:
+        logger.warning("%s: %d damaged packets skipped", path, damaged)
+
+
+def audio_blocks(container, stream, path: str | Path, sample_format: str, sampling_rate: int) -> Iterator[np.ndarray]:
+    """Sound from time zero on in blocks (C, T) of a planar sample format ("s16p", "fltp") at the given rate in Hz.
+
+    Raises:
+        MediaError: nothing can be decoded, or as `read_packets`.
+    """
+    skip = None
+    for start_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
+        if skip is None:
+            skip = -nearest_integer((start_s - time_zero(container)) * sampling_rate)
+            if skip < 0:
+                yield np.zeros((len(block), -skip), block.dtype)
+                skip = 0
+        if block.shape[1] > skip:
+            yield block[:, skip:]
+        skip = max(0, skip - block.shape[1])
+    if skip is None:
+        raise MediaError(path, "holds no sound that can be decoded; record or convert it again")
+
+
+def _resampled(
+    frames: Iterable[av.AudioFrame], sample_format: str, rate: int
+) -> Iterator[tuple[Fraction, np.ndarray]]:
+    """Blocks (C, T), each with the start in s of the frame that completed it; layout and rate of frames may change."""
+    start_s = Fraction(0)
+    same_kind = itertools.groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate))
+    for _, group in same_kind:
+        resampler = av.AudioResampler(format=sample_format, rate=rate)
+        for frame in itertools.chain(group, [None]):  # None gets what is left in the resampler
+            if frame is not None and frame.pts is not None:
+                start_s = frame.pts * frame.time_base
+            yield from ((start_s, block.to_ndarray()) for block in resampler.resample(frame))
+
+
+def nearest_integer(x: Fraction) -> int:
+    """The nearest integer, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
+    return math.floor(x + Fraction(1, 2)) if x >= 0 else math.ceil(x - Fraction(1, 2))

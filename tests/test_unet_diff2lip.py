@@ -1,0 +1,174 @@
+"""The U-Net against recorded outputs, and the tools that diffusers' models have."""
+
+import copy
+
+import pytest
+import torch
+from conftest import DATA, make_pipeline
+from safetensors.torch import load_file
+
+from diff2lip_diffusers import Diff2LipUNet2DConditionModel
+
+
+def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    return ((actual - expected).norm() / expected.norm()).item()
+
+
+def forward(unet, recorded, dtype=torch.float32):
+    return unet(
+        recorded["sample"].to(dtype),
+        recorded["timesteps"],
+        recorded["cond_img"],
+        recorded["ref_img"],
+        recorded["mask"],
+        recorded["audio_style"],
+    ).sample
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return load_file(DATA / "tiny_forward.safetensors")
+
+
+@pytest.fixture
+def unet(tiny_components):
+    return copy.deepcopy(tiny_components[0])
+
+
+@torch.no_grad()
+def test_matches_the_recorded_output(unet, recorded):
+    assert relative_error(forward(unet, recorded), recorded["model_output"]) < 1e-5
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_released_size_matches_the_recorded_output():
+    recorded = load_file(DATA / "released_forward.safetensors")
+    pipe = make_pipeline("released")
+    assert relative_error(pipe.audio_encoder(recorded["indiv_mels"]), recorded["audio_style"]) < 1e-5
+    assert relative_error(forward(pipe.unet, recorded), recorded["model_output"]) < 1e-5
+
+
+@torch.no_grad()
+def test_sample_under_the_mask_decides_alone(unet, recorded):
+    changed = torch.where(recorded["mask"] > 0, recorded["sample"], torch.full((), 9.0))
+    assert torch.equal(forward(unet, recorded | {"sample": changed}), forward(unet, recorded))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("timestep", [40, 40.0, torch.tensor(40), torch.tensor([40]), torch.tensor([40, 40])])
+def test_any_form_of_timestep(unet, recorded, timestep):
+    expected = forward(unet, recorded | {"timesteps": torch.tensor([40, 40])})
+    assert relative_error(forward(unet, recorded | {"timesteps": timestep}), expected) < 1e-6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
+def test_half_precision_stays_close(unet, recorded, dtype, tolerance):
+    expected = recorded["model_output"]
+    half = unet.bfloat16() if dtype == torch.bfloat16 else unet.half()
+    output = forward(half, recorded)
+    assert output.dtype == torch.float32
+    assert relative_error(output, expected) < tolerance
+
+
+@torch.no_grad()
+def test_last_layers_compute_in_float32(unet, recorded):
+    seen = {}
+    unet.half()
+    for name in ("conv_norm_out", "conv_out"):
+        getattr(unet, name).register_forward_hook(lambda m, i, o, name=name: seen.update({name: o.dtype}))
+    assert forward(unet, recorded, torch.float16).dtype == torch.float16
+    assert seen == {"conv_norm_out": torch.float32, "conv_out": torch.float32}
+
+
+def test_loading_in_half_precision_keeps_the_last_layers(unet, tmp_path):
+    unet.save_pretrained(tmp_path)
+    half = Diff2LipUNet2DConditionModel.from_pretrained(tmp_path, dtype=torch.float16)
+    assert {name for name, p in half.named_parameters() if p.dtype == torch.float32} == {
+        f"{layer}.{kind}" for layer in ("conv_norm_out", "conv_out") for kind in ("weight", "bias")
+    }
+
+
+@torch.no_grad()
+def test_save_and_load(unet, recorded, tmp_path):
+    unet.save_pretrained(tmp_path)
+    again = Diff2LipUNet2DConditionModel.from_pretrained(tmp_path)
+    assert dict(again.config)["block_out_channels"] == [32, 64, 96, 128]
+    assert relative_error(forward(again, recorded), forward(unet, recorded)) < 1e-5
+
+
+@torch.no_grad()
+def test_fused_projections_and_other_processors_compute_the_same(unet, recorded):
+    from diffusers.models.attention_processor import AttnProcessor
+
+    unet.fuse_qkv_projections()
+    assert relative_error(forward(unet, recorded), recorded["model_output"]) < 1e-5
+    unet.unfuse_qkv_projections()
+    unet.set_attn_processor(AttnProcessor())
+    assert all(isinstance(processor, AttnProcessor) for processor in unet.attn_processors.values())
+    assert relative_error(forward(unet, recorded), recorded["model_output"]) < 1e-5
+
+
+def test_lora_starts_at_the_model_and_trains_only_the_adapter(unet, recorded, tmp_path):
+    peft = pytest.importorskip("peft")
+    unet.requires_grad_(False)
+    unet.add_adapter(peft.LoraConfig(r=4, lora_alpha=4, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
+    output = forward(unet, recorded)
+    assert relative_error(output.detach(), recorded["model_output"]) < 1e-5
+    output.square().mean().backward()
+    trained = {name for name, parameter in unet.named_parameters() if parameter.grad is not None}
+    assert trained and all("lora" in name for name in trained)
+    unet.save_lora_adapter(tmp_path)
+    assert any(tmp_path.iterdir())
+
+
+def test_gradient_checkpointing_gives_the_same_gradients(unet, recorded):
+    def gradients():
+        unet.zero_grad()
+        forward(unet, recorded).square().mean().backward()
+        return torch.cat([parameter.grad.flatten() for parameter in unet.parameters()])
+
+    unet.train()
+    expected = gradients()
+    unet.enable_gradient_checkpointing()
+    assert unet.is_gradient_checkpointing
+    assert relative_error(gradients(), expected) < 1e-5
+
+
+@torch.no_grad()
+def test_compiles_as_one_graph(unet, recorded):
+    torch._dynamo.reset()
+    compiled = torch.compile(unet, fullgraph=True, backend="eager")
+    assert relative_error(forward(compiled, recorded), recorded["model_output"]) < 1e-5
+
+
+@pytest.mark.slow
+@torch.no_grad()
+def test_compiles_with_the_default_backend(unet, recorded):
+    torch._dynamo.reset()
+    assert relative_error(forward(torch.compile(unet, fullgraph=True), recorded), recorded["model_output"]) < 1e-4
+
+
+@torch.no_grad()
+def test_channels_last_computes_the_same(unet, recorded):
+    unet.to(memory_format=torch.channels_last)
+    assert relative_error(forward(unet, recorded), recorded["model_output"]) < 1e-5
+
+
+@torch.no_grad()
+def test_other_picture_sizes_pass(unet, recorded):
+    small = {name: recorded[name][..., :32, :48] for name in ("sample", "cond_img", "ref_img", "mask")}
+    assert forward(unet, recorded | small).shape == (2, 6, 32, 48)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"down_block_types": ("DownBlock2D",) * 5}, "`down_block_types` has 'DownBlock2D'"),
+        ({"down_block_types": ("AttnDownBlock2D",) * 3}, "has 3 levels, `block_out_channels` 5"),
+    ],
+)
+def test_wrong_configurations_are_named(config, message):
+    with pytest.raises(ValueError, match=message):
+        Diff2LipUNet2DConditionModel(**config)
