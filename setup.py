@@ -24,7 +24,7 @@ setup(
         "transformers>=5",  # the feature extractor's base class and mel filters
         "accelerate>=1.10",  # fast loading, CPU offload, launching on several devices
         "safetensors",
-        "huggingface_hub",
+        "huggingface_hub>=2",
         "numpy",
         "pillow",
         "av>=18",  # decoding, encoding and muxing without an ffmpeg program

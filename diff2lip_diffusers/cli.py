@@ -5,9 +5,12 @@ Bad input ends in one line on the error stream: exit code 2 for a wrong command,
 
 import argparse
 import importlib.metadata
+import math
 import sys
+from collections.abc import Callable
 from fractions import Fraction
 
+import torch
 from diffusers.utils.logging import disable_progress_bar
 from tqdm import tqdm
 
@@ -15,7 +18,7 @@ from .demo import run_demo
 from .errors import Diff2LipError
 from .face_detectors import FACE_DETECTORS
 from .hub import DTYPES, convert_checkpoint, load_pipeline, push_folder
-from .lipsync import MODES, sync_video
+from .lipsync import MODES, OPTION_RANGES, sync_video
 from .media import probe_video
 from .media_writer import check_output_path
 from .schedulers import SCHEDULERS, make_scheduler
@@ -35,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     try:
         args.run(args)
-    except (Diff2LipError, ValueError, OSError, MemoryError) as error:
+    except (Diff2LipError, ValueError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         print(f"diff2lip {args.command}: {_one_line(error)}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
@@ -67,15 +70,23 @@ def _add_sync(commands) -> None:
     sync.add_argument("--audio", metavar="FILE", help="speech, from a sound or video file (default: the video's own)")
     sync.add_argument("--output", required=True, metavar="FILE", help="video to write: .mp4, .m4v, .mov or .mkv")
     sync.add_argument("--scheduler", choices=SCHEDULERS, help="sampler (default: the model's own)")
-    sync.add_argument("--steps", type=_positive_int, help="denoising steps (default: the model's own, 25)")
-    sync.add_argument("--eta", type=_unit_float, default=0.0, help="noise in DDIM, 0 to 1 (default: 0)")
-    sync.add_argument("--seed", type=int, default=7, help="decides the noise (default: 7)")
-    sync.add_argument("--batch-size", type=_positive_int, help="frames at a time (default: 4 on a CPU, else 32)")
+    sync.add_argument(
+        "--steps", type=_option("num_inference_steps", int), help="denoising steps (default: the model's own, 25)"
+    )
+    sync.add_argument("--eta", type=_option("eta", float), default=0.0, help="noise in DDIM, 0 to 1 (default: 0)")
+    sync.add_argument("--seed", type=_option("seed", int), default=7, help="decides the noise (default: 7)")
+    sync.add_argument(
+        "--batch-size", type=_option("batch_size", int), help="frames at a time (default: 4 on a CPU, else 32)"
+    )
     sync.add_argument("--device", help="cpu, cuda, cuda:1, mps (default: the fastest there is)")
     sync.add_argument("--dtype", choices=DTYPES, help="precision (default: the fastest good one)")
     sync.add_argument("--variant", help="variant of the weight files, such as fp16")
-    sync.add_argument("--fps", type=_positive_fraction, help="frame rate of the output (default: the video's own)")
-    sync.add_argument("--crf", type=_crf, default=16, help="H.264 quality, 0 to 51, lower is better (default: 16)")
+    sync.add_argument(
+        "--fps", type=_option("fps", Fraction), help="frame rate of the output (default: the video's own)"
+    )
+    sync.add_argument(
+        "--crf", type=_option("crf", int), default=16, help="H.264 quality, 0 to 51, lower is better (default: 16)"
+    )
     face = sync.add_mutually_exclusive_group()
     face.add_argument("--box", type=_box, metavar="X1,Y1,X2,Y2", help="fixed face box in pixels, for drawn faces say")
     face.add_argument("--detector", default="mtcnn", choices=FACE_DETECTORS, help="face detector (default: mtcnn)")
@@ -97,7 +108,12 @@ def _add_convert(commands) -> None:
     )
     convert.add_argument("checkpoint", metavar="CHECKPOINT", help="the authors' .pt file")
     convert.add_argument("--output", required=True, metavar="DIR", help="model folder to write")
-    convert.add_argument("--head-channels", type=_positive_int, default=64, help="channels a head (default: 64)")
+    convert.add_argument(
+        "--head-channels",
+        type=_number(int, 1, math.inf, "a whole number above 0"),
+        default=64,
+        help="channels a head (default: 64)",
+    )
     convert.add_argument("--dtype", choices=DTYPES, default="fp32", help="of the stored weights")
     convert.add_argument("--variant", help="name inside the weight files, such as fp16")
     convert.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder, as user/name")
@@ -164,42 +180,35 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _positive_int(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
+def _number(kind: type, smallest: float, largest: float, expected: str) -> Callable:
+    """A parser of one number that says what it expected."""
+
+    def parse(text: str):
+        try:
+            value = kind(text)
+        except (ValueError, ZeroDivisionError):
+            value = None
+        if value is None or not smallest <= value <= largest:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+        return value
+
+    return parse
 
 
-def _unit_float(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 1")
-    return value
-
-
-def _crf(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 51:
-        raise argparse.ArgumentTypeError(f"{text} is not in 0 to 51")
-    return value
-
-
-def _positive_fraction(text: str) -> Fraction:
-    try:
-        value = Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number such as 25, 29.97 or 30000/1001") from error
-    if value <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is not above 0")
-    return value
+def _option(name: str, kind: type) -> Callable:
+    """A parser of one of `sync_video`'s numbers."""
+    _, smallest, largest, expected = OPTION_RANGES[name]
+    return _number(kind, smallest, largest, expected)
 
 
 def _whole_numbers(text: str, what: str) -> tuple[int, ...]:
-    parts = text.split(",")
-    if len(parts) != 4 or not all(part.strip().lstrip("-").isdigit() for part in parts):
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        numbers = ()
+    if len(numbers) != 4:
         raise argparse.ArgumentTypeError(f"{text!r} is not {what}, four whole numbers")
-    return tuple(int(part) for part in parts)
+    return numbers
 
 
 def _pads(text: str) -> tuple[int, ...]:

@@ -54,7 +54,12 @@ def convert_checkpoint(
     output = Path(output)
     if output.exists() and not output.is_dir():
         raise MediaError(output, "is a file; name a folder for the converted model")
-    unet, audio_encoder = components_from_original(load_original_checkpoint(checkpoint), head_channels)
+    state_dict = load_original_checkpoint(checkpoint)
+    try:
+        unet, audio_encoder = components_from_original(state_dict, head_channels)
+    except CheckpointError as error:
+        error.args = (f"{checkpoint}: {error}",)
+        raise
     for component in (unet, audio_encoder):
         _cast(component, torch_dtype)
     pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())

@@ -47,8 +47,8 @@ OPTION_RANGES = {
     "batch_size": (Integral, 1, math.inf, "a whole number above 0"),
     "seed": (Integral, -(2**63), 2**64 - 1, "a whole number of 64 bits"),
     "eta": (Real, 0, 1, "a number in [0, 1]"),
-    "fps": (Real, *SANE_FPS, "{:g} to {:g}".format(*SANE_FPS)),
-    "crf": (Real, 0, 51, "0 to 51"),
+    "fps": (Real, *SANE_FPS, "a number from 0.1 to 300, such as 25 or 30000/1001"),
+    "crf": (Real, 0, 51, "a number in [0, 51]"),
 }
 
 

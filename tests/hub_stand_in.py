@@ -210,6 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     # Reading
 
+    def agent_harnesses(self) -> None:
+        """The programs around it that a client looks for, to name them in its requests: none."""
+        self._send_json({"standardEnvVars": [], "harnesses": {}})
+
     def model_info(self, repo: str, rev: str = "main") -> None:
         found = self._repo(repo)
         sha = found.resolve(rev)
@@ -257,10 +261,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(HTTPStatus.PARTIAL_CONTENT, part, headers)
 
     # Writing
-
-    def agent_harnesses(self) -> None:
-        """Programs by which clients say in their requests that they run; none."""
-        self._send_json({"standardEnvVars": [], "harnesses": {}})
 
     def create(self) -> None:
         asked = json.loads(self.body)

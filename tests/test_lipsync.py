@@ -1,5 +1,6 @@
 import gc
 import random
+import shutil
 import wave
 import weakref
 from collections.abc import Sequence
@@ -64,7 +65,7 @@ def recorded_detector(mode: str):
 
 
 class PaintsKeptFrames(Diff2LipPipeline):
-    """Paints only the frames of a job whose output is recorded: frames do not depend on each other."""
+    """Paints only the `kept` frames of a job, to save time: frames do not depend on each other."""
 
     kept: Sequence[int] = ()
     position = 0
@@ -115,7 +116,7 @@ def test_painting_and_pasting_recorded_crops_gives_the_originals_frames(tiny_pip
 def test_the_whole_program_gives_the_originals_frames(tmp_path, tiny_pipe, recorded_clip, to_writer, mode):
     video, audio = recorded_clip
     pipe = PaintsKeptFrames(**tiny_pipe.components)
-    pipe.kept = kept_indices(mode)
+    pipe.kept = kept_indices(mode)[-2:]
     detector = recorded_detector("cross" if mode == "voxceleb2" else mode)
     options = RECORDED_OPTIONS | RECORDED_MODES[mode] | {"detector": detector}
     result = sync_video(pipe, video, audio, tmp_path / "out.mp4", **options)
@@ -124,7 +125,7 @@ def test_the_whole_program_gives_the_originals_frames(tmp_path, tiny_pipe, recor
     assert result.duration_s == 13 / 25
     differences = []
     boxes = recorded_boxes(mode)
-    for index, output in zip(pipe.kept, RECORDED[f"{mode}.output_frames"].astype(int), strict=True):
+    for index, output in zip(pipe.kept, RECORDED[f"{mode}.output_frames"][-2:].astype(int), strict=True):
         difference, box = np.abs(to_writer[index] - output), boxes[index]
         differences.append(difference[box.y1 : box.y2, box.x1 : box.x2].ravel())
         difference[box.y1 : box.y2, box.x1 : box.x2] = 0
@@ -220,11 +221,16 @@ def listing(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
 
 
-@pytest.fixture
-def quick_pipe() -> Diff2LipPipeline:
+@pytest.fixture(scope="module")
+def quick_components() -> dict:
     """The released architecture at 16 pixels: a frame and step in 20 ms."""
-    pipe = untrained_pipeline(sample_size=16)
-    pipe.scheduler = original_scheduler()
+    return untrained_pipeline(sample_size=16).components
+
+
+@pytest.fixture
+def quick_pipe(quick_components) -> Diff2LipPipeline:
+    pipe = Diff2LipPipeline(**quick_components | {"scheduler": original_scheduler()})
+    pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
@@ -242,12 +248,19 @@ def to_writer(monkeypatch) -> list[np.ndarray]:
     return written
 
 
+@pytest.fixture(scope="module")
+def clip_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("clip")
+    write_clip(folder / "face.mp4", 14)
+    write_wav(folder / "speech.wav", speech(0.56))
+    return folder
+
+
 @pytest.fixture
-def clip(tmp_path) -> tuple[Path, Path]:
+def clip(tmp_path, clip_folder) -> tuple[Path, Path]:
     """A video of 14 frames and a recording of its length, in a folder of their own."""
-    folder = tmp_path / "in"
-    folder.mkdir()
-    return write_clip(folder / "face.mp4", 14), write_wav(folder / "speech.wav", speech(0.56))
+    folder = Path(shutil.copytree(clip_folder, tmp_path / "in"))
+    return folder / "face.mp4", folder / "speech.wav"
 
 
 @pytest.mark.parametrize("fps", [Fraction(25), NTSC])
@@ -544,10 +557,10 @@ def test_the_batch_size_does_not_matter(tmp_path, quick_pipe, to_writer, clip, s
     if scheduler:
         quick_pipe.scheduler = scheduler.from_config(quick_pipe.scheduler.config)
     video = write_clip(tmp_path / "face.mp4", 14, faceless=[0, 4, 13])
-    options = {"detector": detect_marked, "num_inference_steps": 3, "eta": eta}
-    for batch_size in (1, 3, None, 50):
+    options = {"detector": detect_marked, "num_inference_steps": 2, "eta": eta}
+    for batch_size in (1, 3, 50):
         sync_video(quick_pipe, video, clip[1], tmp_path / "out.mp4", batch_size=batch_size, **options)
-    runs = np.stack(to_writer).reshape(4, 14, SIDE_PX, SIDE_PX, 3).astype(int)
+    runs = np.stack(to_writer).reshape(3, 14, SIDE_PX, SIDE_PX, 3).astype(int)
     # Sums of another order make differences of 1e-6, which turn a level only where it is on the edge.
     assert np.abs(runs - runs[0]).max() <= 1
     assert (runs != runs[0]).mean() < 1e-4
@@ -620,7 +633,6 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
     finally:
         gc.enable()
     assert result.num_frames == 200
-    print("MOST", most)
     # A batch in work and one being filled, a gap, the smoothing window, and the detector's batch.
     assert most <= 8 + 6 + 7 + 2 * lipsync.DETECTION_BATCH
 
