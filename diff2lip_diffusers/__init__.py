@@ -14,8 +14,9 @@ from .face_detectors import load_face_detector
 from .faces import Detection, FaceBox
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .hub import convert_checkpoint, load_pipeline
-from .lipsync import SyncOptions, SyncResult, sync_video
+from .lipsync import SyncResult, sync_video
 from .pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
+from .sync_options import SyncOptions
 from .unet_diff2lip import Diff2LipUNet2DConditionModel
 
 __version__ = "0.1.0"

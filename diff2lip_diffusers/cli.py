@@ -12,16 +12,18 @@ from fractions import Fraction
 
 import torch
 from diffusers.utils.logging import disable_progress_bar
+from huggingface_hub.utils import disable_progress_bars
 from tqdm import tqdm
 
 from .demo import run_demo
 from .errors import Diff2LipError
 from .face_detectors import FACE_DETECTORS
 from .hub import DTYPES, convert_checkpoint, load_pipeline, push_folder
-from .lipsync import MODES, OPTION_RANGES, sync_video
+from .lipsync import sync_video
 from .media import probe_video
 from .media_writer import check_output_path
 from .schedulers import SCHEDULERS, make_scheduler
+from .sync_options import MODES, OPTION_RANGES
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -131,7 +133,9 @@ def _sync(args: argparse.Namespace) -> None:
     # A wrong file name should not cost the time of loading a model.
     check_output_path(args.output, args.video, args.audio)
     probe_video(args.video)
-    disable_progress_bar()
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+        disable_progress_bars()
     pipe = load_pipeline(args.model, args.device, args.dtype, args.variant)
     if args.scheduler:
         pipe.scheduler = make_scheduler(args.scheduler, pipe.scheduler.config)

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 
 # Below this overlap two boxes show different faces, or the picture was cut.
 SAME_FACE_IOU = 0.3
-# Photo detectors are sure of faces above this score; without the cut they see faces in textures.
-MIN_SCORE = 0.95
 # How many faceless frames in a row are bridged, and how many neighbours on each side steady a box.
 MAX_GAP_FRAMES = 5
 SMOOTHING_RADIUS_FRAMES = 3
+# A mean change above this, in levels of 255 on a grid of about that many points a side, is a cut.
+CUT_LEVELS, CUT_GRID = 16, 48
 # Soft edges of a paste, as fractions of the box, inside the painted part.
 FEATHER_FRACTION = 0.08
 
@@ -81,22 +81,34 @@ Tracked = Iterator[tuple[np.ndarray, FaceBox | None]]
 
 
 def choose_face(detections: Sequence[Detection], previous: FaceBox | None = None) -> FaceBox | None:
-    """The face to follow: the one that overlaps most with the previous box, else the largest; None without one."""
-    boxes = [detection.box for detection in detections if detection.score >= MIN_SCORE]
-    if previous is not None:
-        nearest = max(boxes, key=previous.iou, default=None)
-        if nearest is not None and previous.iou(nearest) >= SAME_FACE_IOU:
-            return nearest
-    return max(boxes, key=lambda box: box.area, default=None)
+    """The face to follow: without a previous box the largest, else the one that overlaps most with it; or None."""
+    boxes = [detection.box for detection in detections]
+    if previous is None:
+        return max(boxes, key=lambda box: box.area, default=None)
+    nearest = max(boxes, key=previous.iou, default=None)
+    return nearest if nearest is not None and previous.iou(nearest) >= SAME_FACE_IOU else None
 
 
-def track_face(frames: Iterable[tuple[np.ndarray, Sequence[Detection]]]) -> Tracked:
-    """Follows one face through frames (H, W, 3) that come with their detections."""
-    previous = None
+def track_face(frames: Iterable[tuple[np.ndarray, Sequence[Detection]]], patience: int = MAX_GAP_FRAMES) -> Tracked:
+    """Follows one face through frames (H, W, 3) that come with their detections.
+
+    Another face is taken up after a cut, or once the followed one was missing for more than `patience` frames: a false
+    detection in a single frame does not draw the track away.
+    """
+    previous, missing, last_frame = None, 0, None
     for frame, detections in frames:
+        if missing > patience or (last_frame is not None and is_cut(last_frame, frame)):
+            previous = None
         box = choose_face(detections, previous)
-        previous = box or previous
+        previous, missing, last_frame = box or previous, 0 if box else missing + 1, frame
         yield frame, box
+
+
+def is_cut(before: np.ndarray, after: np.ndarray) -> bool:
+    """Whether the whole picture changes between two frames (H, W, 3), looked at on a coarse grid of pixels."""
+    rows, columns = (max(1, extent // CUT_GRID) for extent in before.shape[:2])
+    first, second = (frame[::rows, ::columns].astype(np.int16) for frame in (before, after))
+    return bool(np.abs(first - second).mean() > CUT_LEVELS)
 
 
 def bridge_gaps(tracked: Tracked, max_gap: int = MAX_GAP_FRAMES) -> Tracked:

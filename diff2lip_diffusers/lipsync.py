@@ -7,17 +7,16 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
-from numbers import Integral, Real
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from .errors import AudioTooShortError, FaceNotFoundError
-from .face_detectors import FACE_DETECTORS, FaceDetector, load_face_detector
+from .face_detectors import FaceDetector, load_face_detector
 from .faces import (
     FaceBox,
     Tracked,
@@ -30,78 +29,16 @@ from .faces import (
     track_face,
     voxceleb2_box,
 )
-from .media import SANE_FPS, VideoInfo, probe_video, read_audio, read_frames
+from .media import VideoInfo, probe_video, read_audio, read_frames
 from .media_writer import VideoWriter, check_output_path
 from .pipeline_diff2lip import Diff2LipPipeline
+from .sync_options import MIN_BOX_PX, SyncOptions
 
 MIN_AUDIO_S = Fraction(1, 5)
-MIN_BOX_PX = 8
 DETECTION_BATCH = 4
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
 # What the original does to every clip.
 ORIGINAL_FPS, ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = Fraction(25), 16000, 1
-MODES = ("cross", "reconstruction", "random")
-# Options that are numbers: type, smallest, largest, and how to say that. The seed's range is that of torch.
-OPTION_RANGES = {
-    "num_inference_steps": (Integral, 1, math.inf, "a whole number above 0"),
-    "batch_size": (Integral, 1, math.inf, "a whole number above 0"),
-    "seed": (Integral, -(2**63), 2**64 - 1, "a whole number of 64 bits"),
-    "eta": (Real, 0, 1, "a number in [0, 1]"),
-    "fps": (Real, *SANE_FPS, "a number from 0.1 to 300, such as 25 or 30000/1001"),
-    "crf": (Real, 0, 51, "a number in [0, 51]"),
-}
-
-
-@dataclass(frozen=True)
-class SyncOptions:
-    """How [`sync_video`] works; every field is one of its keyword arguments.
-
-    Args:
-        num_inference_steps: denoising steps; the pipeline's own by default.
-        seed: decides the noise, which all frames share.
-        eta: weight of the noise in DDIM, in [0, 1].
-        batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
-        fps: frames a second of the output; the video's own by default.
-        box: a fixed face box (x1, y1, x2, y2) in pixels instead of detection, for drawn faces say.
-        pads: pixels to grow every detected box by: top, bottom, left, right.
-        detector: a name known to `load_face_detector`, or a `FaceDetector`.
-        voxceleb2_crop: take the face where VoxCeleb2's face crops have it, instead of detection.
-        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
-            is also repeated as the picture; `"random"`, one frame drawn with `seed`.
-        reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
-            16 kHz mono sound, no frame beyond the last complete audio window, an error at a frame without a face.
-        crf: quality of the H.264 encoding, 0 to 51, lower is better.
-
-    Raises:
-        ValueError: if a value is out of range.
-    """
-
-    num_inference_steps: int | None = None
-    seed: int = 7
-    eta: float = 0.0
-    batch_size: int | None = None
-    fps: Fraction | float | None = None
-    box: FaceBox | Sequence[float] | None = None
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    detector: str | FaceDetector = "mtcnn"
-    voxceleb2_crop: bool = False
-    mode: str = "cross"
-    reproduce: bool = False
-    crf: int = 16
-
-    def __post_init__(self):
-        if self.mode not in MODES:
-            raise ValueError(f"`mode` is {self.mode!r}, known are {', '.join(MODES)}")
-        for name, (kind, smallest, largest, expected) in OPTION_RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, kind) and smallest <= value <= largest):
-                raise ValueError(f"`{name}` is {value}, expected {expected}")
-        if len(self.pads) != 4:
-            raise ValueError(f"`pads` is {self.pads}, expected top, bottom, left, right")
-        if isinstance(self.detector, str) and self.detector not in FACE_DETECTORS:
-            raise ValueError(f"`detector` is {self.detector!r}, known are {', '.join(FACE_DETECTORS)}")
-        if self.box is not None:
-            _as_box(self.box)
 
 
 @dataclass(frozen=True)
@@ -268,8 +205,7 @@ class _Job:
         """Frames with the box, of whole pixels inside the frame, that is cropped and pasted."""
         options = self.options
         if options.box is not None:
-            box = _as_box(options.box)
-            return ((frame, _fit(box, frame)) for frame in self._decoded())
+            return ((frame, _fit(options.box, frame)) for frame in self._decoded())
         if options.voxceleb2_crop:
             return ((frame, voxceleb2_box(frame.shape[1], frame.shape[0])) for frame in self._decoded())
         detected = _detect(self._decoded(), self._detector())
@@ -326,17 +262,9 @@ def _truncated(face: np.ndarray) -> np.ndarray:
     return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)
 
 
-def _as_box(box: FaceBox | Sequence[float]) -> FaceBox:
-    edges = astuple(box) if isinstance(box, FaceBox) else tuple(box)
-    face = FaceBox(*edges) if len(edges) == 4 else None
-    if face is None or not min(face.width, face.height) >= MIN_BOX_PX:
-        raise ValueError(f"`box` is {box}, expected x1,y1,x2,y2 with at least {MIN_BOX_PX} pixels in width and height")
-    return face
-
-
 def _check_box_inside(options: SyncOptions, info: VideoInfo) -> None:
     if options.box is not None:
-        inside = _as_box(options.box).clipped(info.width, info.height)
+        inside = options.box.clipped(info.width, info.height)
         if min(inside.width, inside.height) < MIN_BOX_PX:
             raise ValueError(
                 f"`box` is {options.box}, of which less than {MIN_BOX_PX} pixels are inside the picture of"

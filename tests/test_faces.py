@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from diff2lip_diffusers.faces import (
     FEATHER_FRACTION,
     MAX_GAP_FRAMES,
-    MIN_SCORE,
     SAME_FACE_IOU,
     SMOOTHING_RADIUS_FRAMES,
     Detection,
@@ -18,6 +17,7 @@ from diff2lip_diffusers.faces import (
     bridge_gaps,
     choose_face,
     crop_face,
+    is_cut,
     paste_box,
     paste_painted,
     resize_image,
@@ -130,11 +130,9 @@ def test_rounding_goes_to_the_nearest_and_halves_up(numbers):
 # Choice and track
 
 
-def test_the_largest_sure_face_is_chosen_first():
-    small, large = Detection(FaceBox(0, 0, 10, 10), 1.0), Detection(FACE, MIN_SCORE)
-    unsure = Detection(FaceBox(0, 0, 200, 200), MIN_SCORE - 0.001)
-    assert choose_face([small, large, unsure]) == FACE
-    assert choose_face([unsure]) is None
+def test_the_largest_face_is_chosen_first():
+    small, large = Detection(FaceBox(0, 0, 10, 10), 1.0), Detection(FACE, 0.96)
+    assert choose_face([small, large]) == FACE
     assert choose_face([]) is None
     assert choose_face([], FACE) is None
 
@@ -142,8 +140,7 @@ def test_the_largest_sure_face_is_chosen_first():
 def test_the_face_that_was_followed_wins_over_a_larger_one():
     moved, larger = Detection(shifted(FACE, 5), 0.96), Detection(FaceBox(100, 0, 200, 200), 1.0)
     assert choose_face([larger, moved], FACE) == moved.box
-    assert choose_face([larger], FACE) == larger.box  # the face is gone: a cut
-    assert choose_face([larger, moved], ELSEWHERE) == larger.box
+    assert choose_face([larger], FACE) is None
 
 
 def test_of_two_overlapping_faces_the_nearest_is_followed():
@@ -154,8 +151,17 @@ def test_of_two_overlapping_faces_the_nearest_is_followed():
 def test_the_least_overlap_of_one_face():
     shift = 40 * (1 - SAME_FACE_IOU) / (1 + SAME_FACE_IOU)
     large = Detection(FaceBox(100, 0, 200, 200), 1.0)
-    assert choose_face([large, Detection(shifted(FACE, shift - 0.01), 1.0)], FACE) != large.box
-    assert choose_face([large, Detection(shifted(FACE, shift + 0.01), 1.0)], FACE) == large.box
+    assert choose_face([large, Detection(shifted(FACE, shift - 0.01), 1.0)], FACE) == shifted(FACE, shift - 0.01)
+    assert choose_face([large, Detection(shifted(FACE, shift + 0.01), 1.0)], FACE) is None
+
+
+def picture(level: int) -> np.ndarray:
+    return np.full((96, 96, 3), level, np.uint8)
+
+
+def track_of(levels, detected):
+    """Boxes of the track through pictures of one grey level each."""
+    return [box for _, box in track_face(zip(map(picture, levels), detected, strict=True))]
 
 
 def test_tracking_stays_with_one_of_two_crossing_faces_and_survives_a_gap():
@@ -163,8 +169,30 @@ def test_tracking_stays_with_one_of_two_crossing_faces_and_survives_a_gap():
     for index in range(20):
         mine, other = Detection(shifted(FACE, 3 * index), 1.0), Detection(FaceBox(150, 0, 215, 100), 1.0)
         track.append([] if index in (7, 8) else [other, mine] if index else [mine])
-    result = boxes_of(track_face(stream(track)), 20)
+    result = track_of([90] * 20, track)
     assert result == [None if index in (7, 8) else shifted(FACE, 3 * index) for index in range(20)]
+
+
+def test_a_false_detection_does_not_draw_the_track_away_but_a_lasting_face_does():
+    mine, other = [Detection(FACE, 1.0)], [Detection(ELSEWHERE, 1.0)]
+    detected = [mine, other, mine, *[other] * (MAX_GAP_FRAMES + 3)]
+    assert track_of([90] * len(detected), detected) == [
+        FACE, None, FACE, *[None] * (MAX_GAP_FRAMES + 1), ELSEWHERE, ELSEWHERE
+    ]  # fmt: skip
+
+
+def test_a_cut_starts_over():
+    mine, other = [Detection(FACE, 1.0)], [Detection(ELSEWHERE, 1.0)]
+    assert track_of([90, 90, 160, 160], [mine, mine, other, other]) == [FACE, FACE, ELSEWHERE, ELSEWHERE]
+
+
+@pytest.mark.parametrize("shape", [(1080, 1920, 3), (5, 3, 3)])
+def test_cuts_are_seen_in_pictures_of_any_size_and_noise_is_none(shape):
+    rng = np.random.default_rng(0)
+    before = rng.integers(60, 180, shape, dtype=np.uint8)
+    assert is_cut(before, before + np.uint8(40))
+    noisy = (before + rng.normal(0, 5, shape)).clip(0, 255).astype(np.uint8)
+    assert not is_cut(before, noisy)
 
 
 # Gaps

@@ -16,7 +16,7 @@ ORDER = [
     "unet_diff2lip", "audio_encoder_diff2lip", "feature_extraction_diff2lip", "pipeline_diff2lip",
     "original_checkpoint", "schedulers", "media_streams", "media", "soundtrack", "media_writer", "faces",
     "mtcnn_nets", "mtcnn", "face_detectors",
-    "lipsync",
+    "sync_options", "lipsync",
     "hub", "demo",
     "cli", "__main__",
 ]  # fmt: skip
