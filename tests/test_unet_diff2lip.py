@@ -65,8 +65,9 @@ def test_any_form_of_timestep(unet, recorded, timestep):
 @torch.no_grad()
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 3e-2), (torch.float16, 4e-3)])
 def test_half_precision_stays_close(unet, recorded, dtype, tolerance):
-    recorded = {name: tensor[:1] for name, tensor in recorded.items()}
-    expected = recorded["model_output"]
+    quarter = {name: tensor[:1, ..., :32, 16:48] for name, tensor in recorded.items() if tensor.ndim == 4}
+    recorded = quarter | {name: recorded[name][:1] for name in ("timesteps", "audio_style")}
+    expected = forward(unet, recorded)
     half = unet.bfloat16() if dtype == torch.bfloat16 else unet.half()
     output = forward(half, recorded)
     assert output.dtype == torch.float32
@@ -140,10 +141,13 @@ def test_gradient_checkpointing_gives_the_same_gradients(unet, recorded):
 
 
 @torch.no_grad()
-def test_compiles_as_one_graph(unet, recorded):
+def test_compiles_as_one_graph(small_pipe):
     torch._dynamo.reset()
-    compiled = torch.compile(unet, fullgraph=True, backend="eager")
-    assert relative_error(forward(compiled, recorded), recorded["model_output"]) < 1e-5
+    inputs = (*torch.randn(3, 2, 3, 16, 16), torch.ones(1, 1, 16, 16), torch.randn(2, 128))
+    sample, *conditions = inputs
+    compiled = torch.compile(small_pipe.unet, fullgraph=True, backend="eager")
+    expected = small_pipe.unet(sample, torch.tensor(40), *conditions).sample
+    assert relative_error(compiled(sample, torch.tensor(40), *conditions).sample, expected) < 1e-5
 
 
 @pytest.mark.slow
