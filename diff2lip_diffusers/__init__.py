@@ -56,6 +56,10 @@ def _register() -> None:
         Diff2LipUNet2DConditionModel,
     ):
         public.__module__ = __name__
+    # `from_pipe` passes a model on only where the signature names its very class.
+    Diff2LipPipeline.__init__.__annotations__.update(
+        unet=Diff2LipUNet2DConditionModel, audio_encoder=Diff2LipAudioEncoder
+    )
     diffusers.Diff2LipPipeline = Diff2LipPipeline
     diffusers.pipelines.diff2lip_diffusers = sys.modules[__name__]
 

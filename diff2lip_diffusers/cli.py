@@ -5,13 +5,16 @@ Bad input ends in one line on the error stream: exit code 2 for a wrong command,
 
 import argparse
 import importlib.metadata
+import logging
 import math
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 
 import torch
-from diffusers.utils.logging import disable_progress_bar
+from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from huggingface_hub.utils import disable_progress_bars
 from tqdm import tqdm
 
@@ -19,7 +22,7 @@ from .demo import run_demo
 from .errors import Diff2LipError
 from .face_detectors import FACE_DETECTORS
 from .hub import DTYPES, convert_checkpoint, load_pipeline, push_folder
-from .lipsync import sync_video
+from .lipsync import read_speech, sync_video
 from .media import probe_video
 from .media_writer import check_output_path
 from .schedulers import SCHEDULERS, make_scheduler
@@ -38,6 +41,7 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     args = build_parser().parse_args(argv)
+    _clean_up_on_signals()
     try:
         args.run(args)
     except (Diff2LipError, ValueError, OSError, MemoryError, torch.OutOfMemoryError) as error:
@@ -47,6 +51,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"diff2lip {args.command}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     return 0
+
+
+def _clean_up_on_signals() -> None:
+    """Makes a polite request to end work as Ctrl-C does, so that no half-written file stays."""
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
+            signal.signal(getattr(signal, name), signal.default_int_handler)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -133,6 +144,8 @@ def _sync(args: argparse.Namespace) -> None:
     # A wrong file name should not cost the time of loading a model.
     check_output_path(args.output, args.video, args.audio)
     probe_video(args.video)
+    read_speech(args.audio or args.video)
+    set_verbosity(logging.CRITICAL)  # what goes wrong comes back as an exception, and is said once
     if not sys.stderr.isatty():
         disable_progress_bar()
         disable_progress_bars()

@@ -10,6 +10,7 @@ from diffusers import DiffusionPipeline, ModelMixin
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RevisionResolutionError
 from huggingface_hub.utils import httpx
+from safetensors import SafetensorError
 
 from .errors import CheckpointError, Diff2LipError, MediaError
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
@@ -65,8 +66,9 @@ def convert_checkpoint(
     pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
     try:
         save_with_card(pipe, output, variant)
-    except OSError as error:
-        raise MediaError(output, f"cannot be written: {error.strerror or error}") from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or _reason(error)
+        raise MediaError(output, f"cannot be written: {reason}") from error
     return output
 
 
@@ -135,7 +137,8 @@ def load_pipeline(
             str(model), revision=revision, dtype=torch_dtype, variant=variant, use_safetensors=True
         )
     except (*HUB_ERRORS, AttributeError, LookupError, TypeError) as error:
-        raise Diff2LipError(f"{model}: cannot be loaded as a pipeline: {_reason(error)}") from error
+        missing = "" if Path(model).exists() else "no such folder here, and from the Hub it "
+        raise Diff2LipError(f"{model}: {missing}cannot be loaded as a pipeline: {_reason(error)}") from error
     if not isinstance(pipe, Diff2LipPipeline):
         raise Diff2LipError(f"{model}: holds a {type(pipe).__name__}, expected a Diff2LipPipeline")
     # diffusers only warns.
@@ -168,6 +171,8 @@ def default_dtype(device: str) -> str:
 
 
 def _check_model_folder(folder: Path) -> None:
+    if folder == Path():
+        raise ValueError("`model` is empty, expected a model folder or a repository on the Hub")
     if folder.is_file():
         raise MediaError(folder, "is a file, expected a model folder; convert a checkpoint with: diff2lip convert")
     if folder.is_dir() and not (folder / "model_index.json").is_file():

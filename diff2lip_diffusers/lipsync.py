@@ -106,10 +106,8 @@ def sync_video(
     check_output_path(output, video, audio)
     info = probe_video(video)
     _check_box_inside(options, info)
-    samples, sampling_rate = read_audio(audio)
+    samples, sampling_rate = read_speech(audio)
     audio_s = Fraction(len(samples), sampling_rate)
-    if audio_s < MIN_AUDIO_S:
-        raise AudioTooShortError(float(audio_s), float(MIN_AUDIO_S))
 
     job = _Job(pipe, video, options, info.fps, pipe.feature_extractor.mel_spectrogram(samples, sampling_rate), audio_s)
     forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if options.reproduce else (None, None)
@@ -136,6 +134,20 @@ def sync_video(
             raise FaceNotFoundError()
     count = writer.frame_count
     return SyncResult(Path(output), count, faceless, job.fps, float(count / job.fps))
+
+
+def read_speech(path: str | Path) -> tuple[np.ndarray, int]:
+    """The sound of a file, (T,) float32 in [-1, 1), and its sampling rate in Hz.
+
+    Raises:
+        MediaError: if the file cannot be read, or has no sound.
+        AudioTooShortError: if there is less than 0.2 s of it.
+    """
+    samples, sampling_rate = read_audio(path)
+    audio_s = Fraction(len(samples), sampling_rate)
+    if audio_s < MIN_AUDIO_S:
+        raise AudioTooShortError(float(audio_s), float(MIN_AUDIO_S))
+    return samples, sampling_rate
 
 
 class _Job:

@@ -49,7 +49,8 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
     except Exception as error:  # a damaged pickle is a program of random instructions, which fails in any way
         raise CheckpointError(f"{path}: cannot be read, truncated or not a PyTorch checkpoint") from error
     if not isinstance(state_dict, Mapping) or not state_dict:
-        raise CheckpointError(f"{path}: holds a {type(state_dict).__name__}, expected a dict of tensors")
+        empty = "n empty" if state_dict == {} else ""
+        raise CheckpointError(f"{path}: holds a{empty} {type(state_dict).__name__}, expected a dict of tensors")
     for name, value in state_dict.items():
         if not torch.is_tensor(value):
             raise CheckpointError(
@@ -135,7 +136,12 @@ def _foreign(state_dict: StateDict) -> tuple[str, ...]:
 
 
 def _infer_unet_config(state_dict: StateDict, head_channels: int) -> dict:
-    embed_dim, _ = state_dict["time_embed.0.weight"].shape
+    embed_dim, base_channels = state_dict["time_embed.0.weight"].shape
+    if embed_dim != 4 * base_channels or not base_channels:
+        raise CheckpointError(
+            f"not a Diff2Lip checkpoint: time_embed.0.weight has shape ({embed_dim}, {base_channels}), expected four"
+            " times as many rows as columns"
+        )
     first, out = state_dict["input_blocks.0.0.weight"], state_dict["out.2.weight"]
     output_blocks = {name.split(".")[1] for name in state_dict if name.startswith("output_blocks.")}
     upsamplers = sum(
@@ -187,7 +193,10 @@ def _check_head_channels(unet_config: dict, head_channels: int) -> None:
     attending = [channels for channels, block in levels if block == "AttnDownBlock2D"] + [levels[-1][0]]
     for channels in attending:
         if head_channels < 1 or channels % head_channels:
-            raise ValueError(f"`head_channels` is {head_channels}, which does not divide an attention of {channels}")
+            raise ValueError(
+                f"`head_channels` is {head_channels}, which does not divide an attention of {channels} channels; pass"
+                " the number this model was trained with (--head-channels)"
+            )
 
 
 # Names

@@ -8,11 +8,10 @@ from fractions import Fraction
 import numpy as np
 import PIL.Image
 import torch
-from diffusers import DiffusionPipeline, SchedulerMixin
-from diffusers.models.modeling_utils import ModelMixin  # noqa: F401 (diffusers looks the components' bases up here)
+from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
-from transformers.feature_extraction_utils import FeatureExtractionMixin  # noqa: F401
+from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 Frames = list[PIL.Image.Image] | np.ndarray | torch.Tensor
 Generators = torch.Generator | list[torch.Generator] | None
@@ -52,9 +51,9 @@ class Diff2LipPipeline(DiffusionPipeline):
 
     def __init__(
         self,
-        unet,
-        audio_encoder,
-        feature_extractor,
+        unet: UNet2DConditionModel,
+        audio_encoder: ModelMixin,
+        feature_extractor: FeatureExtractionMixin,
         scheduler: SchedulerMixin,
         default_num_inference_steps: int = 25,
         painted_fraction: float = 0.5,
@@ -184,8 +183,8 @@ class Diff2LipPipeline(DiffusionPipeline):
     def check_inputs(self, num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs):
         """Raises ValueError for arguments out of range, before any work."""
         for name, value in (("num_inference_steps", num_inference_steps), ("batch_size", batch_size)):
-            if value is not None and (int(value) != value or value < 1):
-                raise ValueError(f"`{name}` is {value}, expected a whole number above 0")
+            if value is not None and not (isinstance(value, (int, float)) and value >= 1 and int(value) == value):
+                raise ValueError(f"`{name}` is {value!r}, expected a whole number above 0")
         if not 0 <= eta <= 1:
             raise ValueError(f"`eta` is {eta}, expected a number in [0, 1]")
         if output_type not in ("pil", "np", "pt"):
@@ -195,8 +194,8 @@ class Diff2LipPipeline(DiffusionPipeline):
             raise ValueError(
                 f"`callback_on_step_end_tensor_inputs` has {unknown[0]!r}, known are {self._callback_tensor_inputs}"
             )
-        config = self.scheduler.config
-        if "beta_schedule" not in config or config.get("prediction_type", "epsilon") != "epsilon":
+        accepted = inspect.signature(type(self.scheduler).__init__).parameters
+        if "beta_schedule" not in accepted or self.scheduler.config.get("prediction_type", "epsilon") != "epsilon":
             raise ValueError(
                 f"`scheduler` is a {type(self.scheduler).__name__} that does not denoise an epsilon-model; build it"
                 " with from_config(pipe.scheduler.config), for example a DPMSolverMultistepScheduler"
@@ -252,7 +251,10 @@ class Diff2LipPipeline(DiffusionPipeline):
         """Initial noise of unit variance, (N, 3, S, S) float32; one image for all frames unless told otherwise."""
         size = self.unet.config.sample_size
         shape = (self.unet.config.in_channels, size, size)
-        own = isinstance(generator, list) and len(generator) > 1
+        generators = generator if isinstance(generator, list) else [generator]
+        if not generators or not all(isinstance(one, torch.Generator) for one in generators if generator is not None):
+            raise ValueError(f"`generator` is {generator!r}, expected a torch.Generator or a list of them")
+        own = len(generators) > 1
         if own and len(generator) != num_frames:
             raise ValueError(f"`generator` is a list of {len(generator)}, expected 1 or {num_frames}")
         if latents is None:

@@ -97,6 +97,13 @@ def test_wrong_shape_is_named():
         components_from_original(state_dict, 16)
 
 
+def test_cut_first_tensor_is_named(recwarn):
+    state_dict = meta_state_dict("tiny") | {"time_embed.0.weight": torch.empty(1, 32, device="meta")}
+    with pytest.raises(CheckpointError, match=r"time_embed\.0\.weight has shape \(1, 32\)"):
+        components_from_original(state_dict, 16)
+    assert not recwarn
+
+
 def test_plain_guided_diffusion_lacks_the_audio_encoder():
     state_dict = {name: value for name, value in meta_state_dict("tiny").items() if "audio" not in name}
     with pytest.raises(CheckpointError, match="missing audio_encoder"):

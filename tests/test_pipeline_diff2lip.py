@@ -277,6 +277,14 @@ def test_saved_folder_loads_through_diffusers(small_pipe, frames, tmp_path):
     )
 
 
+def test_components_pass_between_pipelines(small_pipe, tmp_path):
+    small_pipe.save_pretrained(tmp_path)
+    loaded = DiffusionPipeline.from_pretrained(tmp_path, unet=small_pipe.unet)
+    again = Diff2LipPipeline.from_pipe(small_pipe)
+    rebuilt = Diff2LipPipeline(**small_pipe.components)
+    assert loaded.unet is again.unet is rebuilt.unet is small_pipe.unet
+
+
 def test_half_precision_weights_stay_close(small_pipe, frames, tmp_path):
     small_pipe.save_pretrained(tmp_path)
     half = DiffusionPipeline.from_pretrained(tmp_path, dtype=torch.bfloat16)
@@ -303,6 +311,9 @@ BAD_CALLS = [
     ({"latents": torch.zeros(2, 3, 16, 16)}, "`latents` has 2 entries"),
     ({"latents": torch.zeros(1, 3, 8, 8)}, r"`latents` has shape \(1, 3, 8, 8\)"),
     ({"num_inference_steps": 0}, "`num_inference_steps` is 0"),
+    ({"num_inference_steps": "4"}, "`num_inference_steps` is '4'"),
+    ({"generator": 7}, "`generator` is 7, expected a torch.Generator"),
+    ({"generator": []}, r"`generator` is \[\]"),
     ({"num_inference_steps": 2.5}, "`num_inference_steps` is 2.5"),
     ({"batch_size": -1}, "`batch_size` is -1"),
     ({"eta": 1.5}, "`eta` is 1.5"),
@@ -318,6 +329,6 @@ def test_bad_arguments_are_named(small_pipe, frames, arguments, message):
 
 
 def test_scheduler_of_another_kind_of_model_is_named(small_pipe, frames):
-    small_pipe.scheduler = FlowMatchEulerDiscreteScheduler()
+    small_pipe.scheduler = FlowMatchEulerDiscreteScheduler.from_config(small_pipe.scheduler.config)
     with pytest.raises(ValueError, match="`scheduler` is a FlowMatchEulerDiscreteScheduler"):
         small_pipe(frames, SPEECH)
