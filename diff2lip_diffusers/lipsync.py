@@ -17,20 +17,12 @@ import torch
 
 from .errors import AudioTooShortError, FaceNotFoundError
 from .face_detectors import FaceDetector, load_face_detector
-from .faces import (
-    FaceBox,
-    Tracked,
-    bridge_gaps,
-    crop_face,
-    paste_box,
-    paste_painted,
-    smooth_boxes,
-    smooth_boxes_as_original,
-    track_face,
-    voxceleb2_box,
-)
+from .face_smoothing import Tracked, bridge_gaps, smooth_boxes, smooth_boxes_as_original
+from .face_tracks import track_face
+from .faces import FaceBox, voxceleb2_box
 from .media import VideoInfo, probe_video, read_audio, read_frames
 from .media_writer import VideoWriter, check_output_path
+from .paste import crop_face, paste_box, paste_painted
 from .pipeline_diff2lip import Diff2LipPipeline
 from .sync_options import MIN_BOX_PX, SyncOptions
 

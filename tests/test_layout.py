@@ -14,7 +14,8 @@ PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ORDER = [
     "errors",
     "unet_diff2lip", "audio_encoder_diff2lip", "feature_extraction_diff2lip", "pipeline_diff2lip",
-    "original_checkpoint", "schedulers", "media_streams", "media", "soundtrack", "media_writer", "faces",
+    "original_checkpoint", "schedulers", "media_streams", "media", "soundtrack", "media_writer",
+    "faces", "face_smoothing", "face_tracks", "paste",
     "mtcnn_nets", "mtcnn", "face_detectors",
     "sync_options", "lipsync",
     "hub", "demo",

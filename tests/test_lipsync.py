@@ -24,9 +24,9 @@ from diff2lip_diffusers import (
 )
 from diff2lip_diffusers.demo import untrained_pipeline
 from diff2lip_diffusers.errors import AudioTooShortError, FaceNotFoundError, MediaError, NoAudioError
-from diff2lip_diffusers.faces import crop_face, paste_box
 from diff2lip_diffusers.media import probe_video, read_audio, read_frames
 from diff2lip_diffusers.media_writer import VideoWriter
+from diff2lip_diffusers.paste import crop_face, paste_box
 from diff2lip_diffusers.schedulers import original_scheduler
 
 RECORDED = np.load(Path(__file__).parent / "data" / "pipeline.npz")
