@@ -15,7 +15,8 @@ from .audio_encoder_diff2lip import Diff2LipAudioEncoder
 from .faces import FaceBox
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .lipsync import SyncResult, sync_video
-from .media_writer import VideoWriter, check_output_path
+from .media_writer import VideoWriter
+from .output_paths import check_output_path
 from .pipeline_diff2lip import Diff2LipPipeline
 from .schedulers import make_scheduler, original_scheduler
 from .unet_diff2lip import Diff2LipUNet2DConditionModel
@@ -37,7 +38,7 @@ def run_demo(output: str | Path) -> SyncResult:
     with tempfile.TemporaryDirectory() as folder:
         video, audio = Path(folder) / "face.mp4", Path(folder) / "voice.wav"
         write_voice(audio)
-        with VideoWriter(video, width=SIZE_PX, height=SIZE_PX, fps=FPS, crf=12) as writer:
+        with VideoWriter(video, width=SIZE_PX, height=SIZE_PX, fps=FPS, quality=12) as writer:
             for index in range(FPS * DURATION_S):
                 writer.write(draw_face(index / FPS))
         return sync_video(untrained_pipeline(), video, audio, output, box=FACE, num_inference_steps=4)

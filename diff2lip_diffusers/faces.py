@@ -41,6 +41,10 @@ class FaceBox:
         """Grown on each side by that many pixels."""
         return FaceBox(self.x1 - left, self.y1 - top, self.x2 + right, self.y2 + bottom)
 
+    def scaled(self, sx: float, sy: float) -> "FaceBox":
+        """The same place in a picture `sx` times as wide and `sy` times as high."""
+        return FaceBox(self.x1 * sx, self.y1 * sy, self.x2 * sx, self.y2 * sy)
+
     def clipped(self, width: int, height: int) -> "FaceBox":
         """The part inside a frame of `width` x `height` pixels."""
         return FaceBox(max(0, self.x1), max(0, self.y1), min(width, self.x2), min(height, self.y2))

@@ -155,8 +155,10 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         rate = self._steps_per_frame(fps)
         starts = torch.tensor([int(rate * max(index - 1, 0)) for index in frame_indices], dtype=torch.long)
         steps = starts[:, None] + torch.arange(self.window_size)
-        padded = torch.nn.functional.pad(mel, (0, 1), value=self.padding_value)
-        return padded[:, steps.clamp(max=mel.shape[1])].transpose(0, 1).contiguous()
+        if not mel.shape[1]:
+            return torch.full((len(starts), len(mel), self.window_size), self.padding_value)
+        windows = mel[:, steps.clamp(max=mel.shape[1] - 1)].transpose(0, 1)
+        return torch.where((steps < mel.shape[1])[:, None], windows, self.padding_value).contiguous()
 
     def _steps_per_frame(self, fps: float | Fraction) -> Fraction:
         if not (math.isfinite(fps) and fps > 0):

@@ -1,33 +1,38 @@
 """One job: a face video and a recording in, the same video with lips that match out, in constant memory.
 
-Frames stream through decode, detect, track, crop, sample, paste and encode; only a few batches are held at a time.
+Pictures stream through three threads: one decodes and finds the face, the caller's samples, one pastes and encodes.
 """
 
+import importlib.metadata
 import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from .errors import AudioTooShortError, FaceNotFoundError
-from .face_detectors import FaceDetector, load_face_detector
-from .face_smoothing import Tracked, bridge_gaps, smooth_boxes, smooth_boxes_as_original
-from .face_tracks import track_face
-from .faces import FaceBox, voxceleb2_box
-from .media import VideoInfo, probe_video, read_audio, read_frames
-from .media_writer import VideoWriter, check_output_path
-from .paste import crop_face, paste_box, paste_painted
+from .clip_length import Numbered, least_and_most, read_to_length
+from .errors import FaceNotFoundError
+from .face_boxes import Boxed, boxed_pictures
+from .faces import FaceBox
+from .image_writer import ImageFolderWriter
+from .media import VideoInfo, probe_video
+from .media_writer import VideoWriter
+from .output_paths import check_output_path, names_folder
+from .overlap import RunBehind, run_ahead
+from .paste import painted_patch, resize_image, whole_patch
+from .pictures import Picture
 from .pipeline_diff2lip import Diff2LipPipeline
+from .speech import Speech, read_speech
+from .stage_timer import StageTimer
 from .sync_options import MIN_BOX_PX, SyncOptions
 
-MIN_AUDIO_S = Fraction(1, 5)
-DETECTION_BATCH = 4
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
 # What the original does to every clip.
 ORIGINAL_FPS, ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = Fraction(25), 16000, 1
@@ -38,11 +43,14 @@ class SyncResult:
     """What [`sync_video`] did.
 
     Args:
-        output: the written file.
+        output: the written file or folder.
         num_frames: frames written.
-        num_faceless_frames: frames passed through untouched because no face was found.
+        num_faceless_frames: frames passed through untouched because the face was not seen.
         fps: frames a second.
         duration_s: length of the output in seconds.
+        speech_s: length of the recording in seconds.
+        stage_s: seconds of work by stage: read the speech, decode, detect, crop, sample, paste, encode. Stages run
+            beside each other, so that the job takes less than their sum.
     """
 
     output: Path
@@ -50,20 +58,19 @@ class SyncResult:
     num_faceless_frames: int
     fps: Fraction
     duration_s: float
+    speech_s: float
+    stage_s: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class _Shot:
-    """One output frame to be: the picture, its number, where the mouth goes, and whether there is speech for it."""
+    """One output frame to be: its number, the picture, and, where speech meets a face, what is needed to paint it."""
 
     index: int
-    frame: np.ndarray
+    picture: Picture
     box: FaceBox | None
-    spoken: bool
-
-    @property
-    def painted(self) -> bool:
-        return self.box is not None and self.spoken
+    pixels: np.ndarray | None = None
+    crop: np.ndarray | None = None
 
 
 def sync_video(
@@ -76,15 +83,16 @@ def sync_video(
 ) -> SyncResult:
     """Writes `video` with its mouth moving to `audio`, and with that sound.
 
-    Every frame of the video comes out. Frames without a face, and those after the end of the speech, are passed
-    through; sound beyond the end of the video is cut.
+    Every frame of the video comes out, unless `length` says otherwise. Frames without the face, and those after the
+    end of the speech, pass through as they are.
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        video: file with the face.
+        video: what shows the face: a video file, an image file, or a folder of numbered image files.
         audio: file with the speech, sound or video; the video's own sound if None.
-        output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`; it appears when it is complete.
-        on_progress: called as `(frames written, frames expected or None)`.
+        output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or a folder to fill with PNG files, by a name without
+            suffix; it appears when it is complete.
+        on_progress: called as `(frames done, frames expected or None)`.
         **options: the fields of [`SyncOptions`].
 
     Raises:
@@ -97,165 +105,170 @@ def sync_video(
     audio = video if audio is None else audio
     check_output_path(output, video, audio)
     info = probe_video(video)
-    _check_box_inside(options, info)
-    samples, sampling_rate = read_speech(audio)
-    audio_s = Fraction(len(samples), sampling_rate)
-
-    job = _Job(pipe, video, options, info.fps, pipe.feature_extractor.mel_spectrogram(samples, sampling_rate), audio_s)
-    forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if options.reproduce else (None, None)
-    expected = round(info.duration_s * job.fps) if info.duration_s else None
-    faceless = painted = 0
-    with VideoWriter(
-        output,
-        width=info.width,
-        height=info.height,
-        fps=job.fps,
-        info=info,
-        audio=audio,
-        audio_sampling_rate=forced[0],
-        audio_channels=forced[1],
-        crf=options.crf,
-    ) as writer:
-        for shot, frame in job.frames():
-            writer.write(frame)
+    _check_places_inside(options, info)
+    timer = StageTimer()
+    with timer.stage("speech"):
+        speech = read_speech(audio, pipe.feature_extractor)
+    job = _Job(pipe, video, info, speech, options, timer)
+    faceless = painted = done = 0
+    with (
+        job.open_writer(output, audio) as writer,
+        RunBehind(partial(job.finish, writer), job.batch_size) as finish_later,
+        closing(job.painted()) as painted_shots,
+    ):
+        for shot, face in painted_shots:
+            finish_later(shot, face)
             faceless += shot.box is None
-            painted += shot.painted
+            painted += face is not None
+            done += 1
             if on_progress is not None:
-                on_progress(shot.index + 1, expected)
+                on_progress(done, job.expected_frames)
         if not painted:
             raise FaceNotFoundError()
-    count = writer.frame_count
-    return SyncResult(Path(output), count, faceless, job.fps, float(count / job.fps))
-
-
-def read_speech(path: str | Path) -> tuple[np.ndarray, int]:
-    """The sound of a file, (T,) float32 in [-1, 1), and its sampling rate in Hz.
-
-    Raises:
-        MediaError: if the file cannot be read, or has no sound.
-        AudioTooShortError: if there is less than 0.2 s of it.
-    """
-    samples, sampling_rate = read_audio(path)
-    audio_s = Fraction(len(samples), sampling_rate)
-    if audio_s < MIN_AUDIO_S:
-        raise AudioTooShortError(float(audio_s), float(MIN_AUDIO_S))
-    return samples, sampling_rate
+    return SyncResult(
+        Path(output), done, faceless, job.fps, float(done / job.fps), float(speech.duration_s), dict(timer.seconds)
+    )
 
 
 class _Job:
-    """The chain from a video file to finished frames: small generators, each feeding the next."""
+    """The chain from a video to finished frames: small generators, each feeding the next."""
 
     def __init__(
         self,
         pipe: Diff2LipPipeline,
         video: str | Path,
+        info: VideoInfo,
+        speech: Speech,
         options: SyncOptions,
-        source_fps: Fraction,
-        mel: torch.Tensor,
-        audio_s: Fraction,
+        timer: StageTimer,
     ):
-        self.pipe, self.video, self.options, self.mel = pipe, video, options, mel
-        own_fps = ORIGINAL_FPS if options.reproduce else source_fps
+        self.pipe, self.video, self.info, self.speech, self.options, self.timer = (
+            pipe, video, info, speech, options, timer
+        )  # fmt: skip
+        own_fps = ORIGINAL_FPS if options.reproduce else info.fps
         self.fps = Fraction(options.fps or own_fps).limit_denominator(100_000)
         self.size = pipe.unet.config.sample_size
-        self.spoken_frames = math.ceil(audio_s * self.fps)
         on_cpu = pipe._execution_device.type == "cpu"
         self.batch_size = options.batch_size or (DEFAULT_BATCH_CPU if on_cpu else DEFAULT_BATCH_GPU)
+        self.spoken_frames = math.ceil(speech.duration_s * self.fps)
+        self.least, self.most = self._least_and_most()
 
-    def frames(self) -> Iterator[tuple[_Shot, np.ndarray]]:
-        """Each shot with its finished frame, in order."""
+    def _least_and_most(self) -> tuple[int, int | None]:
+        if self.options.reproduce:  # only frames that have a complete audio window
+            return 0, self.pipe.feature_extractor.count_windows(self.speech.mel.shape[1], self.fps)
+        return least_and_most(self.options.length or ("audio" if self.info.is_still else "video"), self.spoken_frames)
+
+    @property
+    def expected_frames(self) -> int | None:
+        """How many frames there will be, as far as the video's header tells."""
+        if self.info.duration_s is None:
+            return None
+        stated = max(round(self.info.duration_s * self.fps), self.least)
+        return stated if self.most is None else min(stated, self.most)
+
+    def open_writer(self, output: str | Path, audio: str | Path):
+        """A writer for the result, to be entered."""
+        metadata = {"comment": _mark()} if self.options.mark else {}
+        forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if self.options.reproduce else (None, None)
+        if names_folder(output):
+            return ImageFolderWriter(output, metadata)
+        return VideoWriter(
+            output,
+            width=self.info.width,
+            height=self.info.height,
+            fps=self.fps,
+            info=self.info,
+            audio=audio,
+            audio_sampling_rate=forced[0],
+            audio_channels=forced[1],
+            codec=self.options.codec,
+            quality=self.options.quality,
+            lossless=self.options.lossless,
+            metadata=metadata,
+        )
+
+    def painted(self) -> Iterator[tuple[_Shot, np.ndarray | None]]:
+        """Each shot with its painted face (R, R, 3) float32 in [0, 1], or None where nothing is painted."""
         reference = self._random_reference() if self.options.mode == "random" else None
-        tracked = self._tracked()
-        if self.options.mode == "reconstruction":
-            tracked = _repeat_first(tracked)
-        shots = (_Shot(index, frame, box, index < self.spoken_frames) for index, (frame, box) in enumerate(tracked))
-        with _silent(self.pipe):
+        with _silent(self.pipe), closing(run_ahead(self._shots(), self.batch_size)) as shots:
             for batch in _chunks(shots, self.batch_size):
-                yield from self._paint([*batch], reference)
+                chosen = [shot for shot in batch if shot.crop is not None]
+                faces = iter(self._sample(chosen, reference) if chosen else ())
+                yield from ((shot, None if shot.crop is None else next(faces)) for shot in batch)
 
-    def _paint(self, shots: list[_Shot], reference: np.ndarray | None) -> Iterator[tuple[_Shot, np.ndarray]]:
-        """Samples and pastes one batch."""
-        chosen = [shot for shot in shots if shot.painted]
-        faces = iter(self._sample(chosen, reference) if chosen else ())
-        for shot in shots:
-            yield shot, self._paste(shot, next(faces)) if shot.painted else shot.frame
+    def finish(self, writer, shot: _Shot, face: np.ndarray | None) -> None:
+        """Pastes a painted face and writes the frame."""
+        picture = shot.picture
+        if face is not None:
+            with self.timer.stage("paste"):
+                patch = self._patch(shot, face)
+                picture = picture.blended(patch.box, patch.rgb, patch.opacity)
+        with self.timer.stage("encode"):
+            writer.write(picture)
+
+    def _patch(self, shot: _Shot, face: np.ndarray):
+        if self.options.reproduce:
+            return whole_patch(shot.box, _truncated(face))
+        face = face if self.options.restore is None else _restored(self.options.restore, face)
+        return painted_patch(shot.pixels, shot.box, shot.crop, face, self.pipe.config.painted_fraction)
+
+    def _shots(self) -> Iterator[_Shot]:
+        boxed = self._boxed()
+        if self.options.mode == "reconstruction":
+            boxed = _repeat_first(boxed)
+        for index, (picture, box) in enumerate(boxed):
+            if box is None or index >= self.spoken_frames:
+                yield _Shot(index, picture, box)
+                continue
+            with self.timer.stage("crop"):
+                pixels = picture.rgb(box)
+                shot = _Shot(index, picture, box, pixels, resize_image(pixels, self.size, self.size))
+            yield shot
 
     def _sample(self, shots: list[_Shot], reference: np.ndarray | None) -> np.ndarray:
         """Painted crops (N, S, S, 3) float32 in [0, 1]."""
-        # A generator of the same seed per batch: all frames of the job share one noise image.
-        return self.pipe(
-            np.stack([crop_face(shot.frame, shot.box, self.size) for shot in shots]),
-            mel_windows=self.pipe.feature_extractor.windows(self.mel, [shot.index for shot in shots], self.fps),
-            reference_frames=reference,
-            num_inference_steps=self.options.num_inference_steps,
-            generator=torch.Generator().manual_seed(self.options.seed),
-            eta=self.options.eta,
-            output_type="np",
-        ).frames
+        extractor = self.pipe.feature_extractor
+        with self.timer.stage("sample"):
+            # A generator of the same seed per batch: all frames of the job share one noise image.
+            return self.pipe(
+                np.stack([shot.crop for shot in shots]),
+                mel_windows=extractor.windows(self.speech.mel, [shot.index for shot in shots], self.fps),
+                reference_frames=reference,
+                num_inference_steps=self.options.num_inference_steps,
+                generator=torch.Generator().manual_seed(self.options.seed),
+                eta=self.options.eta,
+                output_type="np",
+            ).frames
 
-    def _paste(self, shot: _Shot, face: np.ndarray) -> np.ndarray:
-        if self.options.reproduce:
-            return paste_box(shot.frame, shot.box, _truncated(face))
-        return paste_painted(shot.frame, shot.box, face, self.pipe.config.painted_fraction)
+    def _boxed(self) -> Boxed:
+        return boxed_pictures(
+            self._pictures(), self.info, self.fps, self.options, self.pipe._execution_device, self.timer
+        )
 
-    def _decoded(self) -> Iterator[np.ndarray]:
-        """The frames to work on; in reproduce mode those that have a complete audio window."""
-        frames = read_frames(self.video, self.fps)
-        if self.options.reproduce:
-            frames = islice(frames, self.pipe.feature_extractor.count_windows(self.mel.shape[1], self.fps))
-        return frames
-
-    def _tracked(self) -> Tracked:
-        """Frames with the box, of whole pixels inside the frame, that is cropped and pasted."""
-        options = self.options
-        if options.box is not None:
-            return ((frame, _fit(options.box, frame)) for frame in self._decoded())
-        if options.voxceleb2_crop:
-            return ((frame, voxceleb2_box(frame.shape[1], frame.shape[0])) for frame in self._decoded())
-        detected = _detect(self._decoded(), self._detector())
-        if options.reproduce:
-            first = ((frame, _first_face(found, index)) for index, (frame, found) in enumerate(detected))
-            padded = ((frame, _fit(box.padded(*options.pads), frame)) for frame, box in first)
-            return smooth_boxes_as_original(_every_face(padded))
-        steady = smooth_boxes(bridge_gaps(track_face(detected)))
-        return ((frame, box and _fit(box.padded(*options.pads), frame)) for frame, box in steady)
-
-    def _detector(self) -> FaceDetector:
-        detector = self.options.detector
-        return load_face_detector(detector, self.pipe._execution_device) if isinstance(detector, str) else detector
+    def _pictures(self) -> Numbered:
+        pictures = read_to_length(self.video, self.fps, self.least, self.most, self.options.extend)
+        return self.timer.each("decode", pictures)
 
     def _random_reference(self) -> np.ndarray:
         """The crop (S, S, 3) of one frame drawn with the seed. Source: SPEC "Frames"."""
-        count = sum(1 for _ in self._decoded())
+        count = sum(1 for _ in self._pictures())
         index = random.Random(self.options.seed).randint(0, count - 1)
-        frame, box = next(islice(self._tracked(), index, None))
+        picture, box = next(islice(self._boxed(), index, None))
         if box is None:
             raise FaceNotFoundError(index)
-        return crop_face(frame, box, self.size)
+        return resize_image(picture.rgb(box), self.size, self.size)
 
 
-def _detect(frames: Iterable[np.ndarray], detector: FaceDetector) -> Iterator[tuple[np.ndarray, list]]:
-    for batch in _chunks(frames, DETECTION_BATCH):
-        yield from zip(batch, detector(batch), strict=True)
+def _mark() -> str:
+    version = importlib.metadata.version("diff2lip-diffusers")
+    return f"Speech synthesised: mouth painted to a recording by diff2lip-diffusers {version}"
 
 
-def _first_face(detections: Sequence, frame_index: int) -> FaceBox:
-    if not detections:
-        raise FaceNotFoundError(frame_index)
-    return detections[0].box
-
-
-def _every_face(tracked: Tracked) -> Tracked:
-    for index, (frame, box) in enumerate(tracked):
-        if box is None:
-            raise FaceNotFoundError(index)
-        yield frame, box
-
-
-def _fit(box: FaceBox, frame: np.ndarray) -> FaceBox | None:
-    """The box in whole pixels inside the frame; None if hardly anything of it is left."""
-    fitted = box.rounded().clipped(frame.shape[1], frame.shape[0])
-    return fitted if min(fitted.width, fitted.height) >= MIN_BOX_PX else None
+def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:
+    restored = np.asarray(restore(face), np.float32)
+    if restored.ndim != 3 or restored.shape[0] != restored.shape[1] or restored.shape[2] != 3:
+        raise ValueError(f"`restore` returned shape {restored.shape}, expected a square (S, S, 3)")
+    return restored
 
 
 def _truncated(face: np.ndarray) -> np.ndarray:
@@ -266,19 +279,21 @@ def _truncated(face: np.ndarray) -> np.ndarray:
     return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)
 
 
-def _check_box_inside(options: SyncOptions, info: VideoInfo) -> None:
+def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:
+    size = f"the picture of {info.width}x{info.height}"
     if options.box is not None:
         inside = options.box.clipped(info.width, info.height)
         if min(inside.width, inside.height) < MIN_BOX_PX:
-            raise ValueError(
-                f"`box` is {options.box}, of which less than {MIN_BOX_PX} pixels are inside the picture of"
-                f" {info.width}x{info.height}"
-            )
+            raise ValueError(f"`box` is {options.box}, of which less than {MIN_BOX_PX} pixels are inside {size}")
+    if isinstance(options.face, tuple):
+        x, y = options.face
+        if not (0 <= x < info.width and 0 <= y < info.height):
+            raise ValueError(f"`face` is the point {x:g},{y:g}, which is outside {size}")
 
 
-def _repeat_first(tracked: Tracked) -> Tracked:
+def _repeat_first(boxed: Boxed) -> Boxed:
     first = None
-    for pair in tracked:
+    for pair in boxed:
         first = first or pair
         if first[1] is None:
             raise FaceNotFoundError(0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from diff2lip_diffusers import cli, media_writer
+from diff2lip_diffusers import cli, cli_sync, output_paths
 from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.media import probe_video
 from diff2lip_diffusers.media_writer import VideoWriter
@@ -152,7 +152,7 @@ def assert_one_line(arguments: list[str], code: int, words: list[str], folder: P
 
 FAILING_SYNC = {
     "missing video": ({"video": "none.mp4"}, ["none.mp4", "no such file", "check the path"]),
-    "folder as video": ({"video": "no_model"}, ["no_model", "folder", "pass a file"]),
+    "folder as video": ({"video": "no_model"}, ["no_model", "folder without images", "pass a video file"]),
     "empty video": ({"video": "empty.mp4"}, ["empty.mp4", "empty", "again"]),
     "text as video": ({"video": "text.mp4"}, ["text.mp4", "video"]),
     "sound as video": ({"video": "speech.wav"}, ["speech.wav", "no video stream", "pass a file"]),
@@ -194,7 +194,7 @@ def test_a_disk_that_refuses(in_world, capfd, monkeypatch):
     def refuse(target):
         raise PermissionError(13, "Permission denied", str(target))
 
-    monkeypatch.setattr(media_writer, "_hidden_folder_beside", refuse)
+    monkeypatch.setattr(output_paths, "hidden_folder_beside", refuse)
     assert_one_line(sync_arguments(), 1, ["out.mp4", "Permission denied", "choose another folder"], in_world, capfd)
 
 
@@ -220,7 +220,13 @@ FAILING_SYNC_USAGE = {
     "no batch": ({"batch_size": "0"}, ["--batch-size", "above 0"]),
     "eta": ({"eta": "1.5"}, ["--eta", "1.5", "[0, 1]"]),
     "eta nan": ({"eta": "nan"}, ["--eta", "nan", "[0, 1]"]),
-    "crf": ({"crf": "52"}, ["--crf", "52", "51"]),
+    "quality": ({"quality": "52"}, ["--quality", "52", "51"]),
+    "length": ({"length": "forever"}, ["--length", "forever", "longest"]),
+    "extend": ({"extend": "backwards"}, ["--extend", "backwards", "pingpong"]),
+    "codec": ({"codec": "vhs"}, ["--codec", "vhs", "prores"]),
+    "face": ({"face": "-1"}, ["--face", "-1", "point"]),
+    "stride": ({"detection_stride": "0"}, ["--detection-stride", "0", "above 0"]),
+    "size": ({"detection_size": "8"}, ["--detection-size", "8", "64"]),
     "seed in words": ({"seed": "seven"}, ["--seed", "seven", "whole number"]),
     "seed too large": ({"seed": str(2**64)}, ["--seed", str(2**64), "64 bits"]),
     **{f"fps {text}": ({"fps": text}, ["--fps", text, "such as 25"]) for text in ("x", "0", "1/0", "nan", "9e9", "")},
@@ -313,7 +319,7 @@ def test_what_stops_a_job_is_said_in_one_line(in_world, capfd, monkeypatch, erro
     def stop(*_args, **_kwargs):
         raise error
 
-    monkeypatch.setattr(cli, "sync_video", stop)
+    monkeypatch.setattr(cli_sync, "sync_video", stop)
     assert run(sync_arguments()) == code
     out, err = capfd.readouterr()
     assert out == "" and err.count("\n") == 1 and said in err
@@ -323,7 +329,7 @@ def test_errors_of_the_program_itself_are_not_hidden(in_world, monkeypatch):
     def stop(*_args, **_kwargs):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "sync_video", stop)
+    monkeypatch.setattr(cli_sync, "sync_video", stop)
     with pytest.raises(ZeroDivisionError):
         run(sync_arguments())
 
@@ -370,9 +376,12 @@ def test_every_option_arrives(in_world, monkeypatch):
         seen.update(options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "sync_video", remember)
-    given = {"steps": "3", "seed": "0", "eta": "0.5", "batch_size": "2", "fps": "29.97", "pads": "1,2,-3,4"}
-    run(sync_arguments(**given, mode="random", crf="20", box=None, detector="s3fd"))
+    monkeypatch.setattr(cli_sync, "sync_video", remember)
+    numbers = {"steps": "3", "seed": "0", "eta": "0.5", "batch_size": "2", "fps": "29.97", "quality": "20"}
+    words = {"mode": "random", "detector": "s3fd", "length": "longest", "extend": "loop", "codec": "hevc"}
+    places = {"pads": "1,2,-3,4", "face": "10,20.5", "detections": "boxes", "box": None}
+    search = {"detection_stride": "2", "detection_size": "320"}
+    run([*sync_arguments(**numbers, **words, **places, **search), "--no-mark"])
     seen.pop("on_progress")
     assert seen == {
         "num_inference_steps": 3,
@@ -380,21 +389,33 @@ def test_every_option_arrives(in_world, monkeypatch):
         "eta": 0.5,
         "batch_size": 2,
         "fps": Fraction(2997, 100),
-        "pads": (1, 2, -3, 4),
+        "quality": 20,
         "mode": "random",
-        "crf": 20,
-        "box": None,
         "detector": "s3fd",
-        "voxceleb2_crop": False,
-        "reproduce": False,
+        "length": "longest",
+        "extend": "loop",
+        "codec": "hevc",
+        "pads": (1, 2, -3, 4),
+        "face": (10, 20.5),
+        "detections": "boxes",
+        "detection_stride": 2,
+        "detection_size": 320,
+        "mark": False,
     }
+    seen.clear()
+    run([*sync_arguments(), "--lossless", "--face", "2"])
+    assert (seen["lossless"], seen["face"]) == (True, 2)
+    seen.clear()
+    run([*sync_arguments(box=None), "--voxceleb2-crop", "--reproduce"])
+    assert (seen["voxceleb2_crop"], seen["reproduce"]) == (True, True)
+    assert "lossless" not in seen and "mark" not in seen
 
 
 @pytest.mark.parametrize(
     "options", [{"output": "none/out.mp4"}, {"output": "face.mp4"}, {"video": "none.mp4"}], ids=str
 )
 def test_a_wrong_file_name_does_not_cost_the_loading_of_a_model(in_world, monkeypatch, options):
-    monkeypatch.setattr(cli, "load_pipeline", lambda *_args: pytest.fail("loaded"))
+    monkeypatch.setattr(cli_sync, "load_pipeline", lambda *_args: pytest.fail("loaded"))
     assert run(sync_arguments(**options)) == 1
 
 

@@ -91,6 +91,17 @@ def test_padding_adds_to_the_named_sides_and_is_undone_by_its_negative(box, pads
     assert padded.padded(*(-pad for pad in pads)) == box
 
 
+def test_scaling_is_per_axis():
+    assert FaceBox(1, 2, 3, 5).scaled(10, 100) == FaceBox(10, 200, 30, 500)
+
+
+@given(boxes, boxes, *[st.sampled_from([0.25, 0.5, 2, 3, 8])] * 2)
+def test_scaling_keeps_overlaps_and_is_undone_by_its_inverse(first, second, sx, sy):
+    assert first.scaled(sx, sy).area == pytest.approx(first.area * sx * sy)
+    assert first.scaled(sx, sy).iou(second.scaled(sx, sy)) == pytest.approx(first.iou(second))
+    assert astuple(first.scaled(sx, sy).scaled(1 / sx, 1 / sy)) == pytest.approx(astuple(first))
+
+
 @given(boxes, st.integers(1, 60), st.integers(1, 60))
 def test_clipping_is_the_intersection_with_the_frame(box, width, height):
     clipped = box.clipped(width, height)

@@ -14,12 +14,16 @@ PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ORDER = [
     "errors",
     "unet_diff2lip", "audio_encoder_diff2lip", "feature_extraction_diff2lip", "pipeline_diff2lip",
-    "original_checkpoint", "schedulers", "media_streams", "media", "soundtrack", "media_writer",
-    "faces", "face_smoothing", "face_tracks", "paste",
+    "original_checkpoint", "schedulers",
+    "overlap", "stage_timer",
+    "faces", "pixel_formats", "pictures", "decoded_pictures", "image_files", "media_streams", "media",
+    "clip_length", "speech",
+    "output_paths", "encoders", "soundtrack", "media_writer", "image_writer",
+    "face_smoothing", "face_search", "face_tracks", "detections_file", "paste",
     "mtcnn_nets", "mtcnn", "face_detectors",
-    "sync_options", "lipsync",
+    "sync_options", "face_boxes", "lipsync",
     "hub", "demo",
-    "cli", "__main__",
+    "cli_values", "cli_sync", "cli", "__main__",
 ]  # fmt: skip
 PORTABLE = [name for name in ORDER if name.endswith("_diff2lip")]
 

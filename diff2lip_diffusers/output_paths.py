@@ -1,0 +1,65 @@
+"""Where results go: checked before the work, made in a hidden folder beside, put in place when complete."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from .errors import MediaError
+
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
+
+
+def names_folder(path: str | Path) -> bool:
+    """Whether a path, there or not, is meant for a folder of images: a folder, or a name without suffix."""
+    suffix = Path(path).suffix.lower()
+    return not suffix or (Path(path).is_dir() and suffix not in VIDEO_SUFFIXES)
+
+
+def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
+    """Finds out before the work whether a video, or a folder of images, can be written there.
+
+    Args:
+        path: what is to be written.
+        inputs: files that are read meanwhile and must not be overwritten; None is skipped.
+
+    Raises:
+        MediaError: unknown suffix, a folder with files in it, a missing or unwritable parent folder, or an input.
+    """
+    target = Path(path)
+    if any(source is not None and target.resolve() == Path(source).resolve() for source in inputs):
+        raise MediaError(path, "is an input as well; choose another name for the output")
+    if names_folder(target):
+        _check_empty(target)
+    elif target.is_dir():
+        raise MediaError(path, "is a folder; name a file in it")
+    elif target.suffix.lower() not in VIDEO_SUFFIXES:
+        known = ", ".join(VIDEO_SUFFIXES)
+        raise MediaError(path, f"cannot be written as {target.suffix}; end its name in {known}, or in nothing for PNG")
+    with writing(path), hidden_folder_beside(target):
+        pass
+
+
+def _check_empty(target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()):
+        raise MediaError(target, "is a folder with files in it; name a video in it, or a new folder for PNG files")
+    if target.exists() and not target.is_dir():
+        raise MediaError(target, "is a file without suffix; choose another name for the output")
+
+
+def hidden_folder_beside(target: Path) -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem[:40]}.")
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turns what the disk or FFmpeg says into one line that names the target."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise MediaError(path, "cannot be written: its folder does not exist; create it first") from error
+    except (av.error.FFmpegError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MediaError(path, f"cannot be written: {reason}; choose another folder or make room") from error
