@@ -18,7 +18,7 @@ DEFAULT_BATCH_SIZE = 4
 CALM_IOU = 0.8
 
 # Cuts are seen on cells, about so many along the long side: a cut between photos changes them by 19 levels of 255 or
-# more, a pan, with its shift taken out, by less than 12. Between dull pictures a cut changes less: half their contrast.
+# more, a pan, with its shift taken out, by less than 12. A cut between dull pictures takes only half their contrast.
 CUT_CELLS, SAMPLES_PER_CELL, CUT_LEVELS, CUT_CONTRAST, DULL_LEVELS = 32, 4, 15, 0.45, 5
 # No cell counts for more than this many levels: a hand before the camera is no cut, however different from the scene.
 CELL_LEVELS = 48

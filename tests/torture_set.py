@@ -421,10 +421,11 @@ def numbered(numbers: Sequence[int], pattern: str = "frame_{}.png", first: int =
 class Result:
     """An output: which picture each frame shows, and what the file is like.
 
-    `onset_s` is when the tone begins, None where that is not to be checked; `color_levels` how far colours may be off.
+    None in `seen` is a picture that may be anything. `onset_s` is when the tone begins, None where that is not to be
+    checked; `color_levels` says how far colours may be off.
     """
 
-    seen: Sequence[int] = range(COUNT)
+    seen: Sequence[int | None] = range(COUNT)
     fps: Fraction | int = 25
     size: tuple[int, int] = SIZE
     sound: str = "aac 44100 Hz stereo"
@@ -437,7 +438,8 @@ class Result:
 class Case:
     """A file and what becomes of it: a result, or one line that matches a pattern.
 
-    `role` is what the file is used as: "video", with a plain recording; "audio", with a plain video; "both".
+    `role` is what the file is used as: "video", with a plain recording; "audio", with a plain video; "both". `needs`
+    names what a program must be able to do that is not a matter of course.
     """
 
     name: str
@@ -449,8 +451,8 @@ class Case:
     needs: str = ""
 
 
-def both(name: str, special: str, make: Maker, **expected) -> Case:
-    return Case(name, special, make, Result(**expected))
+def both(name: str, special: str, make: Maker, needs: str = "", **expected) -> Case:
+    return Case(name, special, make, Result(**expected), needs=needs)
 
 
 def video(name: str, special: str, make: Maker, options: dict | None = None, needs: str = "", **expected) -> Case:
@@ -622,6 +624,7 @@ STARTS = (
         ),
         seen=range(8, 20),
         onset_s=0.5 - 8 / 25,
+        needs="pictures that cannot be decoded in front",
     ),
 )
 
@@ -671,7 +674,7 @@ SHAPES = (
         "two videos.mkv", "two video streams: the first counts", media(P(), P(numbers=range(20, 32), size=(64, 48)))
     ),
     both("cover.mp4", "cover art beside the video", media(P(), S(), cover_first=True)),
-    both("cover.mkv", "cover art in front of the video", media(P(), S(), cover_first=True)),
+    both("cover.mkv", "cover art as an attachment", media(P(), S(), cover_first=True)),
 )
 
 COLORS_AND_CODECS = (
@@ -798,6 +801,7 @@ SOUND_IN_VIDEO = (
         "part of the sound was never written: silence there",
         media(P(codec="ffv1"), S("pcm_s16le", onset_s=0.3, hole_s=(0.1, 0.2))),
         onset_s=0.3,
+        needs="holes in the sound",
     ),
 )
 
@@ -936,19 +940,31 @@ DAMAGED = (
     video(
         "damaged pictures.mp4",
         "two damaged pictures: the last good one stays",
+        changed(media(P(numbers=range(32), coder=ALL_INTRA)), overwrite_packets(5, 6)),
+        seen=(*range(5), 4, 4, *range(7, 32)),
+    ),
+    video(
+        "damaged first pictures.mp4",
+        "the first two pictures are damaged",
+        changed(media(P(numbers=range(32), coder=ALL_INTRA)), overwrite_packets(0, 1)),
+        seen=range(2, 32),
+    ),
+    video(
+        "damaged last pictures.mp4",
+        "damaged pictures near the end",
         changed(media(P(coder=ALL_INTRA)), overwrite_packets(5, 6)),
+        needs="errors among the last pictures",
         seen=(0, 1, 2, 3, 4, 4, 4, 7, 8, 9, 10, 11),
     ),
     video(
-        "damaged first picture.mp4",
-        "the first two pictures are damaged",
-        changed(media(P(coder=ALL_INTRA)), overwrite_packets(0, 1)),
-        seen=range(2, 12),
-    ),
-    video(
         "damaged prediction.mp4",
-        "a damaged picture that others are predicted from",
-        changed(media(P(coder={"bf": "0"})), overwrite_packets(5)),
+        "a damaged picture that others are predicted from: wrong up to the next whole one",
+        changed(
+            media(P(numbers=range(32), coder={"bf": "0", "g": "8", "sc_threshold": "0"})),
+            overwrite_packets(5),
+        ),
+        seen=(*range(5), 4, None, None, *range(8, 32)),
+        color_levels=256,
     ),
     video(
         "damaged structure.mkv",
@@ -967,6 +983,7 @@ DAMAGED = (
         "two recordings joined with `cat`: the clock jumps back",
         joined(media(P(coder=ALL_INTRA)), media(P(numbers=range(12, 24), coder=ALL_INTRA))),
         seen=range(24),
+        needs="clocks that jump back",
     ),
 )
 
@@ -1003,9 +1020,9 @@ NAMES = (
 )
 
 
-def stills(name: str, special: str, make: Maker, **expected) -> Case:
+def stills(name: str, special: str, make: Maker, needs: str = "stills", **expected) -> Case:
     """A still lasts as long as the recording: 0.48 s are 12 frames."""
-    return video(name, special, make, needs="stills", **{"seen": [5] * 12} | expected)
+    return video(name, special, make, needs=needs, **{"seen": [5] * 12} | expected)
 
 
 STILLS = (
@@ -1035,7 +1052,7 @@ STILLS = (
     stills("photo.bmp", "BMP", still()),
     stills("photo.tiff", "TIFF", still()),
     stills("photo lzw.tif", "TIFF, LZW", still(compression="tiff_lzw")),
-    stills("photo.gif", "GIF with one picture", still()),
+    stills("photo.gif", "GIF with one picture", still(), needs="stills in GIF"),
     stills("photo upper.JPG", "suffix in capitals", still(quality=95, format="JPEG")),
     stills("photo %03d.png", "a pattern as the name", still()),
     stills("photo:1.png", "a colon in the name", still()),
