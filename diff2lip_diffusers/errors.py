@@ -32,13 +32,13 @@ class AudioTooShortError(Diff2LipError):
     Attributes:
         have_s: length of the audio in seconds.
         need_s: shortest usable length in seconds.
+        path: the file, where there is one.
     """
 
-    def __init__(self, have_s: float, need_s: float):
-        self.have_s, self.need_s = have_s, need_s
-        super().__init__(
-            f"the audio lasts {have_s:.3f} s, at least {need_s:.3f} s are needed; pass a longer recording"
-        )
+    def __init__(self, have_s: float, need_s: float, path: str | Path | None = None):
+        self.have_s, self.need_s, self.path = have_s, need_s, path
+        where = "the audio" if path is None else f"{path}: its sound"
+        super().__init__(f"{where} lasts {have_s:.3f} s, at least {need_s:.3f} s are needed; pass a longer recording")
 
 
 class FaceNotFoundError(Diff2LipError):

@@ -12,7 +12,7 @@ from .errors import MediaError
 from .pictures import Picture
 
 # What Pillow calls the formats of photos and frames. Animations are left to FFmpeg; an MPO is a phone's JPEG.
-STILL_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF"}
+STILL_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF"}
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
 

@@ -16,7 +16,16 @@ import numpy as np
 from .decoded_pictures import display_matrix, lies_on_its_side, picture_of
 from .errors import MediaError
 from .image_files import image_files, read_images
-from .media_streams import audio_blocks, audio_stream, decode_frames, nearest_integer, open_input, video_stream
+from .media_streams import (
+    BACK_S,
+    JUMP_S,
+    audio_blocks,
+    audio_stream,
+    decode_frames,
+    nearest_integer,
+    open_input,
+    video_stream,
+)
 from .pictures import ColorTags, Picture
 
 FALLBACK_FPS = Fraction(25)
@@ -190,11 +199,13 @@ def _start_s(frame: av.VideoFrame) -> Fraction:
 
 
 def _timed(frames: Iterable[av.VideoFrame], rate: Fraction) -> Iterator[tuple[av.VideoFrame, Fraction, Fraction]]:
-    """Each picture with its start and end in seconds."""
-    end = Fraction(0)
-    for frame in frames:
-        start = end if frame.pts is None else frame.pts * frame.time_base
-        end = start + (frame.duration * frame.time_base if frame.duration else 1 / rate)
+    """Each picture with its start and end in seconds; where the clock jumps, the next one follows at once."""
+    last = end = shift = Fraction(0)
+    for index, frame in enumerate(frames):
+        start = end if frame.pts is None else frame.pts * frame.time_base + shift
+        if index and not last - BACK_S <= start <= end + JUMP_S:
+            shift, start = shift + end - start, end
+        last, end = start, start + (frame.duration * frame.time_base if frame.duration else 1 / rate)
         yield frame, start, end
 
 
@@ -241,6 +252,6 @@ def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
     """
     with open_input(path) as container:
         stream = audio_stream(container, path)
-        blocks = audio_blocks(container, stream, path, "s16p", stream.codec_context.sample_rate)
+        blocks = audio_blocks(container, stream, path, "s16", stream.codec_context.sample_rate)
         mono = [block.mean(axis=0, dtype=np.float32) / np.float32(INT16_STEPS) for block in blocks]
     return np.concatenate([np.zeros(0, np.float32), *mono]), stream.codec_context.sample_rate

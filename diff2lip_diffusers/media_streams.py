@@ -14,6 +14,11 @@ from av.stream import Disposition
 
 from .errors import MediaError, NoAudioError
 
+# Sound that is so much early or late has a hole or an overlap; less is jitter of time stamps, as browsers write it.
+HOLE_S = Fraction(1, 20)
+# Time stamps that jump back, or on by so much, come from another clock: recordings put one after another.
+BACK_S, JUMP_S = Fraction(1, 5), 10
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,8 +29,11 @@ def open_input(path: str | Path) -> Iterator[av.container.InputContainer]:
     Raises:
         MediaError: it is missing, a folder, empty, not readable or not a media file.
     """
-    if Path(path).is_file() and Path(path).stat().st_size == 0:
+    file = Path(path)
+    if file.is_file() and file.stat().st_size == 0:
         raise MediaError(path, "is empty (0 bytes); copy or download it again")
+    if file.exists() and not file.is_file() and not file.is_dir():
+        raise MediaError(path, "is a pipe or a device, which cannot be read twice; pass a file")
     try:
         # "file:" so that a colon in a name is not taken for a protocol
         container = av.open(f"file:{path}", metadata_errors="replace")
@@ -77,12 +85,19 @@ def audio_stream(container, path: str | Path):
     return stream
 
 
-def time_zero(container) -> Fraction:
-    """The time stamp in seconds from which a file's pictures and sound are counted."""
-    stream = _find_video_stream(container)
-    if stream is not None and stream.start_time is not None:
-        return stream.start_time * stream.time_base
-    return Fraction(container.start_time or 0, av.time_base)
+def time_zero(path: str | Path) -> Fraction:
+    """The time stamp in seconds from which a file's pictures and sound are counted: that of the first picture that can
+    be decoded, or of the first sound where there is no picture.
+
+    Raises:
+        MediaError: as `open_input`.
+    """
+    with open_input(path) as container:
+        stream = _find_video_stream(container)
+        frame = None if stream is None else next(decode_frames(container, stream, path), None)
+        if frame is not None and frame.pts is not None:
+            return frame.pts * frame.time_base
+        return Fraction(container.start_time or 0, av.time_base)
 
 
 def read_packets(container, stream, path: str | Path) -> Iterator[av.Packet]:
@@ -125,48 +140,80 @@ def decode_frames(container, stream, path: str | Path) -> Iterator[av.frame.Fram
     Raises:
         MediaError: as `read_packets`.
     """
-    damaged = 0
+    damaged, last = 0, None
     for packet in read_packets(container, stream, path):
         try:
-            yield from stream.decode(packet)
+            for frame in stream.decode(packet):
+                last = frame.pts
+                yield frame
         except av.error.FFmpegError:
             damaged += 1
+            if not packet.size and last is not None and stream.codec_context.thread_count != 1:
+                yield from _frames_after(last, path, stream.index)
     if damaged:
         logger.warning("%s: %d damaged packets skipped", path, damaged)
 
 
+def _frames_after(pts: int, path: str | Path, index: int) -> Iterator[av.frame.Frame]:
+    """Frames behind a time stamp, decoded by a single thread.
+
+    Several threads give their last frames all at once, and an error among them costs those behind it.
+    """
+    with open_input(path) as container:
+        stream = container.streams[index]
+        stream.codec_context.thread_count = 1
+        yield from (frame for frame in decode_frames(container, stream, path) if frame.pts is None or frame.pts > pts)
+
+
 def audio_blocks(container, stream, path: str | Path, sample_format: str, sampling_rate: int) -> Iterator[np.ndarray]:
-    """Sound from time zero on in blocks (C, T) of a planar sample format ("s16p", "fltp") at the given rate in Hz.
+    """Sound from time zero on in blocks (C, T) of a packed sample format ("s16", "flt") at the given rate in Hz.
+
+    Holes in the sound become silence and overlaps are cut, so that each sample stands at its time.
 
     Raises:
         MediaError: nothing can be decoded, or as `read_packets`.
     """
-    skip = None
+    zero_s, heard, position = time_zero(path), False, 0
     for start_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
-        if skip is None:
-            skip = -nearest_integer((start_s - time_zero(container)) * sampling_rate)
-            if skip < 0:
-                yield np.zeros((len(block), -skip), block.dtype)
-                skip = 0
-        if block.shape[1] > skip:
-            yield block[:, skip:]
-        skip = max(0, skip - block.shape[1])
-    if skip is None:
+        heard = True
+        for piece in _in_place(block, start_s, zero_s, position, sampling_rate):
+            position += piece.shape[1]
+            yield piece
+    if not heard:
         raise MediaError(path, "holds no sound that can be decoded; record or convert it again")
+
+
+def _in_place(
+    block: np.ndarray, start_s: Fraction | None, zero_s: Fraction, position: int, rate: int
+) -> Iterator[np.ndarray]:
+    """A block with the silence that belongs in front of it, or without what should have come before `position`."""
+    ahead = 0 if start_s is None else nearest_integer((start_s - zero_s) * rate) - position
+    if position and (abs(ahead) <= HOLE_S * rate or not -BACK_S * rate <= ahead <= JUMP_S * rate):
+        ahead = 0  # jitter of time stamps, or another clock
+    for start in range(0, ahead, rate):
+        yield np.zeros((len(block), min(rate, ahead - start)), block.dtype)
+    if block.shape[1] > max(0, -ahead):
+        yield block[:, max(0, -ahead) :]
 
 
 def _resampled(
     frames: Iterable[av.AudioFrame], sample_format: str, rate: int
-) -> Iterator[tuple[Fraction, np.ndarray]]:
-    """Blocks (C, T), each with the start in s of the frame that completed it; layout and rate of frames may change."""
-    start_s = Fraction(0)
+) -> Iterator[tuple[Fraction | None, np.ndarray]]:
+    """Blocks (C, T), each with the start in s of the frame that completed it; layout and rate of frames may change.
+
+    What is left in the resampler at the end has no start.
+    """
     same_kind = itertools.groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate))
     for _, group in same_kind:
         resampler = av.AudioResampler(format=sample_format, rate=rate)
-        for frame in itertools.chain(group, [None]):  # None gets what is left in the resampler
-            if frame is not None and frame.pts is not None:
-                start_s = frame.pts * frame.time_base
-            yield from ((start_s, block.to_ndarray()) for block in resampler.resample(frame))
+        for frame in itertools.chain(group, [None]):
+            start_s = None if frame is None or frame.pts is None else frame.pts * frame.time_base
+            yield from ((start_s, _by_channel(block)) for block in resampler.resample(frame))
+
+
+def _by_channel(frame: av.AudioFrame) -> np.ndarray:
+    """Packed samples as (C, T). Planar ones would do as well, but PyAV reads beyond the planes of 8 channels."""
+    return frame.to_ndarray().reshape(-1, len(frame.layout.channels)).T
 
 
 def nearest_integer(x: Fraction) -> int:

@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from .errors import MediaError
-from .media_streams import audio_blocks, audio_stream, open_input, rebased_packets, time_zero
+from .media_streams import BACK_S, JUMP_S, audio_blocks, audio_stream, open_input, rebased_packets, time_zero
 
 AAC_FRAME = 1024  # samples
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
@@ -41,7 +41,7 @@ class Soundtrack:
         self.path, self.sampling_rate, self.channels = path, sampling_rate, channels
         with open_input(path) as container:  # fails now rather than after the last picture
             stream = audio_stream(container, path)
-            blocks = audio_blocks(container, stream, path, "fltp", stream.codec_context.sample_rate)
+            blocks = audio_blocks(container, stream, path, "flt", stream.codec_context.sample_rate)
             if next(blocks, None) is None:
                 raise MediaError(path, "its sound ends before its first picture; pass another recording")
 
@@ -59,9 +59,9 @@ class Soundtrack:
         """
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
-            if self._may_copy(stream, copied_codecs) and self._last_packet_end_s() >= end_s - frame_s:
+            if self._may_copy(stream, copied_codecs) and self._copyable_s() >= end_s - frame_s:
                 out_stream = out.add_stream_from_template(stream, opaque=True)
-                packets = rebased_packets(container, stream, out_stream, self.path, time_zero(container))
+                packets = rebased_packets(container, stream, out_stream, self.path, time_zero(self.path))
                 yield _cut(packets, end_s)
             else:
                 yield self._encoded(container, stream, self._add_aac_stream(out, stream), end_s, frame_s)
@@ -70,12 +70,17 @@ class Soundtrack:
         codec = stream.codec_context.codec.canonical_name
         return self.sampling_rate is None and self.channels is None and codec in copied_codecs
 
-    def _last_packet_end_s(self) -> Fraction:
-        """Read from the packets, because headers are often wrong about it."""
+    def _copyable_s(self) -> Fraction:
+        """Up to where packets may be copied, read from them as headers are often wrong; 0 if their clock jumps."""
+        last = end = None
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
-            packets = rebased_packets(container, stream, stream, self.path, time_zero(container))
-            return max(((p.pts + (p.duration or 0)) * p.time_base for p in packets), default=Fraction(0))
+            for packet in rebased_packets(container, stream, stream, self.path, time_zero(self.path)):
+                start = packet.pts * packet.time_base
+                if last is not None and not last - BACK_S <= start <= end + JUMP_S:
+                    return Fraction(0)
+                last, end = start, max(end or 0, start + (packet.duration or 0) * packet.time_base)
+        return end or Fraction(0)
 
     def _add_aac_stream(self, out, source):
         context = source.codec_context
@@ -87,10 +92,11 @@ class Soundtrack:
     def _encoded(self, container, source, target, end_s: Fraction, frame_s: Fraction) -> Iterator[av.Packet]:
         rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
         samples = _sample_count(end_s, frame_s, rate)
-        blocks = audio_blocks(container, source, self.path, "fltp", rate)
+        blocks = audio_blocks(container, source, self.path, "flt", rate)
         position = 0
         for block in _of_length(_of_channels(blocks, target.codec_context.channels), samples):
-            frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block), format="fltp", layout=layout)
+            packed = np.ascontiguousarray(block.T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
             position += block.shape[1]
             yield from target.encode(frame)

@@ -68,8 +68,11 @@ def read_speech(path: str | Path, feature_extractor: Diff2LipFeatureExtractor) -
     with open_input(path) as container:
         stream = audio_stream(container, path)
         sampling_rate = stream.codec_context.sample_rate
-        blocks = audio_blocks(container, stream, path, "s16p", sampling_rate)
-        return speech_from_blocks(blocks, sampling_rate, feature_extractor)
+        blocks = audio_blocks(container, stream, path, "s16", sampling_rate)
+        try:
+            return speech_from_blocks(blocks, sampling_rate, feature_extractor)
+        except AudioTooShortError as error:
+            raise AudioTooShortError(error.have_s, error.need_s, path) from None
 
 
 def check_speech(path: str | Path) -> None:
@@ -81,11 +84,11 @@ def check_speech(path: str | Path) -> None:
     with open_input(path) as container:
         stream = audio_stream(container, path)
         sampling_rate, samples = stream.codec_context.sample_rate, 0
-        for block in audio_blocks(container, stream, path, "s16p", sampling_rate):
+        for block in audio_blocks(container, stream, path, "s16", sampling_rate):
             samples += block.shape[1]
             if samples >= MIN_AUDIO_S * sampling_rate:
                 return
-    raise AudioTooShortError(samples / sampling_rate, float(MIN_AUDIO_S))
+    raise AudioTooShortError(samples / sampling_rate, float(MIN_AUDIO_S), path)
 
 
 def speech_from_blocks(

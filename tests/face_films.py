@@ -11,7 +11,8 @@ from diff2lip_diffusers import Diff2LipPipeline, Diff2LipPipelineOutput, FaceBox
 from diff2lip_diffusers.media_writer import VideoWriter
 
 # The head and shoulders of the photo, and the face in it.
-WOMAN = skimage.data.astronaut()[0:280, 110:350]
+WOMAN = skimage.data.astronaut()[0:280, 110:350].copy()
+WOMAN[195:250, 20:80] = WOMAN[190, 20:80]  # an emblem that passes for a small face
 WOMAN_FACE = FaceBox(64, 72, 164, 204)
 
 

@@ -1,11 +1,14 @@
 """The right person in the right frames, in films of real faces with the detector that comes with the package."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from face_films import WOMAN, WOMAN_FACE, on_background, other_person, pipeline_that, write_film, write_speech
 
 from diff2lip_diffusers import FaceBox, FaceNotFoundError, MediaError, lipsync, load_face_detector, sync_video
-from diff2lip_diffusers.media import read_frames
+from diff2lip_diffusers.media import VideoInfo, read_frames
+from diff2lip_diffusers.media_writer import VideoWriter
 
 OTHER = other_person()
 OTHER_FACE = FaceBox(WOMAN.shape[1] - WOMAN_FACE.x2, WOMAN_FACE.y1, WOMAN.shape[1] - WOMAN_FACE.x1, WOMAN_FACE.y2)
@@ -76,7 +79,8 @@ def test_two_people_who_cross_are_told_apart(sync, boxes, follow_the_other):
         return
     hidden = [index for index, (woman, other) in enumerate(places) if abs(woman - other) < 200]
     right = follows(boxes, [moved(OTHER_FACE, other, 40) for _, other in places])
-    never_her = [box is None or box.iou(moved(WOMAN_FACE, woman, 60)) < 0.5 for box, (woman, _) in zip(boxes, places)]
+    hers = [moved(WOMAN_FACE, woman, 60) for woman, _ in places]
+    never_her = [box is None or box.iou(face) < 0.5 for box, face in zip(boxes, hers, strict=True)]
     visible = [index for index in range(40) if index not in hidden]
     assert np.mean([right[index] for index in visible]) > 0.9
     assert all(never_her[index] for index in visible)
@@ -131,7 +135,7 @@ def test_a_face_outside_the_picture_is_refused(sync):
 
 
 def test_kept_detections_take_the_detectors_place(tmp_path, sync, boxes):
-    frames = [on_background([(WOMAN, 200 + 3 * index, 60)]) for index in range(20)]
+    frames = [on_background([(WOMAN, 200 + index, 60)]) for index in range(20)]
     looks = []
     detector = load_face_detector("mtcnn")
 
@@ -174,11 +178,6 @@ def test_a_failed_job_leaves_no_detections(tmp_path, sync):
 
 def test_anamorphic_pixels_do_not_matter(tmp_path, sync, boxes, small_pipe):
     """A picture stored half as wide is searched as it is seen."""
-    from fractions import Fraction
-
-    from diff2lip_diffusers.media import VideoInfo
-    from diff2lip_diffusers.media_writer import VideoWriter
-
     frame = on_background([(WOMAN, 200, 60)])
     info = VideoInfo(320, 360, Fraction(25), None, False, pixel_aspect=Fraction(2), pixel_format="gbrp")
     with VideoWriter(tmp_path / "wide.mp4", width=320, height=360, fps=25, info=info) as writer:

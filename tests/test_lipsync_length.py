@@ -50,7 +50,7 @@ def back_and_forth(count: int, total: int) -> list[int]:
 @pytest.mark.parametrize("fps", [25, NTSC])
 def test_lengths(tmp_path, small_pipe, length, speech_frames, expected, fps):
     video = numbered_film(tmp_path / "face.mp4", fps=fps)
-    audio = write_speech(tmp_path / "speech.wav", float(speech_frames / Fraction(fps)), 48000)
+    audio = write_speech(tmp_path / "speech.wav", float(speech_frames / Fraction(fps)) - 1 / 48000, 48000)
     options = {} if length is None else {"length": length}
     result = sync_video(small_pipe, video, audio, tmp_path / "out.mp4", box=BOX, num_inference_steps=1, **options)
     assert shown(tmp_path / "out.mp4") == list(expected)
