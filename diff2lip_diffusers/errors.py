@@ -45,12 +45,12 @@ class FaceNotFoundError(Diff2LipError):
     """No face where one is needed.
 
     Attributes:
-        frame_index: the frame without a face, from 0; None when no frame of the video has one.
+        frame_index: the frame without a face, from 0; None when no frame with speech has the face to follow.
     """
 
     def __init__(self, frame_index: int | None = None):
         self.frame_index = frame_index
-        where = "in any frame" if frame_index is None else f"in frame {frame_index}"
+        where = "in any frame with speech" if frame_index is None else f"in frame {frame_index}"
         super().__init__(f"no face found {where}; give its place with a fixed box x1,y1,x2,y2 (--box)")
 
 

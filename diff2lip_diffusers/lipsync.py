@@ -8,7 +8,7 @@ import math
 import random
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from fractions import Fraction
 from functools import partial
 from itertools import islice
@@ -101,7 +101,7 @@ def sync_video(
         AudioTooShortError: if there is less than 0.2 s of sound.
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
     """
-    options = SyncOptions(**options)
+    options = _checked(options)
     audio = video if audio is None else audio
     check_output_path(output, video, audio)
     info = probe_video(video)
@@ -279,12 +279,21 @@ def _truncated(face: np.ndarray) -> np.ndarray:
     return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)
 
 
+def _checked(options: dict) -> SyncOptions:
+    known = [option.name for option in fields(SyncOptions)]
+    unknown = next((name for name in options if name not in known), None)
+    if unknown is not None:
+        raise TypeError(f"sync_video() has no option {unknown!r}; known are {', '.join(known)}")
+    return SyncOptions(**options)
+
+
 def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:
     size = f"the picture of {info.width}x{info.height}"
     if options.box is not None:
+        edges = ",".join(f"{edge:g}" for edge in astuple(options.box))
         inside = options.box.clipped(info.width, info.height)
         if min(inside.width, inside.height) < MIN_BOX_PX:
-            raise ValueError(f"`box` is {options.box}, of which less than {MIN_BOX_PX} pixels are inside {size}")
+            raise ValueError(f"`box` is {edges}, of which less than {MIN_BOX_PX} pixels are inside {size}")
     if isinstance(options.face, tuple):
         x, y = options.face
         if not (0 <= x < info.width and 0 <= y < info.height):
