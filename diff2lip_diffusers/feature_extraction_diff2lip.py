@@ -237,12 +237,16 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
     neighbours = padded.unfold(0, 2 * taps, 1)
 
     length = waveform.shape[0] * phases // step
-    blocks = []
-    for positions in (torch.arange(length) * step).split(BLOCK_STEPS):
-        start, phase = positions // phases, positions % phases
-        blocks.append((neighbours[start] * weights[phase]).sum(dim=1).float())
-    missing = math.ceil(waveform.shape[0] * phases / step) - length
-    return torch.cat([*blocks, torch.zeros(missing)])
+    resampled = torch.zeros(math.ceil(waveform.shape[0] * phases / step))
+    # Two buffers for all blocks: taking and freeing as much again and again makes the process grow.
+    near, weighed = torch.empty(2, min(BLOCK_STEPS, length), 2 * taps, dtype=torch.float64)
+    for first in range(0, length, BLOCK_STEPS):
+        positions = torch.arange(first, min(first + BLOCK_STEPS, length)) * step
+        count = len(positions)
+        torch.index_select(neighbours, 0, positions // phases, out=near[:count])
+        torch.index_select(weights, 0, positions % phases, out=weighed[:count])
+        resampled[first : first + count] = near[:count].mul_(weighed[:count]).sum(dim=1)
+    return resampled
 
 
 @lru_cache(maxsize=4)
