@@ -63,11 +63,20 @@ def _converted(picture: Picture, like: Picture) -> Picture:
 
 def display_matrix(frame: av.VideoFrame) -> Matrix:
     """a, b, c, d of x' = a·x + c·y, y' = b·x + d·y: how the decoded picture is to be turned and mirrored."""
-    side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    try:
+        side_data = frame.side_data.get(SideDataType.DISPLAYMATRIX)
+    except ValueError:  # a kind of side data that PyAV does not know yet, as Exif data is
+        return _turning(frame.rotation)
     if side_data is None:
         return 1, 0, 0, 1
     a, b, _, c, d, *_ = np.frombuffer(bytes(side_data), np.int32).tolist()
     return a, b, c, d
+
+
+def _turning(degrees: int) -> Matrix:
+    """The display matrix that turns counterclockwise."""
+    quarter = round(degrees / 90) % 4
+    return ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))[quarter]
 
 
 def lies_on_its_side(matrix: Matrix) -> bool:

@@ -12,8 +12,12 @@ from .errors import MediaError
 from .pictures import Picture
 
 # What Pillow calls the formats of photos and frames. Animations are left to FFmpeg; an MPO is a phone's JPEG.
-STILL_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF"}
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+STILL_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF", "AVIF"}
+# Of several pages, which are no animation, the first one counts.
+PAGED_FORMATS = {"MPO", "TIFF"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
+# Streams of JPEG pictures, of which Pillow would see the first only.
+STREAM_SUFFIXES = {".mjpeg", ".mjpg"}
 
 
 def image_files(path: str | Path) -> list[Path]:
@@ -25,7 +29,7 @@ def image_files(path: str | Path) -> list[Path]:
     path = Path(path)
     if path.is_dir():
         return _numbered(path)
-    return [path] if path.is_file() and _is_still(path) else []
+    return [path] if path.is_file() and path.suffix.lower() not in STREAM_SUFFIXES and _is_still(path) else []
 
 
 def _numbered(folder: Path) -> list[Path]:
@@ -46,7 +50,8 @@ def _by_number(file: Path) -> list[str | int]:
 def _is_still(path: Path) -> bool:
     try:
         with PIL.Image.open(path) as image:
-            return image.format == "MPO" or (image.format in STILL_FORMATS and getattr(image, "n_frames", 1) == 1)
+            is_one = image.format in PAGED_FORMATS or getattr(image, "n_frames", 1) == 1
+            return is_one and image.format in STILL_FORMATS
     except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):
         return False
 

@@ -79,10 +79,11 @@ def audio_stream(container, path: str | Path):
     Raises:
         NoAudioError: there is none.
     """
-    stream = container.streams.best("audio")
-    if stream is None or stream.codec_context is None:
+    known = [stream for stream in container.streams.audio if stream.codec_context]
+    if not known:
         raise NoAudioError(path)
-    return stream
+    best = container.streams.best("audio")
+    return best if best in known else known[0]
 
 
 def time_zero(path: str | Path) -> Fraction:
@@ -137,32 +138,46 @@ def rebased_packets(
 def decode_frames(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
     """Every frame that can be decoded; damaged packets are left out.
 
+    AVI holds no times of presentation, and what FFmpeg makes up goes back and forth where pictures are predicted from
+    later ones; the times of decoding are right.
+
     Raises:
         MediaError: as `read_packets`.
     """
-    damaged, last = 0, None
+    by_dts = container.format.name == "avi" and stream.type == "video"
+    for frame in _decoded(container, stream, path):
+        if by_dts:
+            frame.pts = frame.dts
+        yield frame
+
+
+def _decoded(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
+    damaged, newest, shown = 0, -math.inf, -math.inf
     for packet in read_packets(container, stream, path):
+        if packet.size and packet.pts is not None and not packet.is_discard:
+            newest = max(newest, packet.pts)
         try:
             for frame in stream.decode(packet):
-                last = frame.pts
+                shown = max(shown, newest if frame.pts is None else frame.pts)
                 yield frame
         except av.error.FFmpegError:
             damaged += 1
-            if not packet.size and last is not None and stream.codec_context.thread_count != 1:
-                yield from _frames_after(last, path, stream.index)
+    if shown < newest and stream.type == "video" and stream.codec_context.thread_count != 1:
+        yield from _frames_after(shown, path, stream.index)
     if damaged:
         logger.warning("%s: %d damaged packets skipped", path, damaged)
 
 
-def _frames_after(pts: int, path: str | Path, index: int) -> Iterator[av.frame.Frame]:
+def _frames_after(pts: float, path: str | Path, index: int) -> Iterator[av.frame.Frame]:
     """Frames behind a time stamp, decoded by a single thread.
 
-    Several threads give their last frames all at once, and an error among them costs those behind it.
+    Several threads give their last frames all at once, and an error among them costs those behind it; PyAV does not
+    tell of the error where good frames came before it.
     """
     with open_input(path) as container:
         stream = container.streams[index]
         stream.codec_context.thread_count = 1
-        yield from (frame for frame in decode_frames(container, stream, path) if frame.pts is None or frame.pts > pts)
+        yield from (frame for frame in _decoded(container, stream, path) if frame.pts is None or frame.pts > pts)
 
 
 def audio_blocks(container, stream, path: str | Path, sample_format: str, sampling_rate: int) -> Iterator[np.ndarray]:

@@ -71,14 +71,18 @@ class Soundtrack:
         return self.sampling_rate is None and self.channels is None and codec in copied_codecs
 
     def _copyable_s(self) -> Fraction:
-        """Up to where packets may be copied, read from them as headers are often wrong; 0 if their clock jumps."""
-        last = end = None
+        """Up to where packets may be copied, read from them as headers are often wrong.
+
+        0 if their clock jumps, or if AAC changes its rate or channels, which mp4 states once for all.
+        """
+        last = end = header = None
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
             for packet in rebased_packets(container, stream, stream, self.path, time_zero(self.path)):
                 start = packet.pts * packet.time_base
-                if last is not None and not last - BACK_S <= start <= end + JUMP_S:
+                if last is not None and (not last - BACK_S <= start <= end + JUMP_S or _adts_header(packet) != header):
                     return Fraction(0)
+                header = _adts_header(packet)
                 last, end = start, max(end or 0, start + (packet.duration or 0) * packet.time_base)
         return end or Fraction(0)
 
@@ -101,6 +105,13 @@ class Soundtrack:
             position += block.shape[1]
             yield from target.encode(frame)
         yield from target.encode(None)
+
+
+def _adts_header(packet: av.Packet) -> bytes | None:
+    """Profile, rate and channels as AAC of streams states them in each packet; None for other packets."""
+    head = bytes(packet)[:4]
+    is_adts = len(head) == 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
+    return bytes([head[2] & 0xFD, head[3] & 0xC0]) if is_adts else None
 
 
 def _aac_rates() -> list[int]:

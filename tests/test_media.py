@@ -194,6 +194,22 @@ def test_a_truncated_clip_ends_early(tmp_path):
     assert 5 < len(seen) < 40 and seen == list(range(len(seen)))
 
 
+@pytest.mark.parametrize("starts_h", [(0, 0), (0, 1), (1, 0), (0, 20), (20, 0)])
+def test_pictures_go_on_at_once_where_the_clock_jumps(tmp_path, starts_h):
+    parts = []
+    for start_h, pictures in zip(starts_h, (PICTURES[:20], PICTURES[20:]), strict=True):
+        times = [start_h * 3_600_000 + 40 * index for index in range(20)]
+        parts.append(write_clip(tmp_path / "part.ts", pictures, times=times).read_bytes())
+    (tmp_path / "both.ts").write_bytes(b"".join(parts))
+    assert numbers(tmp_path / "both.ts", 25) == list(range(40))
+    assert numbers(tmp_path / "both.ts", 50) == [number for number in range(40) for _ in range(2)]
+
+
+def test_a_pause_of_seconds_is_no_jump_of_the_clock(tmp_path):
+    clip = write_clip(tmp_path / "clip.mkv", PICTURES[:2], times=[0, 5000])
+    assert numbers(clip, 25) == [0] * 125 + [1]
+
+
 @pytest.mark.parametrize("channels, layout", [(1, "mono"), (2, "stereo"), (6, "5.1")])
 @pytest.mark.parametrize("rate", [8000, 44100])
 def test_sound_is_the_plain_mean_over_channels(tmp_path, channels, layout, rate):

@@ -106,6 +106,22 @@ def test_adts_sound_is_copied_into_mp4(tmp_path):
     assert read_audio(video)[1] == 16000
 
 
+def test_sound_whose_clock_jumps_is_encoded_as_copied_packets_would_lie_on_each_other(tmp_path):
+    sound = write_sound(tmp_path / "sound.ts", 1, 48000, 2, codec="ac3")
+    (tmp_path / "joined.ts").write_bytes(2 * sound.read_bytes())
+    copied = write_video(tmp_path / "copied.mp4", 20, audio=sound)
+    assert sound_packets(copied) == sound_packets(sound)[: len(sound_packets(copied))]
+    encoded = write_video(tmp_path / "encoded.mp4", 45, audio=tmp_path / "joined.ts")
+    with av.open(str(encoded)) as container:
+        assert container.streams.audio[0].codec_context.name == "aac"
+    assert stream_durations(encoded)["audio"] == pytest.approx(1.8, abs=0.04)
+    heard = read_audio(encoded)[0]
+    for start_s in (0.2, 0.6, 1.2, 1.6):
+        # The amplitudes of the channels are 1/3 and 2/3.
+        piece = heard[round(start_s * 48000) :][:4800]
+        assert np.sqrt(2 * np.mean(piece**2)) == pytest.approx(0.5, abs=0.05)
+
+
 @pytest.mark.parametrize("channels", [1, 2, 6])
 def test_rate_and_channels_are_kept_when_encoding(tmp_path, channels):
     sound = write_sound(tmp_path / "sound.wav", 1, 22050, channels)
