@@ -22,6 +22,9 @@ from .schedulers import SCHEDULERS, make_scheduler
 from .speech import check_speech
 from .sync_options import MODES, SyncOptions
 
+# Less than a word that is cut at the end is not worth a remark.
+UNHEARD_S = 0.5
+
 
 def add_sync(commands) -> None:
     """Adds the command."""
@@ -112,7 +115,13 @@ def _add_face(group) -> None:
         **UNLESS_GIVEN,
         help="which face to follow: largest (the default), a number from 0 on the left, or a point X,Y",
     )
-    group.add_argument("--pads", type=pads, metavar="T,B,L,R", **UNLESS_GIVEN, help="grow detected boxes by pixels")
+    group.add_argument(
+        "--pads",
+        type=pads,
+        metavar="T,B,L,R",
+        **UNLESS_GIVEN,
+        help="grow detected boxes by pixels; --pads=-5,… to shrink",
+    )
     group.add_argument(
         "--detection-stride",
         metavar="N",
@@ -175,7 +184,9 @@ def _run(args: argparse.Namespace) -> None:
 
         result = sync_video(pipe, args.video, args.audio, args.output, on_progress=show, **_options(args))
     faceless = f", {result.num_faceless_frames} without the face" if result.num_faceless_frames else ""
-    print(f"{result.output}: {result.num_frames} frames, {result.duration_s:.2f} s{faceless}")
+    unheard_s = result.speech_s - result.duration_s
+    unheard = f", {unheard_s:.2f} s of speech left out (--length audio keeps it)" if unheard_s > UNHEARD_S else ""
+    print(f"{result.output}: {result.num_frames} frames, {result.duration_s:.2f} s{faceless}{unheard}")
 
 
 def _options(args: argparse.Namespace) -> dict:

@@ -155,10 +155,10 @@ def read_detections(path: str | Path, width: int, height: int, fps: Fraction | f
     fps = Fraction(fps)
     with _accessing(path, "read", "check its name and rights"), open(path, encoding="utf-8") as file:
         try:
-            _check_header(path, _parse(file.readline(MAX_HEADER_CHARS)), width, height, fps)
+            _check_header(path, _parse(file.readline(MAX_HEADER_CHARS), "line 1"), width, height, fps)
             return _read_frames(path, file)
         except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or not the values that belong there
-            reason = f"is no whole file of detections ({_first_line(error)}); delete it to detect anew"
+            reason = f"is no whole file of detections ({_first_line(error)}); mend it, or delete it to detect anew"
             raise MediaError(path, reason) from error
 
 
@@ -174,28 +174,28 @@ def _check_header(path: str | Path, header, width: int, height: int, fps: Fracti
     theirs = (header.get("width"), header.get("height"), header.get("fps"))
     if theirs != (width, height, str(fps)):
         was, now = ("{}x{} at {} frames a second".format(*video) for video in (theirs, (width, height, fps)))
-        raise MediaError(path, f"is for another video, {was}, not {now}; delete it to detect anew")
+        raise MediaError(path, f"was made for {was}, not for {now}; name another file, or delete it to detect anew")
 
 
 def _read_frames(path: str | Path, file: TextIO) -> Detections:
     detections = Detections(path)
     for line in file:
-        value = _parse(line)
+        value = _parse(line, f"line {len(detections) + 2}")
         if isinstance(value, dict):
             if value != {"frames": len(detections)} or file.read(1).strip():
                 raise ValueError(f"its end is not that of {len(detections)} frames")
             return detections
         if not isinstance(value, list) or not all(map(_is_face, value)):
-            raise ValueError(f"line {len(detections) + 2} is no list of [x1, y1, x2, y2, score]")
+            raise ValueError(f"line {len(detections) + 2} is no list of [x1, y1, x2, y2, score] with x1 < x2, y1 < y2")
         detections._append(value)
     raise ValueError("it was cut short")
 
 
-def _parse(line: str) -> list | dict:
+def _parse(line: str, name: str) -> list | dict:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"no JSON: {line[:20]!r}") from error
+        raise ValueError(f"{name} is no JSON: {line[:20].rstrip()!r}") from error
 
 
 def _is_face(face) -> bool:

@@ -48,10 +48,16 @@ class FaceNotFoundError(Diff2LipError):
         frame_index: the frame without a face, from 0; None when no frame with speech has the face to follow.
     """
 
-    def __init__(self, frame_index: int | None = None):
+    def __init__(self, frame_index: int | None = None, wanted: object = "largest"):
         self.frame_index = frame_index
         where = "in any frame with speech" if frame_index is None else f"in frame {frame_index}"
-        super().__init__(f"no face found {where}; give its place with a fixed box x1,y1,x2,y2 (--box)")
+        if wanted == "largest":
+            which, cure = "no face found", "give its place with a fixed box x1,y1,x2,y2 (--box)"
+        elif isinstance(wanted, tuple):
+            which, cure = f"no face found at {wanted[0]:g},{wanted[1]:g}", "name a point on a face (--face)"
+        else:
+            which, cure = f"no face number {wanted} found", "count from 0 on the left, or name a point on it (--face)"
+        super().__init__(f"{which} {where}; {cure}")
 
 
 class CheckpointError(Diff2LipError):

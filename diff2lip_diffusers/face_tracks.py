@@ -46,7 +46,7 @@ def track_face(
         frames: triples of an item, which is passed through; its thumbnail, uint8 RGB (H, W, 3), all of one size; and
             the faces in it, in pixels of the thumbnail.
         choice: `"largest"`; a number, which counts the faces from left to right from 0; or a point (x, y) in the
-            thumbnail: the face around it, or else the nearest. Where there are too few faces to count, none is chosen.
+            thumbnail: the face around it, or else the nearest head around it. Where no face is meant, none is chosen.
         patience: for how many frames a person seen in less than CONFIRMED_FRAMES may be missing; then it was a false
             detection, and the choice is made anew.
 
@@ -84,13 +84,17 @@ def choose_face(boxes: Sequence[FaceBox], choice: FaceChoice = "largest") -> int
     if isinstance(choice, Integral):
         left_to_right = sorted(indices, key=lambda index: _centre(boxes[index])[0])
         return left_to_right[choice] if choice < len(boxes) else None
-    return min(indices, key=lambda index: _distance_from(choice, boxes[index]), default=None)
+    meant = [index for index in indices if _holds(_around(boxes[index]), choice)]
+    return min(meant, key=lambda index: _distance_from(choice, boxes[index]), default=None)
+
+
+def _holds(box: FaceBox, point: tuple[float, float]) -> bool:
+    return box.x1 <= point[0] < box.x2 and box.y1 <= point[1] < box.y2
 
 
 def _distance_from(point: tuple[float, float], box: FaceBox) -> tuple[bool, float]:
     """Sorts boxes around the point before all others, then by the distance of their centres."""
-    outside = not (box.x1 <= point[0] < box.x2 and box.y1 <= point[1] < box.y2)
-    return outside, math.dist(point, _centre(box))
+    return not _holds(box, point), math.dist(point, _centre(box))
 
 
 def _centre(box: FaceBox) -> tuple[float, float]:

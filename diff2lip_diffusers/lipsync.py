@@ -22,7 +22,7 @@ from .errors import FaceNotFoundError
 from .face_boxes import Boxed, boxed_pictures
 from .faces import FaceBox
 from .image_writer import ImageFolderWriter
-from .media import VideoInfo, probe_video
+from .media import VideoInfo, exact_rate, probe_video
 from .media_writer import VideoWriter
 from .output_paths import check_output_path, names_folder
 from .overlap import RunBehind, run_ahead
@@ -124,7 +124,7 @@ def sync_video(
             if on_progress is not None:
                 on_progress(done, job.expected_frames)
         if not painted:
-            raise FaceNotFoundError()
+            raise FaceNotFoundError(wanted=options.face if options.detects else "largest")
     return SyncResult(
         Path(output), done, faceless, job.fps, float(done / job.fps), float(speech.duration_s), dict(timer.seconds)
     )
@@ -146,7 +146,7 @@ class _Job:
             pipe, video, info, speech, options, timer
         )  # fmt: skip
         own_fps = ORIGINAL_FPS if options.reproduce else info.fps
-        self.fps = Fraction(options.fps or own_fps).limit_denominator(100_000)
+        self.fps = exact_rate(options.fps or own_fps)
         self.size = pipe.unet.config.sample_size
         on_cpu = pipe._execution_device.type == "cpu"
         self.batch_size = options.batch_size or (DEFAULT_BATCH_CPU if on_cpu else DEFAULT_BATCH_GPU)
@@ -265,10 +265,12 @@ def _mark() -> str:
 
 
 def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:
-    restored = np.asarray(restore(face), np.float32)
+    restored = np.asarray(restore(face))
     if restored.ndim != 3 or restored.shape[0] != restored.shape[1] or restored.shape[2] != 3:
         raise ValueError(f"`restore` returned shape {restored.shape}, expected a square (S, S, 3)")
-    return restored
+    if restored.dtype.kind != "f" or not np.isfinite(restored).all():
+        raise ValueError(f"`restore` returned {restored.dtype} numbers, expected finite float32 in [0, 1]")
+    return restored.astype(np.float32).clip(0, 1)
 
 
 def _truncated(face: np.ndarray) -> np.ndarray:

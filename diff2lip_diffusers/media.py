@@ -31,6 +31,7 @@ from .pictures import ColorTags, Picture
 FALLBACK_FPS = Fraction(25)
 # Outside of these a stated rate is a time base (90000, 1000) or nonsense.
 SANE_FPS = (Fraction(1, 10), Fraction(300))
+NTSC_ROUNDING = Fraction(1, 10_000)
 INT16_STEPS = 32768
 # Containers whose index FFmpeg seeks in exactly; others are read from their start.
 SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
@@ -227,6 +228,13 @@ def _slots(
         shown, end_slot = frame, nearest_integer((end - origin) * fps)
     if shown is not None:
         yield shown, slot, max(end_slot - slot, at_least if moved else 1)
+
+
+def exact_rate(fps: Fraction | float) -> Fraction:
+    """A rate as a fraction; 23.976, 29.97 and the like become the multiples of 1000/1001 that they stand for."""
+    rate = Fraction(fps).limit_denominator(100_000)
+    broadcast = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
+    return broadcast if abs(rate - broadcast) < NTSC_ROUNDING else rate
 
 
 def _frame_rate(stream) -> Fraction:

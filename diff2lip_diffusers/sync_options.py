@@ -46,12 +46,15 @@ class SyncOptions:
             the video's, or the speech's where the video is a single image.
         extend: how a video that is too short goes on: `"pingpong"`, back and forth; `"loop"`; `"freeze"`.
         box: a fixed face box (x1, y1, x2, y2) in pixels instead of detection, for drawn faces say.
-        face: which face to follow: `"largest"`; a number, counted from 0 on the left; or a point (x, y) in pixels.
+        face: which face to follow: `"largest"`; a number, counted from 0 on the left; or a point (x, y) in pixels on
+            it, in the frame where the choice is made.
         pads: pixels to grow every detected box by: top, bottom, left, right.
-        detector: a name known to `load_face_detector`, or a `FaceDetector`.
+        detector: a name known to `load_face_detector`, or a function: it takes a list of pictures, uint8 RGB
+            (H, W, 3), and returns for each the list of its faces as `Detection`.
         detection_size: longest side in pixels of the small pictures that the detector sees.
         detection_stride: look for faces in every that-many-th frame, and in those between where something changes.
-        detections: file that keeps the boxes of all faces: used if it is there, otherwise written.
+        detections: file that keeps the boxes of all faces: used if it is there, otherwise written. Boxes from it are
+            followed and smoothed as those of a detector are.
         voxceleb2_crop: take the face where VoxCeleb2's face crops have it, instead of detection.
         mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
             is also repeated as the picture; `"random"`, one frame drawn with `seed`.
@@ -99,8 +102,14 @@ class SyncOptions:
         for name, (kind, smallest, largest, expected) in OPTION_RANGES.items():
             value = getattr(self, name)
             if value is not None and not (isinstance(value, kind) and smallest <= value <= largest):
-                raise ValueError(f"`{name}` is {value}, expected {expected}")
-        if len(self.pads) != 4 or not all(isinstance(pad, Real) and math.isfinite(pad) for pad in self.pads):
+                raise ValueError(f"`{name}` is {value!r}, expected {expected}")
+        if self.restore is not None and not callable(self.restore):
+            raise ValueError(f"`restore` is {self.restore!r}, expected a function from face to face")
+        if (
+            not isinstance(self.pads, Sequence)
+            or len(self.pads) != 4
+            or not all(isinstance(pad, Real) and math.isfinite(pad) for pad in self.pads)
+        ):
             raise ValueError(f"`pads` is {self.pads}, expected four numbers: top, bottom, left, right")
         if isinstance(self.detector, str) and self.detector not in FACE_DETECTORS:
             raise ValueError(f"`detector` is {self.detector!r}, known are {', '.join(FACE_DETECTORS)}")

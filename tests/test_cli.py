@@ -369,6 +369,12 @@ def test_syncing_with_a_converted_model(in_world, tmp_path, capfd, options):
     assert list(tmp_path.iterdir()) == [output]
 
 
+def test_speech_that_is_left_out_is_said(in_world, tmp_path, capfd):
+    write_wav(tmp_path / "long.wav", 2)
+    assert run(sync_arguments(audio=str(tmp_path / "long.wav"), output=str(tmp_path / "out.mp4"))) == 0
+    assert "1.68 s of speech left out (--length audio keeps it)" in capfd.readouterr().out
+
+
 def test_every_option_arrives(in_world, monkeypatch):
     seen = {}
 

@@ -127,8 +127,10 @@ def test_a_face_outside_the_picture_is_refused(sync):
     frames = [on_background([(WOMAN, 200, 60)])] * 5
     with pytest.raises(ValueError, match="`face` is the point 900,10, which is outside the picture of 640x360"):
         sync(frames, face=(900, 10))
-    with pytest.raises(FaceNotFoundError):
+    with pytest.raises(FaceNotFoundError, match="no face number 3 found .* count from 0 on the left"):
         sync(frames, face=3)
+    with pytest.raises(FaceNotFoundError, match="no face found at 10,10 .* point on a face"):
+        sync(frames, face=(10, 10))
 
 
 # Detections that are kept

@@ -96,6 +96,16 @@ def test_a_folder_of_numbered_images_gives_each_once(tmp_path, small_pipe, fps):
     assert result.fps == (fps or 25)
 
 
+@pytest.mark.parametrize(
+    "fps, exact", [(23.976, Fraction(24000, 1001)), (Fraction("29.97"), NTSC), (12.5, Fraction(25, 2))]
+)
+def test_broadcast_rates_are_meant_exactly(tmp_path, small_pipe, fps, exact):
+    video = numbered_film(tmp_path / "face.mp4")
+    audio = write_speech(tmp_path / "speech.wav", 0.4)
+    result = sync_video(small_pipe, video, audio, tmp_path / "out.mp4", box=BOX, num_inference_steps=1, fps=fps)
+    assert result.fps == exact
+
+
 def test_reproduce_mode_takes_no_length(tmp_path, small_pipe):
     with pytest.raises(ValueError, match="`reproduce`.*`length`"):
         sync_video(small_pipe, "a.mp4", "a.wav", "o.mp4", reproduce=True, length="audio")

@@ -98,6 +98,10 @@ def test_a_face_can_be_restored_before_it_is_pasted(tmp_path, small_pipe, film, 
     assert middle[0] > 200 and middle[1:].max() < 60
     with pytest.raises(ValueError, match="`restore` returned shape"):
         sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, restore=lambda face: face[:3])
+    with pytest.raises(ValueError, match="`restore` returned uint8 numbers, expected finite float32"):
+        sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, restore=lambda face: (255 * face).astype(np.uint8))
+    with pytest.raises(ValueError, match="`restore` is 3, expected a function"):
+        sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, restore=3)
 
 
 # The rest of the frame
