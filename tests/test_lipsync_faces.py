@@ -110,7 +110,7 @@ def test_when_the_followed_face_leaves_nobody_else_is_painted(sync, boxes):
 
 
 @pytest.mark.parametrize(
-    "face, at", [("largest", 60), (0, 60), (1, 360), ((470, 150), 360), ((100, 300), 60)], ids=str
+    "face, at", [("largest", 60), (0, 60), (1, 360), ((470, 150), 360), ((130, 110), 60)], ids=str
 )
 def test_the_face_can_be_chosen(sync, boxes, face, at):
     small = np.ascontiguousarray(OTHER[::2, ::2].repeat(2, axis=0).repeat(2, axis=1)[: OTHER.shape[0]])
