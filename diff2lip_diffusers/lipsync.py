@@ -21,6 +21,7 @@ from .clip_length import Numbered, least_and_most, read_to_length
 from .errors import FaceNotFoundError
 from .face_boxes import Boxed, boxed_pictures
 from .faces import FaceBox
+from .heap import trim_heap
 from .image_writer import ImageFolderWriter
 from .media import VideoInfo, exact_rate, probe_video
 from .media_writer import VideoWriter
@@ -34,6 +35,7 @@ from .stage_timer import StageTimer
 from .sync_options import MIN_BOX_PX, SyncOptions
 
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
+TRIM_FRAMES = 100
 # What the original does to every clip.
 ORIGINAL_FPS, ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = Fraction(25), 16000, 1
 
@@ -121,6 +123,8 @@ def sync_video(
             faceless += shot.box is None
             painted += face is not None
             done += 1
+            if done % TRIM_FRAMES == 0:
+                trim_heap()
             if on_progress is not None:
                 on_progress(done, job.expected_frames)
         if not painted:

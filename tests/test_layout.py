@@ -15,7 +15,7 @@ ORDER = [
     "errors",
     "unet_diff2lip", "audio_encoder_diff2lip", "feature_extraction_diff2lip", "pipeline_diff2lip",
     "original_checkpoint", "schedulers",
-    "overlap", "stage_timer",
+    "overlap", "stage_timer", "heap",
     "faces", "pixel_formats", "pictures", "decoded_pictures", "image_files", "media_streams", "media",
     "clip_length", "speech",
     "output_paths", "encoders", "soundtrack", "media_writer", "image_writer",
