@@ -122,7 +122,6 @@ PHONE_TIMES = (0, 20, 41, 60, 79, 100, 120, 141, 160, 180, 199, 220)
 # A screen recorder writes a picture only when something changes; times in ms.
 SCREEN_TIMES = (0, 33, 67, 100, 600, 633, 667, 1100, 1133, 1167, 1200, 1233)
 SCREEN_SEEN = (0, 1, 2, *[3] * 15, 4, 5, *[6] * 13, 7, 8, 9, 10, 11)
-CENC = {"encryption_scheme": "cenc-aes-ctr", "encryption_key": "0f" * 16, "encryption_kid": "f0" * 16}
 BROWSER_TIMES = (0, 33, 67, 100, 133, 167, 200, 233, 267, 300, 333, 367)
 
 RATES = (
@@ -585,13 +584,6 @@ RECORDINGS = (
         sound="mp3 44100 Hz stereo",
         onset_s=None,
     ),
-    refused(
-        "encrypted.m4a",
-        "encrypted, as shops sell it",
-        media(S(), container="mp4", **CENC),
-        "no sound that can be decoded",
-        "audio",
-    ),
     audio("speech.ogg", "Ogg FLAC", media(S("flac", 44100)), sound="aac 44100 Hz stereo"),
     audio("speech.amr", "AMR, as old phones record", media(S("amr_nb", 8000, "mono")), sound="aac 8000 Hz mono"),
     audio("speech.aiff", "AIFF", media(S("pcm_s16be", 44100, "mono")), sound="aac 44100 Hz mono"),
@@ -723,7 +715,6 @@ DAMAGED = (
         sound="aac 48000 Hz stereo",
         onset_s=0.9,
     ),
-    refused("encrypted.mp4", "encrypted, as shops sell it", media(P(), **CENC), "no picture that can be decoded"),
     refused(
         "unknown codec.mp4",
         "pictures that no decoder knows",
