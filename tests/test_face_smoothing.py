@@ -18,19 +18,11 @@ from diff2lip_diffusers.face_smoothing import (
 from diff2lip_diffusers.faces import FaceBox
 
 RECORDED = np.load(Path(__file__).parent / "data" / "pipeline.npz")
-MODES = ("cross", "reconstruction", "random", "voxceleb2")
 PADS, FRAME_PX = (0, 6, 2, 2), 216
 FACE, ELSEWHERE = FaceBox(20, 30, 60, 90), FaceBox(120, 30, 160, 90)
 
 edges = st.integers(-40, 80)
 boxes = st.builds(FaceBox, edges, edges, edges, edges)
-whole_boxes = st.builds(
-    lambda x, y, width, height: FaceBox(x, y, x + width, y + height),
-    st.integers(0, 30),
-    st.integers(0, 30),
-    st.integers(1, 60),
-    st.integers(1, 60),
-)
 # Small shifts of one face, a second face elsewhere, and gaps.
 jittered = st.builds(
     lambda face, dx, dy: FaceBox(face.x1 + dx, face.y1 + dy, face.x2 + dx, face.y2 + dy),
@@ -63,11 +55,6 @@ def shifted(box: FaceBox, dx: float, dy: float = 0) -> FaceBox:
 
 def recorded_boxes(mode: str) -> list[FaceBox]:
     return [FaceBox(x1, y1, x2, y2) for y1, y2, x1, x2 in RECORDED[f"{mode}.boxes_y1y2x1x2"].tolist()]
-
-
-def kept_indices(mode: str) -> list[int]:
-    """The numbers of the frames in `output_frames`."""
-    return RECORDED["output_frame_indices"].tolist()[: len(RECORDED[f"{mode}.output_frames"])]
 
 
 # Gaps

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from diff2lip_diffusers.faces import FaceBox, voxceleb2_box
 
 RECORDED = np.load(Path(__file__).parent / "data" / "pipeline.npz")
-MODES = ("cross", "reconstruction", "random", "voxceleb2")
 PADS, FRAME_PX = (0, 6, 2, 2), 216
 FACE, ELSEWHERE = FaceBox(20, 30, 60, 90), FaceBox(120, 30, 160, 90)
 
@@ -23,26 +22,6 @@ whole_boxes = st.builds(
     st.integers(1, 60),
     st.integers(1, 60),
 )
-# Small shifts of one face, a second face elsewhere, and gaps.
-jittered = st.builds(
-    lambda face, dx, dy: FaceBox(face.x1 + dx, face.y1 + dy, face.x2 + dx, face.y2 + dy),
-    st.sampled_from([FACE, ELSEWHERE]),
-    st.integers(-12, 12),
-    st.integers(-12, 12),
-)
-tracks = st.lists(st.one_of(st.none(), jittered, jittered, jittered), max_size=40)
-
-
-def stream(track):
-    """Pairs whose "frame" is its own number."""
-    return enumerate(track)
-
-
-def boxes_of(result, length):
-    """The boxes, after a look at lengths and order."""
-    numbers, result = zip(*result, strict=True) if length else ((), ())
-    assert numbers == tuple(range(length))
-    return list(result)
 
 
 def shifted(box: FaceBox, dx: float, dy: float = 0) -> FaceBox:
@@ -51,11 +30,6 @@ def shifted(box: FaceBox, dx: float, dy: float = 0) -> FaceBox:
 
 def recorded_boxes(mode: str) -> list[FaceBox]:
     return [FaceBox(x1, y1, x2, y2) for y1, y2, x1, x2 in RECORDED[f"{mode}.boxes_y1y2x1x2"].tolist()]
-
-
-def kept_indices(mode: str) -> list[int]:
-    """The numbers of the frames in `output_frames`."""
-    return RECORDED["output_frame_indices"].tolist()[: len(RECORDED[f"{mode}.output_frames"])]
 
 
 # FaceBox
