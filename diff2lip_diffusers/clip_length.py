@@ -1,19 +1,25 @@
 """A video made as long as its speech: cut, or continued back and forth, from the start, or with its last picture."""
 
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Callable, Iterator
 from itertools import count, islice
-from pathlib import Path
-
-from .media import read_pictures
-from .pictures import Picture
+from typing import Protocol
 
 LENGTHS = ("video", "audio", "shortest", "longest")
 EXTENSIONS = ("pingpong", "loop", "freeze")
 # Pictures are decoded forwards; to show them backwards, this much of them is held at a time.
 REVERSED_BYTES = 128 * 2**20
 
-Numbered = Iterator[tuple[int, Picture]]
+
+class Sized(Protocol):
+    """A picture, or something around one."""
+
+    @property
+    def nbytes(self) -> int:
+        """What it holds of memory."""
+        ...
+
+
+Read = Callable[[int], Iterator[Sized]]
 
 
 def least_and_most(length: str, spoken_frames: int) -> tuple[int, int | None]:
@@ -27,53 +33,51 @@ def least_and_most(length: str, spoken_frames: int) -> tuple[int, int | None]:
 
 
 def read_to_length(
-    path: str | Path, fps: Fraction, least: int = 0, most: int | None = None, extension: str = "pingpong"
-) -> Numbered:
+    read: Read, least: int = 0, most: int | None = None, extension: str = "pingpong"
+) -> Iterator[tuple[int, Sized]]:
     """Pictures with their numbers in the source, from 0: those of a video, and more of them where they are too few.
 
     Args:
-        path: as for `read_pictures`.
-        fps: frames a second.
+        read: gives the pictures of the video from a number on, as `read_pictures` does.
         least: how many there must be.
         most: how many there may be.
         extension: `"pingpong"`, back and forth, the picture at the turn only once; `"loop"`, from the start;
             `"freeze"`, the last picture.
 
     Raises:
-        MediaError: as `read_pictures`.
+        MediaError: as `read`.
     """
     shown, picture = 0, None
-    for number, picture in enumerate(islice(read_pictures(path, fps), most)):
+    for number, picture in enumerate(islice(read(0), most)):
         yield number, picture
         shown += 1
     more = {"pingpong": _back_and_forth, "loop": _from_the_start, "freeze": _the_last}
     if 0 < shown < least:
-        yield from islice(more[extension](path, fps, shown, picture), least - shown)
+        yield from islice(more[extension](read, shown, picture), least - shown)
 
 
-def _the_last(_path, _fps, shown: int, last: Picture) -> Numbered:
+def _the_last(_read, shown: int, last: Sized) -> Iterator[tuple[int, Sized]]:
     return ((shown - 1, last) for _ in count())
 
 
-def _from_the_start(path, fps, shown: int, _last: Picture) -> Numbered:
+def _from_the_start(read: Read, shown: int, _last: Sized) -> Iterator[tuple[int, Sized]]:
     while True:
-        yield from islice(enumerate(read_pictures(path, fps)), shown)
+        yield from islice(enumerate(read(0)), shown)
 
 
-def _back_and_forth(path, fps, shown: int, last: Picture) -> Numbered:
+def _back_and_forth(read: Read, shown: int, last: Sized) -> Iterator[tuple[int, Sized]]:
     if shown == 1:
-        yield from _the_last(path, fps, shown, last)
-    size = sum(plane.nbytes for plane in last.planes)
-    held = max(2, REVERSED_BYTES // size)
+        yield from _the_last(read, shown, last)
+    held = max(2, REVERSED_BYTES // last.nbytes)
     while True:
-        yield from _backwards(path, fps, shown - 1, held)
-        yield from islice(enumerate(read_pictures(path, fps, start=1), start=1), shown - 1)
+        yield from _backwards(read, shown - 1, held)
+        yield from islice(enumerate(read(1), start=1), shown - 1)
 
 
-def _backwards(path, fps, end: int, held: int) -> Numbered:
+def _backwards(read: Read, end: int, held: int) -> Iterator[tuple[int, Sized]]:
     """The pictures before number `end`, last one first."""
     for stop in range(end, 0, -held):
         start = max(0, stop - held)
-        part = list(islice(enumerate(read_pictures(path, fps, start), start), stop - start))
+        part = list(islice(enumerate(read(start), start), stop - start))
         while part:
             yield part.pop()

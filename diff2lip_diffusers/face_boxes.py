@@ -1,80 +1,119 @@
 """Where the mouth goes in each picture of a job: from its options to one box a picture."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice, starmap
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from .clip_length import Numbered
+from .clip_length import read_to_length
 from .detections_file import DetectionsWriter, read_detections
+from .driving_video import DrivingVideo
 from .errors import FaceNotFoundError
 from .face_detectors import FaceDetector, load_face_detector
 from .face_search import find_faces
 from .face_smoothing import bridge_gaps, smooth_boxes, smooth_boxes_as_original
 from .face_tracks import track_face
 from .faces import Detection, FaceBox, voxceleb2_box
-from .media import VideoInfo
 from .pictures import Picture
 from .stage_timer import StageTimer
 from .sync_options import MIN_BOX_PX, SyncOptions
 
 Boxed = Iterator[tuple[Picture, FaceBox | None]]
+Pictures = Iterable[tuple[Picture, np.ndarray]]  # with their thumbnails
 
 
-def boxed_pictures(
-    pictures: Numbered,
-    info: VideoInfo,
-    fps: Fraction,
-    options: SyncOptions,
-    device: torch.device,
-    timer: StageTimer,
-) -> Boxed:
-    """Each picture with the box, of whole pixels inside it, that is cropped and pasted; None where no face is.
+class Seen(NamedTuple):
+    """A picture, the small copy in which faces are looked for, and those that are in it, in pixels of the copy."""
+
+    picture: Picture
+    thumbnail: np.ndarray
+    faces: list[Detection]
+
+    @property
+    def nbytes(self) -> int:
+        """What it holds of memory."""
+        return self.picture.nbytes + self.thumbnail.nbytes
+
+
+class BoxedPictures:
+    """The pictures of a job, each with the box, of whole pixels inside it, that is cropped and pasted.
 
     Args:
-        pictures: with their numbers in the source.
-        info: of the source.
+        driving: the video.
         fps: frames a second at which it is read.
+        least: how many pictures there must be.
+        most: how many there may be; None for any number.
         options: of the job.
         device: where a detector of ours runs.
-        timer: adds up what detection takes.
-
-    Raises:
-        MediaError: the file with detections cannot be used or written.
-        FaceNotFoundError: in reproduce mode, at a picture without a face.
+        timer: adds up what decoding and detection take.
     """
-    if options.box is not None:
-        return ((picture, _fit(options.box, picture)) for _, picture in pictures)
-    if options.voxceleb2_crop:
-        return ((picture, voxceleb2_box(picture.width, picture.height)) for _, picture in pictures)
-    search = _Search(info, fps, options, device, timer)
-    return timer.each("detect", search.as_original(pictures) if options.reproduce else search.of_one_person(pictures))
+
+    def __init__(
+        self,
+        driving: DrivingVideo,
+        fps: Fraction,
+        least: int,
+        most: int | None,
+        options: SyncOptions,
+        device: torch.device,
+        timer: StageTimer,
+    ):
+        self.driving, self.fps, self.least, self.most = driving, fps, least, most
+        self.options, self.device, self.timer = options, device, timer
+
+    def __iter__(self) -> Boxed:
+        """The pictures with their boxes; None where no face is.
+
+        Raises:
+            MediaError: the video cannot be read, or the file with detections not used or written.
+            FaceNotFoundError: in reproduce mode, at a picture without a face.
+        """
+        options = self.options
+        if options.box is not None:
+            return ((picture, _fit(options.box, picture)) for picture in self.pictures())
+        if options.voxceleb2_crop:
+            return ((picture, voxceleb2_box(picture.width, picture.height)) for picture in self.pictures())
+        search = _Search(self)
+        return self.timer.each("detect", search.as_original() if options.reproduce else search.of_one_person())
+
+    def pictures(self) -> Iterator[Picture]:
+        """The pictures alone."""
+        return (picture for _, picture in self.to_length(self.decoded))
+
+    def decoded(self, start: int = 0) -> Iterator[Picture]:
+        """The pictures of the video from a number on."""
+        return self.timer.each("decode", self.driving.pictures(self.fps, start))
+
+    def to_length(self, read: Callable[[int], Iterator]) -> Iterator[tuple]:
+        """What `read` gives from a number on, with these numbers, as much as the job asks for."""
+        return read_to_length(read, self.least, self.most, self.options.extend)
 
 
 class _Search:
     """Looks for faces in thumbnails with square pixels; boxes come back in pixels of the pictures."""
 
-    def __init__(self, info: VideoInfo, fps: Fraction, options: SyncOptions, device: torch.device, timer: StageTimer):
-        self.info, self.fps, self.options, self.device, self.timer = info, fps, options, device, timer
-        longest = max(info.width * info.pixel_aspect, info.height)
-        shrink = 1 if options.reproduce else min(Fraction(1), options.detection_size / longest)
-        aspect = 1 if options.reproduce else info.pixel_aspect
-        self.size = max(1, round(info.width * aspect * shrink)), max(1, round(info.height * shrink))
-        self.scale = info.width / self.size[0], info.height / self.size[1]
+    def __init__(self, job: BoxedPictures):
+        self.job, self.options, self.info = job, job.options, job.driving.info
+        longest = max(self.info.width * self.info.pixel_aspect, self.info.height)
+        shrink = 1 if self.options.reproduce else min(Fraction(1), self.options.detection_size / longest)
+        aspect = 1 if self.options.reproduce else self.info.pixel_aspect
+        self.size = max(1, round(self.info.width * aspect * shrink)), max(1, round(self.info.height * shrink))
+        self.scale = self.info.width / self.size[0], self.info.height / self.size[1]
+        self.stride = 1 if self.options.reproduce else self.options.detection_stride
 
-    def of_one_person(self, pictures: Numbered) -> Boxed:
+    def of_one_person(self) -> Boxed:
         """The boxes of the followed person, steady."""
-        tracked = track_face(self._found(pictures), self._choice())
+        tracked = track_face(self._seen(), self._choice())
         for picture, box in smooth_boxes(bridge_gaps(tracked)):
             yield picture, box and _fit(box.scaled(*self.scale).padded(*self.options.pads), picture)
 
-    def as_original(self, pictures: Numbered) -> Boxed:
+    def as_original(self) -> Boxed:
         """The boxes that the original takes."""
-        first = (
-            (picture, _first_face(found, index)) for index, (picture, _, found) in enumerate(self._found(pictures))
-        )
+        first = ((picture, _first_face(faces, index)) for index, (picture, _, faces) in enumerate(self._seen()))
         padded = ((picture, _fit(box.padded(*self.options.pads), picture)) for picture, box in first)
         return smooth_boxes_as_original(_every_face(padded))
 
@@ -82,36 +121,48 @@ class _Search:
         face = self.options.face
         return (face[0] / self.scale[0], face[1] / self.scale[1]) if isinstance(face, tuple) else face
 
-    def _found(self, pictures: Numbered) -> Iterator[tuple[Picture, np.ndarray, Sequence[Detection]]]:
-        """Pictures, their thumbnails, and the faces in thumbnail pixels."""
-        seen = (((number, picture), picture.thumbnail(*self.size)) for number, picture in pictures)
+    def _seen(self) -> Iterator[Seen]:
+        known = self.job.driving.known_faces(
+            (self.job.fps, self.size, self.stride, self.options.detector, self.options.detections)
+        )
+
+        def read(start: int) -> Iterator[Seen]:
+            pictures = ((picture, picture.thumbnail(*self.size)) for picture in self.job.decoded(start))
+            if start == 0 and not known.suffice(self.job.most):
+                return known.recorded(self._found(pictures))
+            return (Seen(*pair, known.faces[number]) for number, pair in enumerate(pictures, start))
+
+        return (seen for _, seen in self.job.to_length(read))
+
+    def _found(self, pictures: Pictures) -> Iterator[Seen]:
+        """All pictures of the video with the faces that are in them."""
         path = self.options.detections
         if path is not None and Path(path).exists():
-            found = self._read(seen, path)
-        else:
-            stride = 1 if self.options.reproduce else self.options.detection_stride
-            found = find_faces(seen, self._detector(), stride)
-            found = found if path is None else self._kept(found, path)
-        return ((picture, thumbnail, faces) for (_, picture), thumbnail, faces in found)
+            return self._read(pictures, path)
+        found = starmap(Seen, find_faces(pictures, self._detector(), self.stride))
+        return found if path is None else self._kept(found, path)
 
-    def _read(self, seen, path: str | Path):
-        kept = read_detections(path, self.info.width, self.info.height, self.fps)
+    def _read(self, pictures: Pictures, path: str | Path) -> Iterator[Seen]:
+        kept = read_detections(path, self.info.width, self.info.height, self.job.fps)
         shrink = 1 / self.scale[0], 1 / self.scale[1]
-        for (number, picture), thumbnail in seen:
-            yield (number, picture), thumbnail, _scaled(kept[number], shrink)
+        for number, pair in enumerate(pictures):
+            yield Seen(*pair, _scaled(kept[number], shrink))
 
-    def _kept(self, found, path: str | Path):
-        written = 0
-        with DetectionsWriter(path, self.info.width, self.info.height, self.fps) as writer:
-            for (number, picture), thumbnail, faces in found:
-                if number == written:  # a video that is continued shows pictures again
-                    writer.write(_scaled(faces, self.scale))
-                    written += 1
-                yield (number, picture), thumbnail, faces
+    def _kept(self, found: Iterator[Seen], path: str | Path) -> Iterator[Seen]:
+        """Passes on what was found; before the last picture that the job wants, the file is complete."""
+        last = None
+        with DetectionsWriter(path, self.info.width, self.info.height, self.job.fps) as writer:
+            for seen in islice(found, self.job.most):
+                writer.write(_scaled(seen.faces, self.scale))
+                if last is not None:
+                    yield last
+                last = seen
+        if last is not None:
+            yield last
 
     def _detector(self) -> FaceDetector:
         detector = self.options.detector
-        return load_face_detector(detector, self.device) if isinstance(detector, str) else detector
+        return load_face_detector(detector, self.job.device) if isinstance(detector, str) else detector
 
 
 def _scaled(faces: Sequence[Detection], scale: tuple[float, float]) -> list[Detection]:

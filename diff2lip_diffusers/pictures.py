@@ -79,6 +79,11 @@ class Picture:
         """In pixels."""
         return self.planes[0].shape[1]
 
+    @property
+    def nbytes(self) -> int:
+        """What its planes take of memory."""
+        return sum(plane.nbytes for plane in self.planes)
+
     @classmethod
     def from_rgb(cls, rgb: np.ndarray) -> "Picture":
         """The picture of an array (H, W, 3) uint8."""

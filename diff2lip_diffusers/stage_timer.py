@@ -29,6 +29,11 @@ class StageTimer:
         finally:
             self._switch_to(outer)
 
+    def add(self, name: str, seconds: float) -> None:
+        """Counts seconds that were measured elsewhere."""
+        with self._adding:
+            self.seconds[name] += seconds
+
     def each(self, name: str, items: Iterable) -> Iterator:
         """The items; counts what making them takes."""
         items = iter(items)
@@ -44,6 +49,5 @@ class StageTimer:
         now, of_thread = time.perf_counter(), self._of_thread
         running = getattr(of_thread, "name", None)
         if running is not None:
-            with self._adding:
-                self.seconds[running] += now - of_thread.since
+            self.add(running, now - of_thread.since)
         of_thread.name, of_thread.since = name, now

@@ -1,4 +1,5 @@
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -21,10 +22,14 @@ def sequence(count: int, total: int, extension: str) -> list[int]:
     return [cycle[index % len(cycle)] for index in range(total)]
 
 
+def shown_numbers(path, fps, **arguments) -> list[int]:
+    read = read_to_length(partial(read_pictures, path, Fraction(fps)), **arguments)
+    return [picture_number(picture.rgb()) for _, picture in read]
+
+
 def shown(path, fps, **arguments) -> list[int]:
-    read = list(read_to_length(path, Fraction(fps), **arguments))
-    numbers = [picture_number(picture.rgb()) for _, picture in read]
-    assert numbers == [number for number, _ in read]
+    numbers = shown_numbers(path, fps, **arguments)
+    assert numbers == [n for n, _ in read_to_length(partial(read_pictures, path, Fraction(fps)), **arguments)]
     return numbers
 
 
@@ -57,15 +62,14 @@ def test_going_back_holds_few_pictures(clips, monkeypatch, held):
     size = sum(plane.nbytes for plane in next(read_pictures(path)).planes)
     monkeypatch.setattr(clip_length, "REVERSED_BYTES", held * size)
     asked = []
-    real = clip_length.read_pictures
 
-    def counting(path, fps, start=0):
-        for index, picture in enumerate(real(path, fps, start), start):
+    def counting(start):
+        for index, picture in enumerate(read_pictures(path, 25, start), start):
             asked.append((start, index))
             yield picture
 
-    monkeypatch.setattr(clip_length, "read_pictures", counting)
-    assert shown(path, 25, least=79) == sequence(40, 79, "pingpong")
+    numbers = [number for number, _ in read_to_length(counting, least=79)]
+    assert numbers == sequence(40, 79, "pingpong")
     assert max((index - start for start, index in asked if start), default=0) < held
 
 
@@ -83,7 +87,7 @@ def test_a_clip_is_cut(clips, most):
 
 def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
     forwards = [picture_number(picture) for picture in read_frames(clips["mp4"], Fraction(10))]
-    numbers = [picture_number(picture.rgb()) for _, picture in read_to_length(clips["mp4"], Fraction(10), least=31)]
+    numbers = shown_numbers(clips["mp4"], Fraction(10), least=31)
     cycle = [*forwards, *forwards[-2:0:-1]]
     assert numbers == [cycle[index % len(cycle)] for index in range(31)]
 

@@ -17,11 +17,11 @@ ORDER = [
     "original_checkpoint", "schedulers",
     "overlap", "stage_timer", "heap",
     "faces", "pixel_formats", "pictures", "decoded_pictures", "image_files", "media_streams", "media",
-    "clip_length", "speech",
+    "driving_video", "clip_length", "speech",
     "output_paths", "encoders", "soundtrack", "media_writer", "image_writer",
     "face_smoothing", "face_search", "face_tracks", "detections_file", "paste",
     "mtcnn_nets", "mtcnn", "face_detectors",
-    "sync_options", "face_boxes", "lipsync",
+    "sync_options", "face_boxes", "sync_job", "sampling", "lipsync",
     "hub", "demo",
     "cli_values", "cli_sync", "cli", "__main__",
 ]  # fmt: skip

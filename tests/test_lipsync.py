@@ -19,7 +19,8 @@ from diff2lip_diffusers import (
     Diff2LipPipelineOutput,
     FaceBox,
     SyncOptions,
-    lipsync,
+    driving_video,
+    sync_job,
     sync_video,
 )
 from diff2lip_diffusers.demo import untrained_pipeline
@@ -79,6 +80,8 @@ class PaintsKeptFrames(Diff2LipPipeline):
         self.position += len(frames)
         output = frames / np.float32(255)
         if inside:
+            arguments["reference_frames"] = arguments["reference_frames"][inside]
+            arguments["generator"] = [arguments["generator"][index] for index in inside]
             output[inside] = super().__call__(frames[inside], mel_windows=mel_windows[inside], **arguments).frames
         return Diff2LipPipelineOutput(frames=output)
 
@@ -111,7 +114,7 @@ def test_painting_and_pasting_recorded_crops_gives_the_originals_frames(tiny_pip
     differences = []
     for face, source, output in zip(faces, sources, RECORDED[f"{mode}.output_frames"].astype(int), strict=True):
         box = boxes[source]
-        pasted = apply_patch(RECORDED["frames"][source], whole_patch(box, lipsync._truncated(face)))
+        pasted = apply_patch(RECORDED["frames"][source], whole_patch(box, sync_job._truncated(face)))
         differences.append(np.abs(pasted - output)[box.y1 + box.height // 2 : box.y2, box.x1 : box.x2].ravel())
     assert (np.concatenate(differences) <= 2).mean() > 0.999
 
@@ -248,7 +251,7 @@ def to_writer(monkeypatch) -> list[np.ndarray]:
             written.append(picture.rgb())
             super().write(picture)
 
-    monkeypatch.setattr(lipsync, "VideoWriter", Recorder)
+    monkeypatch.setattr(sync_job, "VideoWriter", Recorder)
     return written
 
 
@@ -418,7 +421,7 @@ def test_the_reference_is_the_frame_that_the_seed_draws(tmp_path, quick_pipe, cl
     monkeypatch.setattr(Diff2LipPipeline, "__call__", recording)
     sync_video(quick_pipe, *clip, tmp_path / "out.mp4", box=BOX, mode="random", seed=3, num_inference_steps=1)
     frame = list(read_frames(clip[0]))[random.Random(3).randint(0, 13)]
-    for reference in seen:
+    for reference in np.concatenate(seen):
         np.testing.assert_array_equal(reference, resize_image(frame[BOX.y1 : BOX.y2, BOX.x1 : BOX.x2], 16, 16))
 
 
@@ -608,11 +611,11 @@ def test_the_global_random_state_neither_matters_nor_changes(tmp_path, quick_pip
 def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monkeypatch, options):
     alive, most = weakref.WeakValueDictionary(), 0
 
-    def many_pictures(*_):
+    def many_pictures(path, fps, start=0):
         for index in range(200):
             source = Picture.from_rgb(picture(index, face=index % 20 < 12 or bool(options)))
             alive[index] = source
-            yield index, source
+            yield source
 
     class NoWriter(VideoWriter):
         def write(self, frame):
@@ -621,8 +624,8 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
             super().write(frame)
 
     audio = write_wav(tmp_path / "speech.wav", speech(2))
-    monkeypatch.setattr(lipsync, "read_to_length", many_pictures)
-    monkeypatch.setattr(lipsync, "VideoWriter", NoWriter)
+    monkeypatch.setattr(driving_video, "read_pictures", many_pictures)
+    monkeypatch.setattr(sync_job, "VideoWriter", NoWriter)
     gc.disable()  # nothing may wait for the collector of cycles
     try:
         result = sync_video(

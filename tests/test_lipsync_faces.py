@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from face_films import WOMAN, WOMAN_FACE, on_background, other_person, pipeline_that, write_film, write_speech
 
-from diff2lip_diffusers import FaceBox, FaceNotFoundError, MediaError, lipsync, load_face_detector, sync_video
+from diff2lip_diffusers import FaceBox, FaceNotFoundError, MediaError, load_face_detector, sync_video
 from diff2lip_diffusers.media import VideoInfo, read_frames
 from diff2lip_diffusers.media_writer import VideoWriter
+from diff2lip_diffusers.sync_job import SyncJob
 
 OTHER = other_person()
 OTHER_FACE = FaceBox(WOMAN.shape[1] - WOMAN_FACE.x2, WOMAN_FACE.y1, WOMAN.shape[1] - WOMAN_FACE.x1, WOMAN_FACE.y2)
@@ -22,13 +23,13 @@ def moved(box: FaceBox, x: int, y: int) -> FaceBox:
 def boxes(monkeypatch) -> list[FaceBox | None]:
     """Where the job pastes, frame by frame."""
     seen = []
-    finish = lipsync._Job.finish
+    finish = SyncJob.finish
 
-    def remember(job, writer, shot, face):
+    def remember(job, shot, face):
         seen.append(shot.box)
-        finish(job, writer, shot, face)
+        finish(job, shot, face)
 
-    monkeypatch.setattr(lipsync._Job, "finish", remember)
+    monkeypatch.setattr(SyncJob, "finish", remember)
     return seen
 
 

@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 from face_films import WOMAN, WOMAN_FACE, on_background, pipeline_that, write_film, write_speech
 
-from diff2lip_diffusers import FaceBox, lipsync, sync_video
+from diff2lip_diffusers import FaceBox, sync_job, sync_video
 from diff2lip_diffusers.media import probe_video, read_frames, read_pictures
 from diff2lip_diffusers.media_writer import VideoWriter
 
@@ -32,7 +32,7 @@ def to_writer(monkeypatch) -> list[np.ndarray]:
             written.append(picture.rgb())
             super().write(picture)
 
-    monkeypatch.setattr(lipsync, "VideoWriter", Recorder)
+    monkeypatch.setattr(sync_job, "VideoWriter", Recorder)
     return written
 
 
