@@ -1,6 +1,7 @@
-"""The command line: `diff2lip sync`, `diff2lip convert`, `diff2lip demo`.
+"""The command line: `diff2lip sync`, `batch`, `status`, `convert` and `demo`.
 
-Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else.
+Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else. A batch of
+which some pairs failed ends with 3.
 """
 
 import argparse
@@ -12,11 +13,12 @@ import threading
 
 import torch
 
+from .cli_batch import add_batch, add_status
 from .cli_sync import add_sync
-from .cli_values import number
 from .demo import run_demo
-from .errors import Diff2LipError
+from .errors import Diff2LipError, StoppedError
 from .hub import DTYPES, convert_checkpoint, push_folder
+from .option_values import number
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -33,14 +35,15 @@ def main(argv: list[str] | None = None) -> int:
     args = build_parser().parse_args(argv)
     _clean_up_on_signals()
     try:
-        args.run(args)
+        return args.run(args) or 0
+    except StoppedError:
+        return EXIT_FAILED
     except (Diff2LipError, ValueError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         print(f"diff2lip {args.command}: {_one_line(error)}", file=sys.stderr)
         return EXIT_FAILED
     except KeyboardInterrupt:
         print(f"diff2lip {args.command}: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
-    return 0
 
 
 def _clean_up_on_signals() -> None:
@@ -57,6 +60,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"diff2lip-diffusers {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
+    add_batch(commands)
+    add_status(commands)
     _add_convert(commands)
     _add_demo(commands)
     return parser

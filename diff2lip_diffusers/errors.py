@@ -1,5 +1,6 @@
 """What can go wrong in the world outside the program: one class per cause, one clear line each."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -76,3 +77,21 @@ class CheckpointError(Diff2LipError):
                 more = f" and {len(names) - 3} more" if len(names) > 3 else ""
                 parts.append(f"{label} {', '.join(names[:3])}{more}")
         super().__init__("; ".join(parts))
+
+
+class PairListError(Diff2LipError):
+    """A list of pairs that does not say what to do.
+
+    Attributes:
+        path: the list.
+        problems: what is wrong, a line each, in the order of the list.
+    """
+
+    def __init__(self, path: str | Path, problems: Sequence[str]):
+        self.path, self.problems = Path(path), tuple(problems)
+        more = f"; and {len(self.problems) - 3} more" if len(self.problems) > 3 else ""
+        super().__init__(f"{path}: {'; '.join(self.problems[:3])}{more}")
+
+
+class StoppedError(Diff2LipError):
+    """The end of a process whose main process has found, and said, why the work cannot be done."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from diff2lip_diffusers import cli, cli_sync, output_paths
+from diff2lip_diffusers import cli, cli_options, cli_sync, output_paths
 from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.media import probe_video
 from diff2lip_diffusers.media_writer import VideoWriter
@@ -421,7 +421,7 @@ def test_every_option_arrives(in_world, monkeypatch):
     "options", [{"output": "none/out.mp4"}, {"output": "face.mp4"}, {"video": "none.mp4"}], ids=str
 )
 def test_a_wrong_file_name_does_not_cost_the_loading_of_a_model(in_world, monkeypatch, options):
-    monkeypatch.setattr(cli_sync, "load_pipeline", lambda *_args: pytest.fail("loaded"))
+    monkeypatch.setattr(cli_options, "load_pipeline", lambda *_args: pytest.fail("loaded"))
     assert run(sync_arguments(**options)) == 1
 
 

@@ -22,8 +22,11 @@ ORDER = [
     "face_smoothing", "face_search", "face_tracks", "detections_file", "paste",
     "mtcnn_nets", "mtcnn", "face_detectors",
     "sync_options", "face_boxes", "sync_job", "sampling", "lipsync",
+    "option_values", "pair_options", "pairs", "pair_lists", "pair_files",
+    "live_process", "claims", "results_log", "work_board",
+    "process_group", "batch_folder", "batch_records", "batch", "batch_status",
     "hub", "demo",
-    "cli_values", "cli_sync", "cli", "__main__",
+    "cli_options", "cli_sync", "cli_batch", "cli", "__main__",
 ]  # fmt: skip
 PORTABLE = [name for name in ORDER if name.endswith("_diff2lip")]
 

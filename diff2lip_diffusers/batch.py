@@ -1,0 +1,298 @@
+"""Many pairs into one folder, by any number of processes, each of which may be killed at any moment."""
+
+import errno
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from .batch_folder import BatchFolder, BatchPlan
+from .batch_records import BatchRecords, check_same_settings
+from .claims import Claims
+from .driving_video import DrivingVideo
+from .errors import Diff2LipError, MediaError, StoppedError
+from .lipsync import checked_options, sync_jobs
+from .live_process import LiveProcess
+from .pair_files import look_at_files, missing_files
+from .pairs import Pair, check_pairs
+from .pipeline_diff2lip import Diff2LipPipeline
+from .process_group import ProcessGroup
+from .results_log import ResultsLog
+from .sync_job import SyncJob, SyncResult
+from .sync_options import SyncOptions
+from .work_board import DONE, WorkBoard
+
+# Memory for the decoded pictures of a video that several pairs use.
+KEEP_BYTES = 512 * 2**20
+WAIT_S, WATCH_S = 0.5, 2
+# results.jsonl is written anew for at most this part of the time.
+SUMMARY_PART = 0.02
+# What would meet the next pair as well.
+HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+logger = logging.getLogger(__name__)
+
+OnProgress = Callable[[int, int, int], None]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What became of a batch.
+
+    Args:
+        num_done: pairs whose output is there.
+        num_failed: pairs that failed for good.
+        failures: their records, as in `results.jsonl`.
+    """
+
+    num_done: int
+    num_failed: int
+    failures: list[dict]
+
+
+def sync_batch(
+    pipe: Diff2LipPipeline,
+    pairs: Iterable[Pair],
+    output_dir: str | Path,
+    *,
+    retries: int = 1,
+    retry_failed: bool = False,
+    on_progress: OnProgress | None = None,
+    group: ProcessGroup | None = None,
+    **options,
+) -> BatchResult:
+    """Lip-syncs many pairs; returns when each is done or has failed, whichever process did it.
+
+    All processes of a group call it alike, and work goes to whoever is free. What is done is never done again: after a
+    crash, the same call goes on. Calls at the same time on one folder share the work.
+
+    Args:
+        pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
+        pairs: what to sync.
+        output_dir: folder for the outputs and `results.jsonl`, a line a pair; made if it is not there.
+        retries: how often a pair that failed is tried again, at the end.
+        retry_failed: whether to try those again that failed in earlier calls.
+        on_progress: called in the main process every few seconds as `(done, failed, open)`, in a thread of its own.
+        group: the processes at work; those that accelerate launched by default.
+        **options: the fields of [`SyncOptions`] for all pairs; a pair's own take their place.
+
+    Raises:
+        ValueError: if an option is out of range.
+        PairListError: if pairs contradict each other, or have options that cannot be.
+        MediaError: if the folder cannot be written, the disk is full, or no input is there.
+        Diff2LipError: if the folder holds outputs of other options or another model.
+    """
+    batch_size = checked_options(options, "sync_batch").batch_size
+    pairs = check_pairs(pairs)
+    chosen = {pair.output: _options_of(pair, options) for pair in pairs}
+    group = group or ProcessGroup()
+    folder = BatchFolder(output_dir)
+    with _at_work(folder) as process:
+        log = ResultsLog(folder.state, process.id)
+        claims = Claims(folder.state, process)
+        records = BatchRecords(pipe, process.id, group.index)
+        wanted = {pair.output: records.settings(pair, chosen[pair.output]) for pair in pairs}
+
+        def board_of(plan: BatchPlan) -> WorkBoard:
+            return WorkBoard(pairs, plan.sizes, folder.outputs(), claims, log, plan.tries, retry_failed)
+
+        def prepare() -> tuple[BatchPlan, WorkBoard]:
+            plan = BatchPlan(time.time(), group.size, retries + 1, _sizes_of(pairs))
+            board = board_of(plan)
+            _check_outputs(folder, board.last, wanted, claims.all())
+            return plan, board
+
+        board = _agree(group, folder, prepare, board_of)
+        worker = _Worker(pipe, folder, process, board, records, pairs, chosen)
+        with _Watch(board, log, folder, on_progress) if group.is_main else nullcontext():
+            worker.work(batch_size)
+        done, failed, _ = board.counts()
+        return BatchResult(done, failed, board.failures())
+
+
+def _sizes_of(pairs: list[Pair]) -> dict[str, int]:
+    """Bytes of the files of each pair, by output; says which ones are missing.
+
+    Raises:
+        MediaError: if all are.
+    """
+    looks = look_at_files(pairs)
+    missing = missing_files(pairs, looks)
+    if missing:
+        first = next(pair for pair in pairs if pair.output in missing)
+        place = "" if first.line is None else f"line {first.line}: "
+        if len(missing) == len(pairs):
+            raise MediaError(first.video, f"and all other pairs' files: {missing[first.output]}; check the root")
+        logger.warning(
+            "%d of %d pairs have files that cannot be read, and will fail; the first: %s%s",
+            len(missing), len(pairs), place, missing[first.output],
+        )  # fmt: skip
+    return {pair.output: sum(looks[path][0] for path in (pair.video, pair.audio) if path) for pair in pairs}
+
+
+def _options_of(pair: Pair, options: Mapping[str, object]) -> SyncOptions:
+    try:
+        return SyncOptions(**{**options, **pair.options})
+    except ValueError as error:
+        place = pair.output if pair.line is None else f"line {pair.line}"
+        raise ValueError(f"{place}: {error}") from error
+
+
+@contextmanager
+def _at_work(folder: BatchFolder) -> Iterator[LiveProcess]:
+    """This process among those at work on the folder, after what dead ones left half done is removed."""
+    with LiveProcess(folder.state) as process:
+        dead = process.forget_dead()
+        Claims(folder.state, process).sweep(dead)
+        folder.drop_work_of(dead)
+        try:
+            yield process
+        finally:
+            folder.drop_work_of([process.id])
+
+
+def _agree(
+    group: ProcessGroup,
+    folder: BatchFolder,
+    prepare: Callable[[], tuple[BatchPlan, WorkBoard]],
+    board_of: Callable[[BatchPlan], WorkBoard],
+) -> WorkBoard:
+    """The main process looks at all files and at what was done before; the others wait for what it makes of that."""
+    if not group.is_main:
+        run = group.from_main(0)
+        if not run:
+            raise StoppedError("stopped with the main process, which says why")
+        return board_of(folder.read_plan(run))
+    run = 0
+    try:
+        plan, board = prepare()
+        run = folder.write_plan(plan)
+        return board
+    finally:
+        group.from_main(run)
+
+
+def _check_outputs(
+    folder: BatchFolder, last: Mapping[str, dict], wanted: Mapping[str, dict], claimed: set[str]
+) -> None:
+    """Makes sure that nothing is overwritten, and nothing of other settings taken for done."""
+    there = folder.outputs()
+    strange = sorted(there & wanted.keys() - last.keys() - claimed)
+    if strange:
+        reason = "is there, but was not made by a batch in this folder; move it away, or choose another folder"
+        raise MediaError(folder.output_dir / strange[0], reason)
+    done = {output: record for output, record in last.items() if output in there and record["status"] == DONE}
+    check_same_settings(done, wanted, folder.output_dir)
+
+
+class _Worker:
+    """What one process does: pairs one after another, as long as there are some."""
+
+    def __init__(
+        self,
+        pipe: Diff2LipPipeline,
+        folder: BatchFolder,
+        process: LiveProcess,
+        board: WorkBoard,
+        records: BatchRecords,
+        pairs: Iterable[Pair],
+        options: Mapping[str, SyncOptions],
+    ):
+        self._pipe, self._folder, self._process = pipe, folder, process
+        self._board, self._records, self._options = board, records, options
+        self._uses = Counter(pair.video for pair in pairs)
+        self._driving: DrivingVideo | None = None
+        self._started: dict[SyncJob, tuple[Pair, float]] = {}
+
+    def work(self, batch_size: int | None) -> None:
+        """Returns when no pair is open any more; what others have at work might be left by them, so it waits."""
+        while True:
+            sync_jobs(self._pipe, self._jobs(), self._end, batch_size=batch_size)
+            if not self._board.counts()[-1]:
+                return
+            time.sleep(WAIT_S)
+
+    def _jobs(self) -> Iterator[SyncJob]:
+        while pair := self._board.take():
+            started_s = time.time()
+            made = self._folder.new_work_path(self._process.id, pair.output)
+            options = self._options[pair.output]
+            job = SyncJob(self._pipe, self._driving_video(pair), pair.audio or pair.video, made, options)
+            self._started[job] = pair, started_s
+            yield job
+
+    def _driving_video(self, pair: Pair) -> DrivingVideo:
+        if self._driving is None or self._driving.path != pair.video:
+            self._driving = DrivingVideo(pair.video, KEEP_BYTES if self._uses[pair.video] > 1 else 0)
+        return self._driving
+
+    def _end(self, job: SyncJob, outcome: SyncResult | Exception) -> None:
+        pair, started_s = self._started.pop(job)
+        if isinstance(outcome, SyncResult):
+            try:
+                self._folder.put_in_place(job.output, pair.output)
+            except MediaError as error:
+                outcome = error
+        if isinstance(outcome, SyncResult):
+            record = self._records.done(pair, job.options, started_s, outcome)
+        else:
+            self._folder.drop(job.output)
+            if _is_hopeless(outcome):
+                raise outcome
+            record = self._records.failed(pair, job.options, started_s, outcome)
+        self._board.end(record)
+
+
+def _is_hopeless(error: BaseException | None) -> bool:
+    """Whether the next pair would fail as well: the disk is full, say."""
+    while error is not None:
+        if getattr(error, "errno", None) in HOPELESS:
+            return True
+        error = error.__cause__
+    return False
+
+
+class _Watch:
+    """Tells how far all processes are, and keeps `results.jsonl` up to date, in a thread of its own."""
+
+    def __init__(self, board: WorkBoard, log: ResultsLog, folder: BatchFolder, on_progress: OnProgress | None):
+        self._board, self._log, self._folder, self._on_progress = board, log, folder, on_progress
+        self._leaving = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        self._leaving.set()
+        self._thread.join()
+        if error_type is None:
+            self._show()
+            self._write_summary()
+        else:
+            with suppress(Diff2LipError):  # the first error counts
+                self._write_summary()
+
+    def _watch(self) -> None:
+        due_s = 0.0
+        while not self._leaving.wait(WATCH_S):
+            with suppress(MediaError):  # of a moment, or said by the worker
+                self._show()
+                if time.monotonic() >= due_s:
+                    took_s = self._write_summary()
+                    due_s = time.monotonic() + took_s / SUMMARY_PART
+
+    def _show(self) -> None:
+        counts = self._board.counts()
+        if self._on_progress is not None:
+            self._on_progress(*counts)
+
+    def _write_summary(self) -> float:
+        """Seconds that it took."""
+        start_s = time.monotonic()
+        self._log.write_summary(self._folder.results, self._board.records())
+        return time.monotonic() - start_s

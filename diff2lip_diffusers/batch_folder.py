@@ -1,0 +1,142 @@
+"""The folder of a batch: outputs and `results.jsonl` for people, and a hidden folder for what processes share."""
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+
+from .errors import MediaError
+from .live_process import accessing
+from .pairs import RESULTS_NAME
+
+STATE_NAME = ".diff2lip"
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What a run sets out to do.
+
+    Args:
+        started_s: when, in seconds since 1970.
+        num_processes: how many work together.
+        tries: how often a pair may fail.
+        sizes: bytes of the files of each pair, by output; what is large takes long.
+    """
+
+    started_s: float
+    num_processes: int
+    tries: int
+    sizes: Mapping[str, int]
+
+
+class BatchFolder:
+    """Where everything of a batch lies.
+
+    Args:
+        output_dir: the folder of the outputs.
+
+    Attributes:
+        output_dir: the same.
+        state: hidden folder in it, for claims, logs and what is half done.
+        results: the list of what became of each pair.
+    """
+
+    def __init__(self, output_dir: str | Path):
+        self.output_dir = Path(output_dir)
+        self.state = self.output_dir / STATE_NAME
+        self.results = self.output_dir / RESULTS_NAME
+        self._numbers = count()
+
+    def outputs(self) -> set[str]:
+        """Names of all files in it, relative to it, with `/` between folders; hidden folders left out."""
+        found = set()
+        for place, folders, files in os.walk(self.output_dir):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            inside = Path(place).relative_to(self.output_dir)
+            found.update((inside / name).as_posix() for name in files)
+        return found
+
+    def write_plan(self, plan: BatchPlan) -> int:
+        """Makes the plan of a run known; returns the run's number.
+
+        Raises:
+            MediaError: if it cannot be written.
+        """
+        run = time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+        with accessing(self.output_dir):
+            path = self._plan_path(run)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.part")
+            part.write_text(json.dumps(asdict(plan)), encoding="utf-8")
+            part.replace(path)
+        return run
+
+    def read_plan(self, run: int) -> BatchPlan:
+        """The plan of a run.
+
+        Raises:
+            MediaError: if it cannot be read.
+        """
+        with accessing(self.output_dir):
+            return BatchPlan(**json.loads(self._plan_path(run).read_text(encoding="utf-8")))
+
+    def last_run(self) -> int:
+        """The number of the run that started last.
+
+        Raises:
+            MediaError: if there was none.
+        """
+        plans = (self.state / "runs").glob("[0-9]*.json")
+        latest = max(plans, key=lambda path: path.stat().st_mtime, default=None)
+        if latest is None:
+            raise MediaError(self.output_dir, "is no folder of a batch; name the one given as --output-dir")
+        return int(latest.stem)
+
+    def new_work_path(self, process_id: str, output: str) -> Path:
+        """Where a process is to make an output; in a folder of its own."""
+        folder = self._work_folder(process_id) / str(next(self._numbers))
+        with accessing(self.output_dir):
+            folder.mkdir(parents=True)
+        return folder / Path(output).name
+
+    def put_in_place(self, made: Path, output: str) -> None:
+        """Moves a finished output to its name; from then on it outlives a power failure.
+
+        Raises:
+            MediaError: if it cannot be moved.
+        """
+        target = self.output_dir / output
+        with accessing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _sync_to_disk(made)
+            made.replace(target)
+            _sync_to_disk(target.parent)
+            made.parent.rmdir()
+
+    def drop(self, made: Path) -> None:
+        """Removes what there is of an output that is given up."""
+        shutil.rmtree(made.parent, ignore_errors=True)
+
+    def drop_work_of(self, process_ids: Iterable[str]) -> None:
+        """Removes what processes have left half done."""
+        for process_id in process_ids:
+            shutil.rmtree(self._work_folder(process_id), ignore_errors=True)
+
+    def _work_folder(self, process_id: str) -> Path:
+        return self.state / "work" / process_id
+
+    def _plan_path(self, run: int) -> Path:
+        return self.state / "runs" / f"{run}.json"
+
+
+def _sync_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
