@@ -158,6 +158,12 @@ def test_what_another_has_is_not_released(tmp_path, mine, theirs):
     assert theirs.held() == {"a": mine._process.id}
 
 
+def test_a_key_at_work_costs_the_others_no_writing(mine, theirs, monkeypatch):
+    mine.take("a")
+    failing(monkeypatch, "rename", errno.EROFS)
+    assert not theirs.take("a")
+
+
 def test_of_threads_one_gets_a_key(mine):
     outcomes = []
 
@@ -260,6 +266,17 @@ def test_who_was_overtaken_leaves_the_other_s_claim_alone(tmp_path, processes, m
     assert in_place(tmp_path) == {"1": theirs._process.id}
     mine.release("a")
     assert not mine.take("a") and mine.held() == {"a": theirs._process.id}
+
+
+def test_who_was_overtaken_leaves_the_other_s_claim_alone_even_when_that_one_died(tmp_path, mine, theirs, die):
+    mine.take("a")
+    die(mine)
+    theirs.take("a")
+    die(theirs)
+    mine._process._touch()
+    assert mine.held() == {"a": mine._process.id} and mine.left_over() == set()
+    mine.release("a")
+    assert in_place(tmp_path) == {"1": theirs._process.id} and mine.left_over() == {"a"}
 
 
 def test_who_was_overtaken_and_is_back_keeps_the_key_when_the_other_releases_it(tmp_path, mine, theirs, die):

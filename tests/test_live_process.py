@@ -135,7 +135,8 @@ def test_the_process_goes_where_its_file_has_gone(tmp_path):
 # On this machine
 
 
-def test_itself_is_alive_and_who_has_no_file_is_dead(me):
+def test_itself_is_alive_and_who_has_no_file_is_dead(tmp_path, me):
+    file_of(tmp_path, me.id).unlink()
     assert me.is_alive(me.id)
     assert not me.is_alive("host-1-12345678") and not me.is_alive("")
 

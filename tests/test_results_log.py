@@ -175,7 +175,34 @@ def test_files_may_be_deleted_meanwhile(path, log, reader, monkeypatch):
 # Many writers
 
 
-def test_threads_append_whole_lines(tmp_path, log, reader):
+class SlowDisk:
+    """A file that takes little at a time."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, content):
+        return self.file.write(content[:1000])
+
+    def fileno(self):
+        return self.file.fileno()
+
+
+def test_threads_append_whole_lines(tmp_path, log, reader, monkeypatch):
+    open_file = Path.open
+
+    def open_slowly(path, mode, **options):
+        file = open_file(path, mode, **options)
+        return SlowDisk(file) if mode == "ab" else file
+
+    monkeypatch.setattr(Path, "open", open_slowly)
+
     def append(thread):
         for index in range(25):
             log.append({"thread": thread, "index": index, "text": "x" * 10_000})
