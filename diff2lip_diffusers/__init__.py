@@ -9,13 +9,26 @@ import sys
 import diffusers
 
 from .audio_encoder_diff2lip import Diff2LipAudioEncoder
-from .errors import AudioTooShortError, CheckpointError, Diff2LipError, FaceNotFoundError, MediaError, NoAudioError
+from .batch import BatchResult, sync_batch
+from .batch_status import BatchStatus, batch_status
+from .errors import (
+    AudioTooShortError,
+    CheckpointError,
+    Diff2LipError,
+    FaceNotFoundError,
+    MediaError,
+    NoAudioError,
+    PairListError,
+)
 from .face_detectors import load_face_detector
 from .faces import Detection, FaceBox
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .hub import convert_checkpoint, load_pipeline
-from .lipsync import SyncResult, sync_video
+from .lipsync import sync_video
+from .pair_lists import read_pairs
+from .pairs import Pair
 from .pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
+from .sync_job import SyncResult
 from .sync_options import SyncOptions
 from .unet_diff2lip import Diff2LipUNet2DConditionModel
 
@@ -23,6 +36,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AudioTooShortError",
+    "BatchResult",
+    "BatchStatus",
     "CheckpointError",
     "Detection",
     "Diff2LipAudioEncoder",
@@ -35,11 +50,16 @@ __all__ = [
     "FaceNotFoundError",
     "MediaError",
     "NoAudioError",
+    "Pair",
+    "PairListError",
     "SyncOptions",
     "SyncResult",
+    "batch_status",
     "convert_checkpoint",
     "load_face_detector",
     "load_pipeline",
+    "read_pairs",
+    "sync_batch",
     "sync_video",
 ]
 

@@ -1,10 +1,8 @@
 """Many pairs into one folder, by any number of processes, each of which may be killed at any moment."""
 
-import errno
 import logging
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -12,29 +10,26 @@ from pathlib import Path
 
 from .batch_folder import BatchFolder, BatchPlan
 from .batch_records import BatchRecords, check_same_settings
+from .batch_workers import PairWorker, SplitWorker
 from .claims import Claims
-from .driving_video import DrivingVideo
 from .errors import Diff2LipError, MediaError, StoppedError
-from .lipsync import checked_options, sync_jobs
+from .lipsync import checked_options
 from .live_process import LiveProcess
 from .pair_files import look_at_files, missing_files
 from .pairs import Pair, check_pairs
 from .pipeline_diff2lip import Diff2LipPipeline
 from .process_group import ProcessGroup
 from .results_log import ResultsLog
-from .sync_job import SyncJob, SyncResult
 from .sync_options import SyncOptions
 from .work_board import DONE, WorkBoard
 
-# Memory for the decoded pictures of a video that several pairs use.
-KEEP_BYTES = 512 * 2**20
-WAIT_S, WATCH_S = 0.5, 2
+WATCH_S = 2
 # results.jsonl is written anew for at most this part of the time.
 SUMMARY_PART = 0.02
-# What would meet the next pair as well.
-HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 logger = logging.getLogger(__name__)
+
+SPLITS = ("pairs", "frames")
 
 OnProgress = Callable[[int, int, int], None]
 
@@ -61,6 +56,7 @@ def sync_batch(
     *,
     retries: int = 1,
     retry_failed: bool = False,
+    split: str = "pairs",
     on_progress: OnProgress | None = None,
     group: ProcessGroup | None = None,
     **options,
@@ -76,6 +72,8 @@ def sync_batch(
         output_dir: folder for the outputs and `results.jsonl`, a line a pair; made if it is not there.
         retries: how often a pair that failed is tried again, at the end.
         retry_failed: whether to try those again that failed in earlier calls.
+        split: what goes to processes: whole `"pairs"`, or the `"frames"` of one pair after another, for a few long
+            videos; the parts become one exactly.
         on_progress: called in the main process every few seconds as `(done, failed, open)`, in a thread of its own.
         group: the processes at work; those that accelerate launched by default.
         **options: the fields of [`SyncOptions`] for all pairs; a pair's own take their place.
@@ -87,6 +85,8 @@ def sync_batch(
         Diff2LipError: if the folder holds outputs of other options or another model.
     """
     batch_size = checked_options(options, "sync_batch").batch_size
+    if split not in SPLITS:
+        raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
     pairs = check_pairs(pairs)
     chosen = {pair.output: _options_of(pair, options) for pair in pairs}
     group = group or ProcessGroup()
@@ -107,7 +107,8 @@ def sync_batch(
             return plan, board
 
         board = _agree(group, folder, prepare, board_of)
-        worker = _Worker(pipe, folder, process, board, records, pairs, chosen)
+        worker_of = SplitWorker if split == "frames" else PairWorker
+        worker = worker_of(pipe, folder, claims, process.id, board, records, chosen)
         with _Watch(board, log, folder, on_progress) if group.is_main else nullcontext():
             worker.work(batch_size)
         done, failed, _ = board.counts()
@@ -146,13 +147,12 @@ def _options_of(pair: Pair, options: Mapping[str, object]) -> SyncOptions:
 def _at_work(folder: BatchFolder) -> Iterator[LiveProcess]:
     """This process among those at work on the folder, after what dead ones left half done is removed."""
     with LiveProcess(folder.state) as process:
-        dead = process.forget_dead()
-        Claims(folder.state, process).sweep(dead)
-        folder.drop_work_of(dead)
+        Claims(folder.state, process).sweep(process.forget_dead())
+        folder.drop_left_over(process.is_alive)
         try:
             yield process
         finally:
-            folder.drop_work_of([process.id])
+            folder.drop_work_of(process.id)
 
 
 def _agree(
@@ -187,73 +187,6 @@ def _check_outputs(
         raise MediaError(folder.output_dir / strange[0], reason)
     done = {output: record for output, record in last.items() if output in there and record["status"] == DONE}
     check_same_settings(done, wanted, folder.output_dir)
-
-
-class _Worker:
-    """What one process does: pairs one after another, as long as there are some."""
-
-    def __init__(
-        self,
-        pipe: Diff2LipPipeline,
-        folder: BatchFolder,
-        process: LiveProcess,
-        board: WorkBoard,
-        records: BatchRecords,
-        pairs: Iterable[Pair],
-        options: Mapping[str, SyncOptions],
-    ):
-        self._pipe, self._folder, self._process = pipe, folder, process
-        self._board, self._records, self._options = board, records, options
-        self._uses = Counter(pair.video for pair in pairs)
-        self._driving: DrivingVideo | None = None
-        self._started: dict[SyncJob, tuple[Pair, float]] = {}
-
-    def work(self, batch_size: int | None) -> None:
-        """Returns when no pair is open any more; what others have at work might be left by them, so it waits."""
-        while True:
-            sync_jobs(self._pipe, self._jobs(), self._end, batch_size=batch_size)
-            if not self._board.counts()[-1]:
-                return
-            time.sleep(WAIT_S)
-
-    def _jobs(self) -> Iterator[SyncJob]:
-        while pair := self._board.take():
-            started_s = time.time()
-            made = self._folder.new_work_path(self._process.id, pair.output)
-            options = self._options[pair.output]
-            job = SyncJob(self._pipe, self._driving_video(pair), pair.audio or pair.video, made, options)
-            self._started[job] = pair, started_s
-            yield job
-
-    def _driving_video(self, pair: Pair) -> DrivingVideo:
-        if self._driving is None or self._driving.path != pair.video:
-            self._driving = DrivingVideo(pair.video, KEEP_BYTES if self._uses[pair.video] > 1 else 0)
-        return self._driving
-
-    def _end(self, job: SyncJob, outcome: SyncResult | Exception) -> None:
-        pair, started_s = self._started.pop(job)
-        if isinstance(outcome, SyncResult):
-            try:
-                self._folder.put_in_place(job.output, pair.output)
-            except MediaError as error:
-                outcome = error
-        if isinstance(outcome, SyncResult):
-            record = self._records.done(pair, job.options, started_s, outcome)
-        else:
-            self._folder.drop(job.output)
-            if _is_hopeless(outcome):
-                raise outcome
-            record = self._records.failed(pair, job.options, started_s, outcome)
-        self._board.end(record)
-
-
-def _is_hopeless(error: BaseException | None) -> bool:
-    """Whether the next pair would fail as well: the disk is full, say."""
-    while error is not None:
-        if getattr(error, "errno", None) in HOPELESS:
-            return True
-        error = error.__cause__
-    return False
 
 
 class _Watch:

@@ -5,7 +5,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -122,10 +122,18 @@ class BatchFolder:
         """Removes what there is of an output that is given up."""
         shutil.rmtree(made.parent, ignore_errors=True)
 
-    def drop_work_of(self, process_ids: Iterable[str]) -> None:
-        """Removes what processes have left half done."""
-        for process_id in process_ids:
-            shutil.rmtree(self._work_folder(process_id), ignore_errors=True)
+    def drop_work_of(self, process_id: str) -> None:
+        """Removes what a process has half done."""
+        shutil.rmtree(self._work_folder(process_id), ignore_errors=True)
+
+    def drop_left_over(self, is_alive: Callable[[str], bool]) -> None:
+        """Removes what processes have half done that are not alive any more."""
+        for path in (self.state / "work").glob("*"):
+            if not is_alive(path.name):
+                self.drop_work_of(path.name)
+        for part in self.state.glob(".*.part"):
+            if not is_alive(part.name[1:].rsplit(".", 2)[0]):
+                part.unlink(missing_ok=True)
 
     def _work_folder(self, process_id: str) -> Path:
         return self.state / "work" / process_id

@@ -8,6 +8,7 @@ from .batch_folder import BatchFolder
 from .claims import Claims
 from .live_process import LiveProcess
 from .results_log import ResultsLog
+from .split_clip import output_of
 from .work_board import DONE, FAILED
 
 
@@ -43,7 +44,7 @@ def batch_status(output_dir: str | Path) -> BatchStatus:
     folder = BatchFolder(output_dir)
     plan = folder.read_plan(folder.last_run())
     with LiveProcess(folder.state) as process:
-        held = Claims(folder.state, process).held()
+        held = {output_of(key): holder for key, holder in Claims(folder.state, process).held().items()}
     last = {record.get("output"): record for record in ResultsLog(folder.state, None).refresh()}
     last = {output: record for output, record in last.items() if output in plan.sizes and output not in held}
     done = [output for output, record in last.items() if record["status"] == DONE]

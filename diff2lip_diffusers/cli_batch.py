@@ -8,7 +8,7 @@ import sys
 import torch
 from tqdm import tqdm
 
-from .batch import BatchResult, sync_batch
+from .batch import SPLITS, BatchResult, sync_batch
 from .batch_status import batch_status
 from .cli_options import add_model, add_options, load_model, options_of
 from .errors import MediaError
@@ -51,6 +51,13 @@ def add_batch(commands) -> None:
         help="of a pair that fails (default: 1)",
     )
     batch.add_argument("--retry-failed", action="store_true", help="also try again what failed in earlier runs")
+    batch.add_argument(
+        "--split",
+        choices=SPLITS,
+        default="pairs",
+        help="what processes share: whole pairs, or the frames of one pair after another, for long videos"
+        " (default: pairs)",
+    )
     batch.add_argument("--check", action="store_true", help="check the list and its files, and do nothing")
     batch.add_argument(
         "--threads",
@@ -102,6 +109,7 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> i
             args.output_dir,
             retries=args.retries,
             retry_failed=args.retry_failed,
+            split=args.split,
             on_progress=show,
             group=group,
             **PRESETS.get(args.preset, {}) | options_of(args),

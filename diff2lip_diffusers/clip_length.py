@@ -1,7 +1,7 @@
 """A video made as long as its speech: cut, or continued back and forth, from the start, or with its last picture."""
 
-from collections.abc import Callable, Iterator
-from itertools import count, islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice, repeat
 from typing import Protocol
 
 LENGTHS = ("video", "audio", "shortest", "longest")
@@ -54,6 +54,39 @@ def read_to_length(
     more = {"pingpong": _back_and_forth, "loop": _from_the_start, "freeze": _the_last}
     if 0 < shown < least:
         yield from islice(more[extension](read, shown, picture), least - shown)
+
+
+def read_numbered(read: Read, numbers: Sequence[int]) -> Iterator[Sized]:
+    """The pictures of a video of these numbers, in this order: forwards, backwards, and again and again.
+
+    Args:
+        read: as for `read_to_length`.
+        numbers: of the pictures.
+    """
+    start = 0
+    while start < len(numbers):
+        step, end = _run(numbers, start)
+        yield from _run_of(read, numbers[start], step, end - start)
+        start = end
+
+
+def _run(numbers: Sequence[int], start: int) -> tuple[int, int]:
+    """The step, 1, 0 or -1, by which numbers go on from a place, and where that ends."""
+    step = numbers[start + 1] - numbers[start] if start + 1 < len(numbers) else 1
+    step = step if step in (0, -1) else 1
+    end = start + 1
+    while end < len(numbers) and numbers[end] == numbers[end - 1] + step:
+        end += 1
+    return step, end
+
+
+def _run_of(read: Read, first: int, step: int, length: int) -> Iterator[Sized]:
+    if step == 1:
+        return islice(read(first), length)
+    if step == 0:
+        return islice(repeat(next(read(first))), length)
+    held = max(2, REVERSED_BYTES // next(read(first)).nbytes)
+    return (picture for _, picture in islice(_backwards(read, first + 1, held), length))
 
 
 def _the_last(_read, shown: int, last: Sized) -> Iterator[tuple[int, Sized]]:

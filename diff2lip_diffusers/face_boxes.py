@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, starmap
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from .pictures import Picture
 from .stage_timer import StageTimer
 from .sync_options import MIN_BOX_PX, SyncOptions
 
-Boxed = Iterator[tuple[Picture, FaceBox | None]]
+Boxed = Iterator[tuple[int, Picture, FaceBox | None]]
 Pictures = Iterable[tuple[Picture, np.ndarray]]  # with their thumbnails
 
 
@@ -66,7 +66,7 @@ class BoxedPictures:
         self.options, self.device, self.timer = options, device, timer
 
     def __iter__(self) -> Boxed:
-        """The pictures with their boxes; None where no face is.
+        """The pictures with their numbers in the source and their boxes; None where no face is.
 
         Raises:
             MediaError: the video cannot be read, or the file with detections not used or written.
@@ -74,15 +74,15 @@ class BoxedPictures:
         """
         options = self.options
         if options.box is not None:
-            return ((picture, _fit(options.box, picture)) for picture in self.pictures())
+            return ((number, picture, _fit(options.box, picture)) for number, picture in self.pictures())
         if options.voxceleb2_crop:
-            return ((picture, voxceleb2_box(picture.width, picture.height)) for picture in self.pictures())
+            return ((number, one, voxceleb2_box(one.width, one.height)) for number, one in self.pictures())
         search = _Search(self)
         return self.timer.each("detect", search.as_original() if options.reproduce else search.of_one_person())
 
-    def pictures(self) -> Iterator[Picture]:
-        """The pictures alone."""
-        return (picture for _, picture in self.to_length(self.decoded))
+    def pictures(self) -> Iterator[tuple[int, Picture]]:
+        """The pictures alone, with their numbers in the source."""
+        return self.to_length(self.decoded)
 
     def decoded(self, start: int = 0) -> Iterator[Picture]:
         """The pictures of the video from a number on."""
@@ -107,21 +107,23 @@ class _Search:
 
     def of_one_person(self) -> Boxed:
         """The boxes of the followed person, steady."""
-        tracked = track_face(self._seen(), self._choice())
-        for picture, box in smooth_boxes(bridge_gaps(tracked)):
-            yield picture, box and _fit(box.scaled(*self.scale).padded(*self.options.pads), picture)
+        frames = (((number, seen.picture), seen.thumbnail, seen.faces) for number, seen in self._seen())
+        for (number, picture), box in smooth_boxes(bridge_gaps(track_face(frames, self._choice()))):
+            yield number, picture, box and _fit(box.scaled(*self.scale).padded(*self.options.pads), picture)
 
     def as_original(self) -> Boxed:
         """The boxes that the original takes."""
-        first = ((picture, _first_face(faces, index)) for index, (picture, _, faces) in enumerate(self._seen()))
-        padded = ((picture, _fit(box.padded(*self.options.pads), picture)) for picture, box in first)
-        return smooth_boxes_as_original(_every_face(padded))
+        boxed = (
+            ((number, seen.picture), _fit(_first_face(seen.faces, index).padded(*self.options.pads), seen.picture))
+            for index, (number, seen) in enumerate(self._seen())
+        )
+        return ((*item, box) for item, box in smooth_boxes_as_original(_every_face(boxed)))
 
     def _choice(self) -> str | int | tuple[float, float]:
         face = self.options.face
         return (face[0] / self.scale[0], face[1] / self.scale[1]) if isinstance(face, tuple) else face
 
-    def _seen(self) -> Iterator[Seen]:
+    def _seen(self) -> Iterator[tuple[int, Seen]]:
         known = self.job.driving.known_faces(
             (self.job.fps, self.size, self.stride, self.options.detector, self.options.detections)
         )
@@ -132,7 +134,7 @@ class _Search:
                 return known.recorded(self._found(pictures))
             return (Seen(*pair, known.faces[number]) for number, pair in enumerate(pictures, start))
 
-        return (seen for _, seen in self.job.to_length(read))
+        return self.job.to_length(read)
 
     def _found(self, pictures: Pictures) -> Iterator[Seen]:
         """All pictures of the video with the faces that are in them."""
@@ -175,11 +177,11 @@ def _first_face(faces: Sequence[Detection], frame_index: int) -> FaceBox:
     return faces[0].box
 
 
-def _every_face(boxed: Boxed) -> Boxed:
-    for index, (picture, box) in enumerate(boxed):
+def _every_face(boxed: Iterator[tuple[Any, FaceBox | None]]) -> Iterator[tuple[Any, FaceBox]]:
+    for index, (item, box) in enumerate(boxed):
         if box is None:
             raise FaceNotFoundError(index)
-        yield picture, box
+        yield item, box
 
 
 def _fit(box: FaceBox, picture: Picture) -> FaceBox | None:

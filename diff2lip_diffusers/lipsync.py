@@ -57,7 +57,7 @@ def sync_video(
 
     def report(shot: Shot) -> None:
         if on_progress is not None:
-            on_progress(shot.index + 1, job.expected_frames)
+            on_progress(shot.index + 1, job.timing.expected)
 
     sync_jobs(pipe, [job], lambda _, outcome: outcomes.append(outcome), report, options.batch_size)
     (outcome,) = outcomes

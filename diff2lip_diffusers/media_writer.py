@@ -2,25 +2,23 @@
 
 Pictures are encoded as they come into a hidden folder beside the target. When the last one is there and the length is
 known, pictures and sound are interleaved packet by packet into the finished file, which then takes the target's place.
-Pictures in the encoder's own format reach it untouched.
 """
 
 import heapq
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange
 
-from .encoders import RGB_FORMATS, choose_encoding, default_codec
 from .errors import MediaError
 from .media import VideoInfo
 from .media_streams import open_input, rebased_packets, video_stream
 from .output_paths import check_output_path, hidden_folder_beside, writing
-from .pictures import ColorTags, Picture
-from .pixel_formats import encodable_size
+from .picture_file import PictureFile
+from .pictures import Picture
 from .soundtrack import Soundtrack
 
 # Container and the sound codecs that may be copied into it: what players of that container know.
@@ -31,10 +29,6 @@ CONTAINERS = {
     ".mov": ("mov", MP4_SOUND),
     ".mkv": ("matroska", MP4_SOUND | {"opus", "flac", "vorbis"}),
 }
-MATRIX_RGB = 0  # AVColorSpace
-HD_HEIGHT_PX = 720
-BT709_TAGS = ColorTags(matrix=1, range=1, primaries=1, transfer=1)
-BT601_TAGS = ColorTags(matrix=6, range=1, primaries=6, transfer=6)
 
 
 class VideoWriter:
@@ -88,55 +82,28 @@ class VideoWriter:
         lossless: bool = False,
         metadata: dict[str, str] | None = None,
     ):
-        if width < 1 or height < 1 or not fps > 0:
-            raise ValueError(f"width, height and fps must be positive, got {width}, {height}, {fps}")
         check_output_path(path, audio)
-        self.path, self.width, self.height = Path(path), width, height
-        self.fps = Fraction(fps).limit_denominator(100_000)
-        self.frame_count = 0
+        self.path = Path(path)
         self._soundtrack = None if audio is None else Soundtrack(audio, audio_sampling_rate, audio_channels)
-        self._tags = info.color if info and info.color else BT709_TAGS if height >= HD_HEIGHT_PX else BT601_TAGS
-        self._pixel_aspect = info.pixel_aspect if info else Fraction(1)
-        source_format = info.pixel_format if info else "gbrp"
-        codec = codec or default_codec(self._tags, lossless)
-        self._encoding = choose_encoding(self.path, codec, source_format, quality, lossless)
         self._metadata = dict(metadata or {})
+        self._pictures = PictureFile(
+            self.path,
+            width=width,
+            height=height,
+            fps=fps,
+            info=info,
+            codec=codec,
+            quality=quality,
+            lossless=lossless,
+        )
 
     def __enter__(self) -> "VideoWriter":
         with ExitStack() as stack, writing(self.path):
             self._folder = Path(stack.enter_context(hidden_folder_beside(self.path)))
-            # Mov keeps any frame rate exactly, but does not take FFV1.
-            self._unmixed = self._folder / f"pictures{'.mkv' if self._encoding.encoder == 'ffv1' else '.mov'}"
-            self._pictures = stack.enter_context(av.open(f"file:{self._unmixed}", "w"))
-            self._stream = self._add_picture_stream()
+            self._unmixed = self._folder / f"pictures{self._pictures.suffix}"
+            self._pictures.open(self._unmixed)
             self._cleanup = stack.pop_all()
         return self
-
-    def _add_picture_stream(self):
-        encoding = self._encoding
-        stream = self._pictures.add_stream(encoding.encoder, rate=self.fps, options=encoding.options)
-        context = stream.codec_context
-        context.pix_fmt = encoding.pixel_format
-        context.width, context.height = encodable_size(self.width, self.height, encoding.pixel_format)
-        context.time_base = 1 / self.fps
-        context.sample_aspect_ratio = self._pixel_aspect
-        if encoding.pixel_format in RGB_FORMATS:
-            context.colorspace, context.color_range = MATRIX_RGB, ColorRange.JPEG
-        else:
-            context.colorspace, context.color_range = self._tags.matrix, self._tags.range
-        context.color_primaries, context.color_trc = self._tags.primaries, self._tags.transfer
-        if encoding.tag:
-            context.codec_tag = encoding.tag
-        self._open(context)
-        return stream
-
-    def _open(self, context) -> None:
-        try:
-            context.open()
-        except (av.error.FFmpegError, OSError) as error:
-            raise MediaError(
-                self.path, f"{self._encoding.encoder} cannot encode here ({error.strerror}); choose another codec"
-            ) from error
 
     def write(self, picture: Picture | np.ndarray) -> None:
         """Appends a picture, or an array uint8 RGB (H, W, 3).
@@ -145,55 +112,70 @@ class VideoWriter:
             ValueError: it has another type or shape.
             MediaError: it cannot be written, e.g. the disk is full.
         """
-        if isinstance(picture, np.ndarray):
-            picture = self._as_picture(picture)
-        if (picture.width, picture.height) != (self.width, self.height):
-            raise ValueError(
-                f"picture must have {self.width} x {self.height} pixels, got {picture.width} x {picture.height}"
-            )
-        context = self._stream.codec_context
-        frame = picture.to_frame(context.pix_fmt, context.width, context.height, self._tags)
-        frame.pts, frame.time_base = self.frame_count, 1 / self.fps
-        with writing(self.path):
-            self._pictures.mux(self._stream.encode(frame))
-        self.frame_count += 1
-
-    def _as_picture(self, array: np.ndarray) -> Picture:
-        if array.dtype != np.uint8 or array.shape != (self.height, self.width, 3):
-            raise ValueError(f"frame must be uint8 {(self.height, self.width, 3)}, got {array.dtype} {array.shape}")
-        return Picture.from_rgb(array)
+        self._pictures.write(picture)
 
     def __exit__(self, error_type, error, traceback) -> None:
         with self._cleanup:
+            self._pictures.close(complete=error_type is None)
             if error_type is not None:
-                with suppress(av.error.FFmpegError):  # the first error counts
-                    self._pictures.close()
                 return
-            if not self.frame_count:
-                self._pictures.close()
+            if not self._pictures.frame_count:
                 raise MediaError(self.path, "not written: there is no frame; check the inputs' lengths")
-            with writing(self.path):
-                self._pictures.mux(self._stream.encode(None))
-                self._pictures.close()
-                self._assemble()
+            part = self._unmixed, self._pictures.frame_count
+            join_parts([part], self.path, self._folder, self._pictures, self._soundtrack, self._metadata)
 
-    def _assemble(self) -> None:
-        """Interleaves pictures and sound into the finished file and puts it in the target's place."""
-        finished = self._folder / f"finished{self.path.suffix}"
-        container_name, copied_codecs = CONTAINERS[self.path.suffix.lower()]
-        options = {"movflags": "+faststart"} if container_name != "matroska" else {}
-        with ExitStack() as stack:
-            source = stack.enter_context(open_input(self._unmixed))
-            out = stack.enter_context(av.open(f"file:{finished}", "w", format=container_name, options=options))
-            out.metadata.update(self._metadata)
-            pictures = video_stream(source, self.path)
-            target = out.add_stream_from_template(pictures, opaque=True)
-            if self._encoding.tag:
-                target.codec_context.codec_tag = self._encoding.tag
-            packets = [rebased_packets(source, pictures, target, self.path)]
-            if self._soundtrack:
-                end_s = self.frame_count / self.fps
-                packets.append(stack.enter_context(self._soundtrack.packets(out, copied_codecs, end_s, 1 / self.fps)))
-            for packet in heapq.merge(*packets, key=lambda packet: packet.dts * packet.time_base):
-                out.mux(packet)
-        finished.replace(self.path)
+
+def join_parts(
+    parts: Sequence[tuple[Path, int]],
+    target: Path,
+    folder: Path,
+    pictures: PictureFile,
+    soundtrack: Soundtrack | None,
+    metadata: dict[str, str],
+) -> None:
+    """Interleaves pictures, one part after another, and sound into a finished file, and puts it in the target's place.
+
+    Args:
+        parts: files of pictures, each with the number of its frames, encoded alike.
+        target: the file to write.
+        folder: for what is not complete, on the target's file system.
+        pictures: says how they are encoded.
+        soundtrack: the sound; None for none.
+        metadata: container tags.
+
+    Raises:
+        MediaError: a part or the sound cannot be read, or the disk is full.
+    """
+    finished = folder / f"finished{target.suffix}"
+    container_name, copied_codecs = CONTAINERS[target.suffix.lower()]
+    options = {"movflags": "+faststart"} if container_name != "matroska" else {}
+    with writing(target), ExitStack() as stack:
+        out = stack.enter_context(av.open(f"file:{finished}", "w", format=container_name, options=options))
+        out.metadata.update(metadata)
+        packets = [_picture_packets(parts, out, target, pictures)]
+        if soundtrack:
+            end_s = sum(count for _, count in parts) / pictures.fps
+            packets.append(stack.enter_context(soundtrack.packets(out, copied_codecs, end_s, 1 / pictures.fps)))
+        for packet in heapq.merge(*packets, key=lambda packet: packet.dts * packet.time_base):
+            out.mux(packet)
+    with writing(target):
+        finished.replace(target)
+
+
+def _picture_packets(
+    parts: Sequence[tuple[Path, int]], out, target: Path, pictures: PictureFile
+) -> Iterator[av.Packet]:
+    """The packets of all parts, each part's in the time after the one before."""
+    with open_input(parts[0][0]) as source:
+        stream = out.add_stream_from_template(video_stream(source, target), opaque=True)
+        if pictures.tag:
+            stream.codec_context.codec_tag = pictures.tag
+    return _packets_of(parts, stream, target, pictures.fps)
+
+
+def _packets_of(parts: Sequence[tuple[Path, int]], stream, target: Path, fps: Fraction) -> Iterator[av.Packet]:
+    start = 0
+    for path, count in parts:
+        with open_input(path) as source:
+            yield from rebased_packets(source, video_stream(source, target), stream, target, -start / fps)
+        start += count

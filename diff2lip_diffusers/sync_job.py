@@ -1,35 +1,33 @@
 """One job's way from its files to shots for the model, and from painted shots to its output."""
 
 import importlib.metadata
-import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from .clip_length import least_and_most
 from .driving_video import DrivingVideo
 from .errors import FaceNotFoundError
 from .face_boxes import Boxed, BoxedPictures
 from .faces import FaceBox
 from .image_writer import ImageFolderWriter
-from .media import VideoInfo, exact_rate
+from .job_timing import Timing, read_timing
 from .media_writer import VideoWriter
 from .output_paths import check_output_path, names_folder
 from .paste import painted_patch, resize_image, whole_patch
+from .picture_file import PictureFile
 from .pictures import Picture
 from .pipeline_diff2lip import Diff2LipPipeline
-from .speech import read_speech
 from .stage_timer import StageTimer
-from .sync_options import MIN_BOX_PX, SyncOptions
+from .sync_options import SyncOptions
 
 # What the original does to every clip.
-ORIGINAL_FPS, ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = Fraction(25), 16000, 1
+ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = 16000, 1
 
 
 @dataclass(frozen=True)
@@ -101,8 +99,8 @@ class SyncJob:
     Attributes:
         error: what ended the job too early.
         timer: seconds by stage so far.
-        num_read: shots so far.
-        expected_frames: how many there will be, as far as the headers tell; None before the first shot.
+        num_frames: frames so far.
+        timing: of the job; None before the first shot.
     """
 
     def __init__(
@@ -116,9 +114,9 @@ class SyncJob:
         self.pipe, self.driving, self.audio, self.output, self.options = pipe, driving, audio, output, options
         self.error: Exception | None = None
         self.timer = StageTimer()
-        self.num_read = self.num_faceless = self.num_painted = 0
-        self.expected_frames: int | None = None
-        self._writer: VideoWriter | ImageFolderWriter | None = None
+        self.num_frames = self.num_faceless = self.num_painted = 0
+        self.timing: Timing | None = None
+        self._writer: VideoWriter | ImageFolderWriter | PictureFile | None = None
 
     def shots(self) -> Iterator[Shot]:
         """The frames to be, in order, one after another.
@@ -130,33 +128,27 @@ class SyncJob:
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
         """
         check_output_path(self.output, self.driving.path, self.audio)
-        _check_places_inside(self.options, self.driving.info)
         with self.timer.stage("speech"):
-            self.speech = read_speech(self.audio, self.pipe.feature_extractor)
-        self.fps = self._fps()
-        self.spoken_frames = math.ceil(self.speech.duration_s * self.fps)
-        least, most = self._least_and_most()
-        self.expected_frames = self._expected_frames(least, most)
-        boxed = BoxedPictures(
-            self.driving, self.fps, least, most, self.options, self.pipe._execution_device, self.timer
-        )
-        reference = self._random_reference(boxed) if self.options.mode == "random" else None
+            self.timing = read_timing(self.pipe, self.driving, self.audio, self.options)
+        boxed = boxed_pictures(self.pipe, self.driving, self.timing, self.options, self.timer)
+        reference = random_reference(self.pipe, boxed, self.options) if self.options.mode == "random" else None
         self._writer = self._open_writer().__enter__()
-        pictures = iter(boxed)
-        with closing(_repeat_first(pictures) if self.options.mode == "reconstruction" else pictures) as pictures:
-            for picture, box in pictures:
-                yield self._shot(picture, box, reference)
-                self.num_read += 1
+        yield from self._shots_of(repeat_first(boxed) if self.options.mode == "reconstruction" else boxed, reference)
 
-    def _shot(self, picture: Picture, box: FaceBox | None, reference: np.ndarray | None) -> Shot:
-        index = self.num_read
-        if box is None or index >= self.spoken_frames:
+    def _shots_of(self, boxed: Iterable, reference: np.ndarray | None, first: int = 0) -> Iterator[Shot]:
+        """Those of pictures of which the first is to be frame number `first`."""
+        with closing(iter(boxed)) as pictures:
+            for index, (_, picture, box) in enumerate(pictures, first):
+                yield self._shot(index, picture, box, reference)
+
+    def _shot(self, index: int, picture: Picture, box: FaceBox | None, reference: np.ndarray | None) -> Shot:
+        if box is None or index >= self.timing.spoken_frames:
             return Shot(self, index, picture, box)
         with self.timer.stage("crop"):
             pixels = picture.rgb(box)
-            crop = self._crop(pixels)
-        mel_window = self.pipe.feature_extractor.windows(self.speech.mel, [index], self.fps)[0]
-        return Shot(self, index, picture, box, pixels, crop, mel_window, crop if reference is None else reference)
+            crop = _crop(self.pipe, pixels)
+        window = self.pipe.feature_extractor.windows(self.timing.speech.mel, [index], self.timing.fps)[0]
+        return Shot(self, index, picture, box, pixels, crop, window, crop if reference is None else reference)
 
     def finish(self, shot: Shot, face: np.ndarray | None) -> None:
         """Pastes a painted face, (S, S, 3) float32 in [0, 1], and writes the frame; untouched where it is None."""
@@ -167,6 +159,7 @@ class SyncJob:
                 picture = picture.blended(patch.box, patch.rgb, patch.opacity)
         with self.timer.stage("encode"):
             self._writer.write(picture)
+        self.num_frames += 1
         self.num_faceless += shot.box is None
         self.num_painted += face is not None
 
@@ -179,18 +172,22 @@ class SyncJob:
         """
         if not self.num_painted:
             raise FaceNotFoundError(wanted=self.options.face if self.options.detects else "largest")
+        self._close_writer()
+        timing = self.timing
+        return SyncResult(
+            Path(self.output),
+            self.num_frames,
+            self.num_faceless,
+            timing.fps,
+            float(self.num_frames / timing.fps),
+            float(timing.speech.duration_s),
+            dict(self.timer.seconds),
+        )
+
+    def _close_writer(self) -> None:
         writer, self._writer = self._writer, None
         with self.timer.stage("encode"):
             writer.__exit__(None, None, None)
-        return SyncResult(
-            Path(self.output),
-            self.num_read,
-            self.num_faceless,
-            self.fps,
-            float(self.num_read / self.fps),
-            float(self.speech.duration_s),
-            dict(self.timer.seconds),
-        )
 
     def abandon(self) -> None:
         """Removes what was written of an output that will not be complete."""
@@ -199,41 +196,15 @@ class SyncJob:
             with suppress(OSError):  # a full disk, which is why, or is said soon
                 writer.__exit__(_Abandoned, _Abandoned(), None)
 
-    def _fps(self) -> Fraction:
-        own_fps = ORIGINAL_FPS if self.options.reproduce else self.driving.info.fps
-        return exact_rate(self.options.fps or own_fps)
-
-    def _least_and_most(self) -> tuple[int, int | None]:
-        if self.options.reproduce:  # only frames that have a complete audio window
-            return 0, self.pipe.feature_extractor.count_windows(self.speech.mel.shape[1], self.fps)
-        default = "audio" if self.driving.info.is_still else "video"
-        return least_and_most(self.options.length or default, self.spoken_frames)
-
-    def _expected_frames(self, least: int, most: int | None) -> int | None:
-        if self.driving.info.duration_s is None:
-            return None
-        stated = max(round(self.driving.info.duration_s * self.fps), least)
-        return stated if most is None else min(stated, most)
-
     def _open_writer(self) -> VideoWriter | ImageFolderWriter:
-        metadata = {"comment": _mark()} if self.options.mark else {}
-        forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if self.options.reproduce else (None, None)
         if names_folder(self.output):
-            return ImageFolderWriter(self.output, metadata)
-        info = self.driving.info
+            return ImageFolderWriter(self.output, mark_of(self.options))
         return VideoWriter(
             self.output,
-            width=info.width,
-            height=info.height,
-            fps=self.fps,
-            info=info,
+            **picture_settings(self.driving, self.timing, self.options),
             audio=self.audio,
-            audio_sampling_rate=forced[0],
-            audio_channels=forced[1],
-            codec=self.options.codec,
-            quality=self.options.quality,
-            lossless=self.options.lossless,
-            metadata=metadata,
+            **sound_settings(self.options),
+            metadata=mark_of(self.options),
         )
 
     def _patch(self, shot: Shot, face: np.ndarray):
@@ -242,23 +213,66 @@ class SyncJob:
         face = face if self.options.restore is None else _restored(self.options.restore, face)
         return painted_patch(shot.pixels, shot.box, shot.crop, face, self.pipe.config.painted_fraction)
 
-    def _crop(self, pixels: np.ndarray) -> np.ndarray:
-        size = self.pipe.unet.config.sample_size
-        return resize_image(pixels, size, size)
 
-    def _random_reference(self, boxed: BoxedPictures) -> np.ndarray:
-        """The crop (S, S, 3) of one frame drawn with the seed. Source: SPEC "Frames"."""
-        count = sum(1 for _ in boxed.pictures())
-        index = random.Random(self.options.seed).randint(0, count - 1)
-        picture, box = next(islice(boxed, index, None))
-        if box is None:
-            raise FaceNotFoundError(index)
-        return self._crop(picture.rgb(box))
+def boxed_pictures(
+    pipe: Diff2LipPipeline, driving: DrivingVideo, timing: Timing, options: SyncOptions, timer: StageTimer
+) -> BoxedPictures:
+    """The pictures of a job with the boxes of the face."""
+    return BoxedPictures(driving, timing.fps, timing.least, timing.most, options, pipe._execution_device, timer)
 
 
-def _mark() -> str:
+def random_reference(pipe: Diff2LipPipeline, boxed: BoxedPictures, options: SyncOptions) -> np.ndarray:
+    """The crop (S, S, 3) uint8 of one frame drawn with the seed. Source: SPEC "Frames".
+
+    Raises:
+        FaceNotFoundError: if that frame has no face.
+    """
+    count = sum(1 for _ in boxed.pictures())
+    index = random.Random(options.seed).randint(0, count - 1)
+    _, picture, box = next(islice(boxed, index, None))
+    if box is None:
+        raise FaceNotFoundError(index)
+    return _crop(pipe, picture.rgb(box))
+
+
+def repeat_first(boxed: Iterable) -> Boxed:
+    """The first picture as often as there are pictures.
+
+    Raises:
+        FaceNotFoundError: if it has no face.
+    """
+    first = None
+    for entry in boxed:
+        first = first or entry
+        if first[-1] is None:
+            raise FaceNotFoundError(0)
+        yield first
+
+
+def _crop(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:
+    size = pipe.unet.config.sample_size
+    return resize_image(pixels, size, size)
+
+
+def picture_settings(driving: DrivingVideo, timing: Timing, options: SyncOptions) -> dict:
+    """How the pictures of an output are encoded, as `PictureFile` takes it."""
+    info = driving.info
+    chosen = {name: getattr(options, name) for name in ("codec", "quality", "lossless")}
+    return {"width": info.width, "height": info.height, "fps": timing.fps, "info": info, **chosen}
+
+
+def sound_settings(options: SyncOptions) -> dict:
+    """How the sound of an output is encoded, as `VideoWriter` takes it."""
+    forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if options.reproduce else (None, None)
+    return dict(zip(("audio_sampling_rate", "audio_channels"), forced, strict=True))
+
+
+def mark_of(options: SyncOptions) -> dict[str, str]:
+    """The metadata that says where an output comes from."""
+    if not options.mark:
+        return {}
     version = importlib.metadata.version("diff2lip-diffusers")
-    return f"Speech synthesised: mouth painted to a recording by diff2lip-diffusers {version}"
+    return {"comment": f"Speech synthesised: mouth painted to a recording by diff2lip-diffusers {version}"}
 
 
 def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:
@@ -276,25 +290,3 @@ def _truncated(face: np.ndarray) -> np.ndarray:
     Source: SPEC "Frames".
     """
     return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)
-
-
-def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:
-    size = f"the picture of {info.width}x{info.height}"
-    if options.box is not None:
-        edges = ",".join(f"{edge:g}" for edge in astuple(options.box))
-        inside = options.box.clipped(info.width, info.height)
-        if min(inside.width, inside.height) < MIN_BOX_PX:
-            raise ValueError(f"`box` is {edges}, of which less than {MIN_BOX_PX} pixels are inside {size}")
-    if isinstance(options.face, tuple):
-        x, y = options.face
-        if not (0 <= x < info.width and 0 <= y < info.height):
-            raise ValueError(f"`face` is the point {x:g},{y:g}, which is outside {size}")
-
-
-def _repeat_first(boxed: Boxed) -> Boxed:
-    first = None
-    for pair in boxed:
-        first = first or pair
-        if first[1] is None:
-            raise FaceNotFoundError(0)
-        yield first

@@ -72,6 +72,12 @@ class WorkBoard:
                     self._claims.release(pair.output)
             return None
 
+    def open_pairs(self) -> list[Pair]:
+        """The pairs that are neither done nor given up, in the order in which this process should do them."""
+        with self._lock:
+            self._read_log()
+            return list(self._in_order(set()))
+
     def end(self, record: dict) -> None:
         """Gives a pair back with the record, with `output` and `status`, of what became of it."""
         with self._lock:

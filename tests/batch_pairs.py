@@ -1,7 +1,10 @@
 """Small data sets for tests and benchmarks of batches: films of a face with speeches, of unequal length."""
 
+import hashlib
+import json
 from pathlib import Path
 
+import av
 import numpy as np
 from face_films import WOMAN, on_background, write_film, write_speech
 
@@ -26,3 +29,31 @@ def _frame(index: int, number: int, size: tuple[int, int]) -> np.ndarray:
 def output_names(count: int) -> list[str]:
     """The outputs of those pairs."""
     return [f"speech.{index:02d}_face.{index:02d}.mp4" for index in range(count)]
+
+
+def decoded(folder: Path) -> dict[str, str]:
+    """A digest of all pictures and sounds in each video of a folder, by its name."""
+    return {path.name: _digest(path) for path in sorted(folder.glob("*.mp4"))}
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with av.open(str(path)) as container:
+        for frame in container.decode():
+            digest.update(f"{type(frame).__name__} {frame.format.name} {frame.pts} {frame.time_base}".encode())
+            digest.update(frame.to_ndarray().tobytes())
+    return digest.hexdigest()
+
+
+def results(folder: Path) -> list[dict]:
+    """What `results.jsonl` in a folder of outputs says, a record a line."""
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+def logged(folder: Path) -> list[dict]:
+    """All that the processes at work on a folder of outputs have ever recorded; a line without an end counts as none.
+
+    Each process records its own, in its order.
+    """
+    lines = [line for log in folder.glob(".diff2lip/results/*.jsonl") for line in log.read_text().splitlines(True)]
+    return [json.loads(line) for line in lines if line.endswith("\n")]
