@@ -204,17 +204,19 @@ def test_the_work_of_one_process_is_removed(folder):
 
 def test_what_dead_processes_left_is_removed_and_what_live_ones_make_stays(folder):
     with LiveProcess(folder.state) as process:
-        ids = {"alive": process.id, "dead": "host.name-17-00c0ffee"}
-        for process_id in ids.values():
-            make(folder, "a.mp4", "half", process_id)
-            (folder.state / f".{process_id}.5eed5eed.part").touch()
-        folder.write_plan(PLAN)
+        dead_id = "host.name-17-00c0ffee"
+        parts = [folder.state / f".{process_id}.5eed5eed.part" for process_id in (process.id, dead_id)]
+        for part in parts:
+            part.touch()
+        mine, left = make(folder, "a.mp4", "half", process.id), make(folder, "a.mp4", "half", dead_id)
+        run = folder.write_plan(PLAN)
         put(folder, "b.mp4", "done")
         before = files_in(folder.output_dir)
         folder.drop_left_over(process.is_alive)
         gone = set(before) - set(files_in(folder.output_dir))
-    assert gone == {f".diff2lip/work/{ids['dead']}/0/a.mp4", f".diff2lip/.{ids['dead']}.5eed5eed.part"}
-    assert not (folder.state / "work" / ids["dead"]).exists()
+        assert gone == {path.relative_to(folder.output_dir).as_posix() for path in (left, parts[1])}
+        assert mine.exists() and folder.read_plan(run) == PLAN
+    assert not (folder.state / "work" / dead_id).exists()
 
 
 def test_nothing_is_left_over_in_a_folder_where_nothing_was(folder):
