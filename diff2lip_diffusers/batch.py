@@ -85,25 +85,35 @@ def sync_batch(
         Diff2LipError: if the folder holds outputs of other options or another model.
     """
     batch_size = checked_options(options, "sync_batch").batch_size
+    if "detections" in options:
+        raise ValueError("`detections` is a file for one video; leave it out")
     if split not in SPLITS:
         raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
     pairs = check_pairs(pairs)
-    chosen = {pair.output: _options_of(pair, options) for pair in pairs}
+    chosen = _options_of(pairs, options)
     group = group or ProcessGroup()
     folder = BatchFolder(output_dir)
     with _at_work(folder) as process:
         log = ResultsLog(folder.state, process.id)
         claims = Claims(folder.state, process)
         records = BatchRecords(pipe, process.id, group.index)
-        wanted = {pair.output: records.settings(pair, chosen[pair.output]) for pair in pairs}
 
         def board_of(plan: BatchPlan) -> WorkBoard:
-            return WorkBoard(pairs, plan.sizes, folder.outputs(), claims, log, plan.tries, retry_failed)
+            until_s = plan.started_s if retry_failed else 0
+            return WorkBoard(
+                pairs, plan.sizes, folder.existing, claims, log, plan.tries, until_s, keep_done=group.is_main
+            )
 
         def prepare() -> tuple[BatchPlan, WorkBoard]:
             plan = BatchPlan(time.time(), group.size, retries + 1, _sizes_of(pairs))
+            # In this order, as another call may be at work: an output has a claim until it has a record.
+            there = folder.existing(chosen)
+            claimed = claims.all()
             board = board_of(plan)
-            _check_outputs(folder, board.last, wanted, claims.all())
+            _check_nothing_strange(folder, there - claimed, board)
+            done = {one["output"]: one for one in board.records() if one["status"] == DONE and one["output"] in there}
+            wanted = {one.output: records.settings(one, chosen[one.output]) for one in pairs if one.output in done}
+            check_same_settings(done, wanted, folder.output_dir)
             return plan, board
 
         board = _agree(group, folder, prepare, board_of)
@@ -135,12 +145,19 @@ def _sizes_of(pairs: list[Pair]) -> dict[str, int]:
     return {pair.output: sum(looks[path][0] for path in (pair.video, pair.audio) if path) for pair in pairs}
 
 
-def _options_of(pair: Pair, options: Mapping[str, object]) -> SyncOptions:
-    try:
-        return SyncOptions(**{**options, **pair.options})
-    except ValueError as error:
-        place = pair.output if pair.line is None else f"line {pair.line}"
-        raise ValueError(f"{place}: {error}") from error
+def _options_of(pairs: Iterable[Pair], options: Mapping[str, object]) -> dict[str, SyncOptions]:
+    """The options of each pair, by output; those that are equal are the same object."""
+    chosen, known = {}, {}
+    for pair in pairs:
+        own = repr(sorted(pair.options.items()))
+        try:
+            if own not in known:
+                known[own] = SyncOptions(**{**options, **pair.options})
+        except ValueError as error:
+            place = pair.output if pair.line is None else f"line {pair.line}"
+            raise ValueError(f"{place}: {error}") from error
+        chosen[pair.output] = known[own]
+    return chosen
 
 
 @contextmanager
@@ -176,17 +193,11 @@ def _agree(
         group.from_main(run)
 
 
-def _check_outputs(
-    folder: BatchFolder, last: Mapping[str, dict], wanted: Mapping[str, dict], claimed: set[str]
-) -> None:
-    """Makes sure that nothing is overwritten, and nothing of other settings taken for done."""
-    there = folder.outputs()
-    strange = sorted(there & wanted.keys() - last.keys() - claimed)
+def _check_nothing_strange(folder: BatchFolder, unclaimed: Iterable[str], board: WorkBoard) -> None:
+    strange = sorted(output for output in unclaimed if not board.has_record(output))
     if strange:
         reason = "is there, but was not made by a batch in this folder; move it away, or choose another folder"
         raise MediaError(folder.output_dir / strange[0], reason)
-    done = {output: record for output, record in last.items() if output in there and record["status"] == DONE}
-    check_same_settings(done, wanted, folder.output_dir)
 
 
 class _Watch:

@@ -5,13 +5,15 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
 from .errors import MediaError
-from .live_process import accessing
+from .live_process import accessing, names_in
 from .pairs import RESULTS_NAME
 
 STATE_NAME = ".diff2lip"
@@ -52,14 +54,19 @@ class BatchFolder:
         self.results = self.output_dir / RESULTS_NAME
         self._numbers = count()
 
-    def outputs(self) -> set[str]:
-        """Names of all files in it, relative to it, with `/` between folders; hidden folders left out."""
-        found = set()
-        for place, folders, files in os.walk(self.output_dir):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            inside = Path(place).relative_to(self.output_dir)
-            found.update((inside / name).as_posix() for name in files)
-        return found
+    def existing(self, outputs: Iterable[str]) -> set[str]:
+        """Those of the outputs that are there.
+
+        Raises:
+            MediaError: if a folder cannot be read.
+        """
+        wanted = defaultdict(set)
+        for output in outputs:
+            folder, _, name = output.rpartition("/")
+            wanted[folder].add(name)
+        with accessing(self.output_dir):
+            there = {folder: names & self._names_in(folder) for folder, names in wanted.items()}
+        return {f"{folder}/{name}" if folder else name for folder, names in there.items() for name in names}
 
     def write_plan(self, plan: BatchPlan) -> int:
         """Makes the plan of a run known; returns the run's number.
@@ -82,8 +89,13 @@ class BatchFolder:
         Raises:
             MediaError: if it cannot be read.
         """
+        path = self._plan_path(run)
         with accessing(self.output_dir):
-            return BatchPlan(**json.loads(self._plan_path(run).read_text(encoding="utf-8")))
+            text = path.read_text(encoding="utf-8", errors="replace")
+        try:
+            return BatchPlan(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise MediaError(path, "is no plan of this version, or was cut short; start the batch again") from error
 
     def last_run(self) -> int:
         """The number of the run that started last.
@@ -116,7 +128,7 @@ class BatchFolder:
             _sync_to_disk(made)
             made.replace(target)
             _sync_to_disk(target.parent)
-            made.parent.rmdir()
+        self.drop(made)
 
     def drop(self, made: Path) -> None:
         """Removes what there is of an output that is given up."""
@@ -133,7 +145,14 @@ class BatchFolder:
                 self.drop_work_of(path.name)
         for part in self.state.glob(".*.part"):
             if not is_alive(part.name[1:].rsplit(".", 2)[0]):
-                part.unlink(missing_ok=True)
+                with suppress(OSError):  # it may be another user's
+                    part.unlink()
+
+    def _names_in(self, folder: str) -> set[str]:
+        try:
+            return set(names_in(self.output_dir / folder))
+        except NotADirectoryError:
+            return set()
 
     def _work_folder(self, process_id: str) -> Path:
         return self.state / "work" / process_id

@@ -3,17 +3,20 @@
 import hashlib
 import importlib.metadata
 import json
+import math
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
-from fractions import Fraction
+from numbers import Real
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from .errors import Diff2LipError
 from .faces import FaceBox
+from .media import exact_rate
 from .pairs import Pair
 from .pipeline_diff2lip import Diff2LipPipeline
 from .sync_job import SyncResult
@@ -46,10 +49,12 @@ class BatchRecords:
 
     def settings(self, pair: Pair, options: SyncOptions) -> dict:
         """What the output of a pair depends on."""
+        values = {option.name: (getattr(options, option.name), option.default) for option in fields(options)}
+        values["fps"] = options.fps and exact_rate(options.fps), None
         chosen = {
-            option.name: _as_json(getattr(options, option.name))
-            for option in fields(options)
-            if option.name not in UNSEEN_OPTIONS and getattr(options, option.name) != option.default
+            name: _as_json(value)
+            for name, (value, default) in values.items()
+            if name not in UNSEEN_OPTIONS and _as_json(value) != _as_json(default)
         }
         names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
         return {**names, "model": self._fingerprint, **chosen}
@@ -77,7 +82,7 @@ class BatchRecords:
             "status": status,
             "video": str(pair.video),
             "audio": str(pair.audio or pair.video),
-            "seed": options.seed,
+            "seed": int(options.seed),
             "started_s": round(started_s, 3),
             "ended_s": round(time.time(), 3),
             "settings": self.settings(pair, options),
@@ -100,11 +105,13 @@ def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], ou
     if not other:
         return
     was, now = done[other[0]].get("settings", {}), wanted[other[0]]
-    name = next(name for name in {**was, **now} if was.get(name) != now.get(name))
-    difference = f"`{name}` was {was.get(name, 'the default')}, now it is {now.get(name, 'the default')}"
+    default = "the default"
+    name = next(name for name in {**was, **now} if was.get(name, default) != now.get(name, default))
+    difference = f"`{name}` was {was.get(name, default)}, now it is {now.get(name, default)}"
     difference = "another model, sampler or precision" if name == "model" else difference
+    more = f" and {len(other) - 1} more" if len(other) > 1 else ""
     raise Diff2LipError(
-        f"{output_dir}: {len(other)} outputs there were made otherwise, the first being {other[0]}: {difference};"
+        f"{output_dir}: {other[0]}{more} there were made otherwise: {difference};"
         " choose another folder, or delete these outputs"
     )
 
@@ -112,9 +119,9 @@ def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], ou
 def fingerprint(pipe: Diff2LipPipeline) -> str:
     """What tells pipelines apart that paint differently, by weights in their precision, sampler and mel features."""
     digest = hashlib.sha256()
-    sampler = {name: value for name, value in pipe.scheduler.config.items() if not name.startswith("_")}
+    parts = {"scheduler": pipe.scheduler, "unet": pipe.unet, "audio_encoder": pipe.audio_encoder}
     described = {
-        "scheduler": [type(pipe.scheduler).__name__, sampler],
+        **{name: [type(part).__name__, _settings_in(part.config)] for name, part in parts.items()},
         "feature_extractor": pipe.feature_extractor.to_dict(),
         "pipeline": [pipe.config.default_num_inference_steps, pipe.config.painted_fraction],
     }
@@ -126,11 +133,19 @@ def fingerprint(pipe: Diff2LipPipeline) -> str:
     return digest.hexdigest()[:16]
 
 
+def _settings_in(config: Mapping[str, object]) -> dict[str, object]:
+    """A configuration without what diffusers notes about versions and places."""
+    return {name: value for name, value in config.items() if not name.startswith("_")}
+
+
 def _as_json(value: object) -> object:
+    """A value as JSON has it; alike for numbers that are, whatever their type."""
     if isinstance(value, FaceBox):
-        return list(astuple(value))
-    if isinstance(value, tuple):
-        return list(value)
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    return str(value) if isinstance(value, (Fraction, Path)) else value
+        return _as_json(astuple(value))
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+        return [_as_json(part) for part in value]
+    if isinstance(value, (bool, str)) or value is None:
+        return value
+    if isinstance(value, Real):
+        return int(value) if math.isfinite(value) and value == int(value) else float(value)
+    return getattr(value, "__qualname__", type(value).__qualname__)

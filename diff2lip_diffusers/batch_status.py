@@ -9,7 +9,7 @@ from .claims import Claims
 from .live_process import LiveProcess
 from .results_log import ResultsLog
 from .split_clip import output_of
-from .work_board import DONE, FAILED
+from .work_board import DONE, FAILED, by_time
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,21 @@ def batch_status(output_dir: str | Path) -> BatchStatus:
     plan = folder.read_plan(folder.last_run())
     with LiveProcess(folder.state) as process:
         held = {output_of(key): holder for key, holder in Claims(folder.state, process).held().items()}
-    last = {record.get("output"): record for record in ResultsLog(folder.state, None).refresh()}
-    last = {output: record for output, record in last.items() if output in plan.sizes and output not in held}
+    held = {output: holder for output, holder in held.items() if output in plan.sizes}
+    records = by_time(ResultsLog(folder.state, None).refresh())
+    at_rest = plan.sizes.keys() - held.keys()
+    last = {record["output"]: record for record in records if record["output"] in at_rest}
     done = [output for output, record in last.items() if record["status"] == DONE]
-    failures = [record for record in last.values() if record["status"] == FAILED]
-    in_run = [output for output in done if last[output]["ended_s"] >= plan.started_s]
+    in_run = [output for output in done if last[output]["ended_s"] > plan.started_s]
     ran_s = (time.time() if held else max((last[output]["ended_s"] for output in in_run), default=0)) - plan.started_s
     left = sum(plan.sizes.values()) - sum(plan.sizes[output] for output in last)
     moved = sum(plan.sizes[output] for output in in_run)
     return BatchStatus(
         num_pairs=len(plan.sizes),
         num_done=len(done),
-        num_failed=len(failures),
-        at_work={output: holder for output, holder in held.items() if output in plan.sizes},
+        num_failed=len(last) - len(done),
+        at_work=held,
         pairs_per_minute=60 * len(in_run) / ran_s if in_run else None,
         left_s=ran_s * left / moved if moved else None,
-        failures=failures,
+        failures=[record for record in last.values() if record["status"] == FAILED],
     )

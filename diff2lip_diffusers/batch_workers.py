@@ -12,6 +12,7 @@ from .batch_folder import BatchFolder
 from .batch_records import BatchRecords
 from .claims import Claims
 from .driving_video import DrivingVideo
+from .errors import MediaError
 from .lipsync import sync_jobs
 from .pairs import Pair
 from .pipeline_diff2lip import Diff2LipPipeline
@@ -75,10 +76,14 @@ class Worker:
         """Takes in what became of a job."""
         raise NotImplementedError
 
-    def put_in_place(self, pair: Pair, made: Path, result: SyncResult, started_s: float) -> None:
-        """Moves an output to its name and records it."""
-        self.folder.put_in_place(made, pair.output)
+    def put_in_place(self, pair: Pair, made: Path, result: SyncResult, started_s: float) -> Exception | None:
+        """Moves an output to its name and records it; returns why it cannot be moved, if it cannot."""
+        try:
+            self.folder.put_in_place(made, pair.output)
+        except MediaError as error:
+            return error
         self.board.end(self.records.done(pair, self.options[pair.output], started_s, result))
+        return None
 
     def fail(self, pair: Pair, started_s: float, error: Exception) -> None:
         """Records why a pair failed; raises what would meet the next pair as well."""
@@ -118,13 +123,11 @@ class PairWorker(Worker):
     def end(self, job: SyncJob, outcome: SyncResult | None | Exception) -> None:
         """Puts the output in place, or records why there is none."""
         pair, started_s = self._started.pop(job)
-        try:
-            if isinstance(outcome, Exception):
-                raise outcome
-            self.put_in_place(pair, job.output, outcome, started_s)
-        except Exception as error:
+        if not isinstance(outcome, Exception):
+            outcome = self.put_in_place(pair, job.output, outcome, started_s)
+        if outcome is not None:
             self.folder.drop(job.output)
-            self.fail(pair, started_s, error)
+            self.fail(pair, started_s, outcome)
 
     def _driving_video(self, pair: Pair) -> DrivingVideo:
         if self._driving is None or self._driving.path != pair.video:
@@ -169,7 +172,9 @@ class SplitWorker(Worker):
         self.claims.release(job.clip.key_of(job.part))
 
     def _next_part(self) -> PartJob | None:
-        for pair in self.board.open_pairs():
+        pairs = self.board.open_pairs()
+        self._clips = {pair.output: self._clips[pair.output] for pair in pairs if pair.output in self._clips}
+        for pair in pairs:
             started_s = time.time()
             try:
                 clip = self._clip(pair)
@@ -224,7 +229,9 @@ class SplitWorker(Worker):
     def _join(self, pair: Pair, clip: SplitClip) -> None:
         if clip.is_complete():  # it may have been done a moment ago
             made = self.folder.new_work_path(self.process_id, pair.output)
-            self.put_in_place(pair, made, *clip.join(made))
+            error = self.put_in_place(pair, made, *clip.join(made))
+            if error is not None:
+                raise error
             clip.drop()
         else:
             self.claims.release(pair.output)

@@ -4,7 +4,6 @@ import argparse
 import logging
 import sys
 from dataclasses import fields
-from fractions import Fraction
 
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from huggingface_hub.utils import disable_progress_bars
@@ -13,7 +12,7 @@ from .clip_length import EXTENSIONS, LENGTHS
 from .encoders import CODECS
 from .face_detectors import FACE_DETECTORS
 from .hub import DTYPES, load_pipeline
-from .option_values import FLAG, UNLESS_GIVEN, box, face, number_option, pads
+from .option_values import FLAG, UNLESS_GIVEN, box, face, number_option, pads, rate
 from .pipeline_diff2lip import Diff2LipPipeline
 from .schedulers import SCHEDULERS, make_scheduler
 from .sync_options import MODES, SyncOptions
@@ -79,7 +78,7 @@ def _add_sampling(group) -> None:
 
 def _add_length(group) -> None:
     group.add_argument(
-        "--fps", **number_option("fps", Fraction), help="frame rate of the output (default: the video's own)"
+        "--fps", **number_option("fps", rate), help="frame rate of the output (default: the video's own)"
     )
     group.add_argument(
         "--length",

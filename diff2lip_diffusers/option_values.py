@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from fractions import Fraction
 
 from .sync_options import OPTION_RANGES
 
@@ -10,7 +11,7 @@ UNLESS_GIVEN = {"default": argparse.SUPPRESS}
 FLAG = {"action": "store_true", **UNLESS_GIVEN}
 
 
-def number(kind: type, smallest: float, largest: float, expected: str) -> Callable:
+def number(kind: Callable, smallest: float, largest: float, expected: str) -> Callable:
     """A parser of one number that says what it expected."""
 
     def parse(text: str):
@@ -25,7 +26,14 @@ def number(kind: type, smallest: float, largest: float, expected: str) -> Callab
     return parse
 
 
-def number_option(name: str, kind: type) -> dict:
+def rate(text: str) -> Fraction:
+    """A number such as 25, 29.97 or 30000/1001, but none like 1e999999999, which would take hours and gigabytes."""
+    if "e" in text.lower():
+        raise ValueError("no exponents")
+    return Fraction(text)
+
+
+def number_option(name: str, kind: Callable) -> dict:
     """How one of `sync_video`'s numbers is read."""
     _, smallest, largest, expected = OPTION_RANGES[name]
     return {"type": number(kind, smallest, largest, expected), **UNLESS_GIVEN}

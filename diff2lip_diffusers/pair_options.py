@@ -2,11 +2,10 @@
 
 import argparse
 from collections.abc import Callable, Collection
-from fractions import Fraction
 from functools import lru_cache, partial
 from numbers import Integral, Real
 
-from .option_values import box, face, number_option, pads
+from .option_values import box, face, number_option, pads, rate
 from .sync_options import OPTION_RANGES, OPTION_WORDS, SyncOptions
 
 MAX_SHOWN_CHARS = 80
@@ -33,14 +32,8 @@ def _flag(text: str) -> bool:
     return TRUTHS[text.lower()]
 
 
-def _rate(text: str) -> Fraction:
-    if "e" in text.lower():  # Fraction("1e999999999") takes hours and gigabytes
-        raise ValueError("no exponents")
-    return Fraction(text)
-
-
 def _number(name: str) -> Callable[[str], object]:
-    kind = _rate if name == "fps" else {Integral: int, Real: float}[OPTION_RANGES[name][0]]
+    kind = rate if name == "fps" else {Integral: int, Real: float}[OPTION_RANGES[name][0]]
     return number_option(name, kind)["type"]
 
 

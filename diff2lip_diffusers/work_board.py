@@ -1,8 +1,10 @@
 """Which pairs are left to do: shared by all processes through claims and results, with nobody in charge."""
 
+import json
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from itertools import chain
 from pathlib import Path
 
 from .claims import Claims
@@ -21,14 +23,12 @@ class WorkBoard:
     Args:
         pairs: all of them.
         sizes: of the files of each pair, by output; what is large takes long.
-        there: the outputs that exist; what was done, but is not there any more, is to be done again.
+        existing: tells which of some outputs exist; what was done, but is not there any more, is to be done again.
         claims: of this process.
         log: of all processes.
         tries: how often a pair may fail.
-        retry_failed: whether what failed in the past is to be tried again as if it had not.
-
-    Attributes:
-        last: the last record of each output.
+        forgive_until_s: what failed before that time, in seconds since 1970, is tried again as if it had not.
+        keep_done: whether to remember the records of what is done, for `records`; takes 1 KB each.
 
     Raises:
         MediaError: if the folder cannot be read or written; also from the methods.
@@ -38,23 +38,27 @@ class WorkBoard:
         self,
         pairs: Sequence[Pair],
         sizes: Mapping[str, int],
-        there: Set[str],
+        existing: Callable[[Iterable[str]], Set[str]],
         claims: Claims,
         log: ResultsLog,
         tries: int,
-        retry_failed: bool = False,
+        forgive_until_s: float = 0,
+        keep_done: bool = True,
     ):
         self._claims, self._log, self._tries = claims, log, tries
         self._lock = threading.RLock()
-        self.last: dict[str, dict] = {}
+        self._keep_done = keep_done
+        self._records: dict[str, bytes] = {}
         self._failures: Counter[str] = Counter()
         self._open = {pair.output: pair for pair in pairs}
+        self._done: set[str] = set()
         self._failed: set[str] = set()
         self._count = len(pairs)
-        self._groups = _by_video(pairs, sizes)
         self._video: Path | None = None
-        self._left_over = claims.left_over()
-        self._read_past(there, retry_failed)
+        left_over = claims.left_over()
+        self._fresh = _by_video((pair for pair in pairs if pair.output not in left_over), sizes)
+        self._again = _by_video((pair for pair in pairs if pair.output in left_over), sizes)
+        self._read_past(existing, forgive_until_s)
 
     def take(self) -> Pair | None:
         """A pair that this process has to do now; None if others are at all that is left."""
@@ -64,12 +68,14 @@ class WorkBoard:
             busy = {self._open[output].video for output in passed if output in self._open}
             while pair := next((pair for pair in self._in_order(busy) if pair.output not in passed), None):
                 passed.add(pair.output)
-                if self._claims.take(pair.output):
-                    self._read_log()  # it may have been done a moment ago
-                    if pair.output in self._open:
-                        self._video = pair.video
-                        return pair
-                    self._claims.release(pair.output)
+                if not self._claims.take(pair.output):
+                    busy.add(pair.video)
+                    continue
+                self._read_log()  # it may have been done a moment ago
+                if pair.output in self._open:
+                    self._video = pair.video
+                    return pair
+                self._claims.release(pair.output)
             return None
 
     def open_pairs(self) -> list[Pair]:
@@ -79,10 +85,15 @@ class WorkBoard:
             return list(self._in_order(set()))
 
     def end(self, record: dict) -> None:
-        """Gives a pair back with the record, with `output` and `status`, of what became of it."""
+        """Gives a pair back with the record, with `output` and `status`, of what became of it.
+
+        That it failed counts only as long as it is open: somebody who overtook this process may have done it.
+        """
         with self._lock:
-            self._log.append(record)
             self._read_log()
+            if record["status"] == DONE or record["output"] in self._open:
+                self._log.append(record)
+                self._read_log()
             self._claims.release(record["output"])
 
     def counts(self) -> tuple[int, int, int]:
@@ -91,62 +102,85 @@ class WorkBoard:
             self._read_log()
             return self._count - len(self._open) - len(self._failed), len(self._failed), len(self._open)
 
-    def records(self) -> list[dict]:
-        """The last record of each output that there is one of, also of those that are in no pair."""
+    def records(self) -> Iterator[dict]:
+        """The last record of each output, by name, also of those that are in no pair."""
         with self._lock:
-            return [self.last[output] for output in sorted(self.last)]
+            lines = sorted(self._records.items())
+        return (json.loads(line) for _, line in lines)
+
+    def has_record(self, output: str) -> bool:
+        """Whether anything became of an output so far."""
+        return output in self._records
 
     def failures(self) -> list[dict]:
         """The last record of each pair that has failed for good."""
         with self._lock:
-            return [self.last[output] for output in sorted(self._failed)]
+            return [json.loads(self._records[output]) for output in sorted(self._failed)]
 
-    def _read_past(self, there: Set[str], retry_failed: bool) -> None:
-        past = self._log.refresh()
-        self.last.update((record.get("output"), record) for record in past)
-        for record in past:
-            lost = record.get("status") == DONE and record.get("output") not in there
-            forgiven = record.get("status") == FAILED and retry_failed
-            if not (lost or forgiven):
-                self._take_in(record)
+    def _read_past(self, existing: Callable[[Iterable[str]], Set[str]], forgive_until_s: float) -> None:
+        past = by_time(self._log.refresh())
+        done = {record["output"]: number for number, record in enumerate(past) if record["status"] == DONE}
+        # Looked for after the log was read: an output is in its place before its record is written.
+        there = existing(done)
+        for number, record in enumerate(past):
+            before_done = number < done.get(record["output"], -1)
+            lost = record["status"] == DONE and record["output"] not in there
+            forgiven = record["status"] == FAILED and record.get("ended_s", 0) < forgive_until_s
+            self._take_in(record, counts=not (before_done or lost or forgiven))
 
     def _read_log(self) -> None:
-        for record in self._log.refresh():
-            self.last[record.get("output")] = record
+        for record in by_time(self._log.refresh()):
             self._take_in(record)
 
-    def _take_in(self, record: dict) -> None:
-        output, status = record.get("output"), record.get("status")
-        self._failures[output] += status == FAILED
-        if status == DONE:
+    def _take_in(self, record: dict, counts: bool = True) -> None:
+        output, is_done = record["output"], record["status"] == DONE
+        if output in self._done and not is_done:
+            return  # of a process that was taken for dead, and overtaken
+        if not is_done or self._keep_done:
+            self._records[output] = json.dumps(record).encode()  # takes a quarter of the room
+        if not counts:
+            return
+        self._failures[output] = 0 if is_done else self._failures[output] + 1
+        if is_done:
+            self._done.add(output)
             self._failed.discard(output)
             self._close(output)
         elif output in self._open and self._failures[output] >= self._tries:
             self._failed.add(output)
             self._close(output)
+        elif output in self._open:
+            self._put_off(self._open[output])
 
     def _close(self, output: str) -> None:
         pair = self._open.pop(output, None)
         if pair is not None:
-            group = self._groups[pair.video]
-            del group[output]
-            if not group:
-                del self._groups[pair.video]
+            for groups in (self._fresh, self._again):
+                _remove(groups, pair)
 
-    def _in_order(self, busy: set[Path]) -> Iterator[Pair]:
+    def _put_off(self, pair: Pair) -> None:
+        _remove(self._fresh, pair)
+        self._again.setdefault(pair.video, {})[pair.output] = pair
+
+    def _in_order(self, busy: Set[Path]) -> Iterator[Pair]:
         """The open pairs; first those whose video this process has, then those whose video no other one has."""
-        for again in (False, True):
-            for rank in range(3):
-                for video in self._of_rank(rank, busy):
-                    yield from (pair for pair in self._groups[video].values() if self._went_wrong(pair) == again)
+        for groups in (self._fresh, self._again):
+            own = [self._video] if self._video in groups else []
+            idle = (video for video in groups if video not in busy and video != self._video)
+            shared = (video for video in groups if video in busy and video != self._video)
+            for video in chain(own, idle, shared):
+                yield from groups[video].values()
 
-    def _of_rank(self, rank: int, busy: set[Path]) -> Iterable[Path]:
-        if rank == 0:
-            return [self._video] if self._video in self._groups else []
-        return (video for video in self._groups if video != self._video and (video in busy) == (rank == 2))
 
-    def _went_wrong(self, pair: Pair) -> bool:
-        return self._failures[pair.output] > 0 or pair.output in self._left_over
+def _remove(groups: dict[Path, dict[str, Pair]], pair: Pair) -> None:
+    group = groups.get(pair.video, {})
+    if group.pop(pair.output, None) and not group:
+        del groups[pair.video]
+
+
+def by_time(records: Iterable[dict]) -> list[dict]:
+    """The records of pairs among others, those first that were written first."""
+    of_pairs = (record for record in records if record.get("output") and record.get("status") in (DONE, FAILED))
+    return sorted(of_pairs, key=lambda record: record.get("ended_s", 0))
 
 
 def _by_video(pairs: Iterable[Pair], sizes: Mapping[str, int]) -> dict[Path, dict[str, Pair]]:

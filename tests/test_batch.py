@@ -221,9 +221,7 @@ def test_a_pair_may_have_options_of_its_own(tmp_path, small_pipe, data):
 def test_outputs_of_other_settings_are_not_taken_for_done(tmp_path, small_pipe, data):
     pairs = read_pairs(data)
     sync_batch(small_pipe, pairs[:1], tmp_path / "out", **OPTIONS)
-    with pytest.raises(
-        Diff2LipError, match=r"1 outputs there were made otherwise.*`seed` was the default, now it is 8"
-    ):
+    with pytest.raises(Diff2LipError, match="made otherwise: `seed` was the default, now it is 8"):
         sync_batch(small_pipe, pairs, tmp_path / "out", seed=8, **OPTIONS)
     assert len(list((tmp_path / "out").glob("*.mp4"))) == 1
 

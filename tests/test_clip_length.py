@@ -7,7 +7,7 @@ import pytest
 from test_media import numbered_picture, picture_number, write_clip
 
 from diff2lip_diffusers import clip_length
-from diff2lip_diffusers.clip_length import least_and_most, read_to_length
+from diff2lip_diffusers.clip_length import least_and_most, read_numbered, read_to_length
 from diff2lip_diffusers.media import probe_video, read_frames, read_pictures
 
 
@@ -108,3 +108,23 @@ def test_reading_from_a_place_is_the_end_of_reading_all(clips, suffix, fps, star
 )
 def test_bounds(length, expected):
     assert least_and_most(length, 9) == expected
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [],
+        [0],
+        [39],
+        [*range(40)],
+        [*range(5, 12)],
+        [*range(39, -1, -1)],
+        [7] * 5,
+        [3, 4, 5, 4, 3, 2, 3, 9, 9, 9, 0, 39],
+    ],
+    ids=str,
+)
+def test_pictures_by_number(clips, numbers, monkeypatch):
+    monkeypatch.setattr(clip_length, "REVERSED_BYTES", 1)
+    pictures = read_numbered(partial(read_pictures, clips["mp4"], Fraction(25)), numbers)
+    assert [picture_number(picture.rgb()) for picture in pictures] == numbers
