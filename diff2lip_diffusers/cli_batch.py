@@ -89,7 +89,8 @@ def _run_batch(args: argparse.Namespace) -> int:
 
 
 def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> int:
-    device = args.device or str(group.device)
+    # Of several GPUs, "cuda" means the one that accelerate gave to this process.
+    device = str(group.device) if args.device in (None, group.device.type) else args.device
     if device.startswith("cpu"):
         torch.set_num_threads(args.threads)
         _hint_at_processes(args.threads, group)

@@ -30,7 +30,7 @@ ACCELERATE = Path(sys.executable).with_name("accelerate")
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # more processes than GPUs, and alike on every machine
 UNEQUAL_COUNTS = [*range(12, 60, 2)]
 SHORT_COUNTS = [*range(12, 32)] * 2
-KILLS, SEED = 20, 20240607
+SEED = 20240607
 PATIENCE_S, GRACE_S = 300, 30
 HINT = "cores works here"
 
@@ -98,12 +98,16 @@ def wait_until(is_so: Callable[[], object], process: subprocess.Popen) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not is_so() and process.poll() is None:
         assert time.monotonic() < deadline_s
-        time.sleep(0.001)
+        time.sleep(0.0005)
 
 
 def work_in(folder: Path) -> set[str]:
     """The processes that make something in a folder of outputs, or have died of it."""
     return {path.name for path in folder.glob(".diff2lip/work/*")}
+
+
+def videos_in(folder: Path) -> set[str]:
+    return {name for name in os.listdir(folder) if name.endswith(".mp4")}
 
 
 def identities(paths: Iterable[Path]) -> dict[str, tuple[int, int]]:
@@ -114,7 +118,7 @@ def identities(paths: Iterable[Path]) -> dict[str, tuple[int, int]]:
 def done_once(records: Iterable[dict]) -> list[str]:
     """The outputs of records, if all say that they are done, and each does once."""
     records = sorted(records, key=lambda record: record["output"])
-    assert {record["status"] for record in records} == {"done"}
+    assert {record["status"] for record in records} <= {"done"}
     return [record["output"] for record in records]
 
 
@@ -205,29 +209,44 @@ def test_two_calls_on_one_folder_share_the_work(batch, alone, tmp_path):
 
 def while_it_starts(process, folder, chance, pace):
     time.sleep(chance.uniform(0, pace.starting_s))
+    return started_for(folder)
 
 
 def as_a_pair_starts(process, folder, chance, pace):
     before = work_in(folder)
     wait_until(lambda: work_in(folder) - before, process)
+    return started_for(folder)
 
 
 def at_work(process, folder, chance, pace):
     as_a_pair_starts(process, folder, chance, pace)
-    time.sleep(chance.uniform(0, pace.working_s / 30))
+    time.sleep(chance.uniform(0, pace.working_s / 12))
+    return started_for(folder)
 
 
 def as_an_output_appears(process, folder, chance, pace):
-    before = identities(folder.glob("*.mp4"))
-    wait_until(lambda: identities(folder.glob("*.mp4")) != before, process)
+    found, before = as_a_pair_starts(process, folder, chance, pace), videos_in(folder)
+    wait_until(lambda: videos_in(folder) - before, process)
+    return found
 
 
-MOMENTS = [while_it_starts] * 5 + [as_a_pair_starts] * 3 + [at_work] * 7 + [as_an_output_appears] * 5
+def as_a_record_appears(process, folder, chance, pace):
+    found, before = as_a_pair_starts(process, folder, chance, pace), len(logged(folder))
+    wait_until(lambda: len(logged(folder)) > before, process)
+    return found
 
 
-def kill_some(process: subprocess.Popen, folder: Path, chance: random.Random) -> str:
+MOMENTS = [
+    *[while_it_starts] * 5,
+    *[as_a_pair_starts] * 3,
+    *[at_work] * 6,
+    *[as_an_output_appears] * 3,
+    *[as_a_record_appears] * 3,
+]
+
+
+def kill_some(process: subprocess.Popen, folder: Path, found: list[psutil.Process], chance: random.Random) -> str:
     """Kills one worker at a folder of outputs, or all processes; the launcher is to end the others of one."""
-    found = started_for(folder)
     workers = [other for other in found if other.pid != process.pid] or found
     victims = found if chance.random() < 0.5 else [chance.choice(workers)]
     for victim in victims:
@@ -249,17 +268,17 @@ def started_for(folder: Path) -> list[psutil.Process]:
 def test_kills_at_any_moment_cost_only_what_was_in_the_making(fast_batch, fast_alone, tmp_path):
     names, chance = output_names(40), random.Random(SEED)
     done: dict[str, tuple[int, int]] = {}
-    for index, moment in enumerate(chance.sample(MOMENTS, KILLS)):
+    for index, moment in enumerate(chance.sample(MOMENTS, 20)):
         command = fast_batch.command(tmp_path)
         process = start(
             launched(command, 2) if index % 2 else command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        moment(process, tmp_path, chance, fast_alone)
+        found = moment(process, tmp_path, chance, fast_alone)
         assert process.poll() is None, "ended before it was killed"
-        killed = kill_some(process, tmp_path, chance)
+        killed = kill_some(process, tmp_path, found, chance)
         there = decoded(tmp_path)
         assert there == {name: fast_alone.outputs[name] for name in there}
-        recorded = done_once(logged(tmp_path)) if there else []
+        recorded = done_once(logged(tmp_path))
         done = identities(tmp_path / name for name in recorded) | done
         print(f"\nkill {index + 1} {moment.__name__}: {killed}; {len(there)} there, {len(recorded)} recorded", end="")
 
@@ -273,7 +292,7 @@ def test_kills_at_any_moment_cost_only_what_was_in_the_making(fast_batch, fast_a
 
 def test_an_interrupted_batch_goes_on_where_it_was(fast_batch, fast_alone, tmp_path):
     process = start(fast_batch.command(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_until(lambda: len(list(tmp_path.glob("*.mp4"))) >= 3, process)
+    wait_until(lambda: len(videos_in(tmp_path)) >= 3, process)
     process.send_signal(signal.SIGINT)
     out, errors = finish(process, expected=130)
     assert out == "" and [line for line in errors.splitlines() if HINT not in line] == ["diff2lip batch: interrupted"]
