@@ -106,6 +106,12 @@ def work_in(folder: Path) -> set[str]:
     return {path.name for path in folder.glob(".diff2lip/work/*")}
 
 
+def started_for(folder: Path) -> list[psutil.Process]:
+    """The processes whose command names a folder, or something in it."""
+    found = psutil.process_iter(["cmdline"])
+    return [other for other in found if any(part.startswith(str(folder)) for part in other.info["cmdline"] or ())]
+
+
 def videos_in(folder: Path) -> set[str]:
     return {name for name in os.listdir(folder) if name.endswith(".mp4")}
 
@@ -135,6 +141,13 @@ def show_idle_shares(title: str, records: list[dict]) -> None:
         shares[process] = 1 - busy_s / (last_s - first_s)
     idle = ", ".join(f"{index}: {share:.1%}" for (index, _), share in shares.items())
     print(f"\n{title}: {last_s - first_s:.0f} s; idle {idle}")
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on(tmp_path):
+    yield
+    for other in started_for(tmp_path):
+        other.kill()
 
 
 @pytest.fixture(scope="module")
@@ -260,11 +273,6 @@ def kill_some(process: subprocess.Popen, folder: Path, found: list[psutil.Proces
     return f"{len(victims)} of {len(found)} killed, {len(rest)} left over"
 
 
-def started_for(folder: Path) -> list[psutil.Process]:
-    """The processes whose command names a folder."""
-    return [other for other in psutil.process_iter(["cmdline"]) if str(folder) in (other.info["cmdline"] or ())]
-
-
 def test_kills_at_any_moment_cost_only_what_was_in_the_making(fast_batch, fast_alone, tmp_path):
     names, chance = output_names(40), random.Random(SEED)
     done: dict[str, tuple[int, int]] = {}
@@ -279,6 +287,7 @@ def test_kills_at_any_moment_cost_only_what_was_in_the_making(fast_batch, fast_a
         there = decoded(tmp_path)
         assert there == {name: fast_alone.outputs[name] for name in there}
         recorded = done_once(logged(tmp_path))
+        assert not (tmp_path / "results.jsonl").exists() or set(done_once(results(tmp_path))) <= set(recorded)
         done = identities(tmp_path / name for name in recorded) | done
         print(f"\nkill {index + 1} {moment.__name__}: {killed}; {len(there)} there, {len(recorded)} recorded", end="")
 

@@ -19,7 +19,7 @@ import pytest
 from torture_makers import SIZE, color_error, face_box, picture_number
 from torture_set import CASES, FACE, RATES, SHAPES, SPEECH, STARTS, Case, Result, write_all
 
-from diff2lip_diffusers import Diff2LipPipeline, Diff2LipPipelineOutput, cli, cli_sync, sync_video
+from diff2lip_diffusers import Diff2LipPipeline, Diff2LipPipelineOutput, cli, cli_options, sync_video
 from diff2lip_diffusers.demo import untrained_pipeline
 from diff2lip_diffusers.errors import Diff2LipError
 
@@ -257,7 +257,7 @@ def check_sound(found: Measured, expected: Result) -> None:
 def in_folder(folder, pipe, monkeypatch) -> Path:
     """The command line where the files are, with a model at hand."""
     monkeypatch.chdir(folder / "in")
-    monkeypatch.setattr(cli_sync, "load_pipeline", lambda *arguments: pipe)
+    monkeypatch.setattr(cli_options, "load_pipeline", lambda *arguments: pipe)
     pipe.paints = False
     return folder
 
