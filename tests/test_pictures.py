@@ -8,6 +8,7 @@ from diff2lip_diffusers.decoded_pictures import picture_of
 from diff2lip_diffusers.faces import FaceBox
 from diff2lip_diffusers.pictures import ColorTags, Picture
 from diff2lip_diffusers.pixel_formats import encodable_size
+from diff2lip_diffusers.sync_options import MIN_BOX_PX
 
 AS_STORED = (1, 0, 0, 1)
 BT709, FULL = 1, 2
@@ -94,10 +95,10 @@ def test_pictures_are_turned_upright(format, matrix, turned):
 @given(st.data(), st.sampled_from(["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp"]), st.sampled_from([48, 50]))
 def test_a_part_is_cut_from_the_whole(data, format, size):
     whole = picture(format, size, size + 2)
-    x1, y1 = data.draw(st.integers(0, size - 2)), data.draw(st.integers(0, size - 2))
-    box = FaceBox(x1, y1, data.draw(st.integers(x1 + 1, size + 2)), data.draw(st.integers(y1 + 1, size)))
+    x1, y1 = data.draw(st.integers(0, size - MIN_BOX_PX)), data.draw(st.integers(0, size - MIN_BOX_PX))
+    x2, y2 = data.draw(st.integers(x1 + MIN_BOX_PX, size + 2)), data.draw(st.integers(y1 + MIN_BOX_PX, size))
     # Of an odd size, swscale would stretch the chroma a little. It also rounds by the size of what it converts.
-    assert np.abs(whole.rgb(box).astype(int) - whole.rgb()[y1 : box.y2, x1 : box.x2]).max() <= 2
+    assert np.abs(whole.rgb(FaceBox(x1, y1, x2, y2)).astype(int) - whole.rgb()[y1:y2, x1:x2]).max() <= 2
 
 
 @settings(deadline=None, max_examples=60)
