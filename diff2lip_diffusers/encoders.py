@@ -38,8 +38,7 @@ class Codec:
     lossless_rgb: str | None = None
 
 
-# By default the number of threads is that of the cores, on which the bits depend; slices in threads even change from
-# run to run.
+# By default the number of threads is that of the cores, on which the pictures would depend.
 FRAME_THREADS = {"threads": "4", "thread_type": "frame"}
 QUIET_X265 = "log-level=error:frame-threads=2"
 
