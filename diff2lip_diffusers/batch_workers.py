@@ -13,6 +13,7 @@ from .batch_records import BatchRecords
 from .claims import Claims
 from .driving_video import DrivingVideo
 from .errors import MediaError
+from .job_timing import Timing
 from .lipsync import sync_jobs
 from .pairs import Pair
 from .pipeline_diff2lip import Diff2LipPipeline
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 # Memory for the decoded pictures of a video that several pairs use.
 KEEP_BYTES = 512 * 2**20
 WAIT_S = 0.5
+# Of the frames that a header states; a few may be off, but what has less was cut short.
+WHOLE_PART = 0.9
 # What would meet the next pair as well.
 HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -76,9 +79,12 @@ class Worker:
         """Takes in what became of a job."""
         raise NotImplementedError
 
-    def put_in_place(self, pair: Pair, made: Path, result: SyncResult, started_s: float) -> Exception | None:
-        """Moves an output to its name and records it; returns why it cannot be moved, if it cannot."""
+    def put_in_place(
+        self, pair: Pair, made: Path, timing: Timing, result: SyncResult, started_s: float
+    ) -> Exception | None:
+        """Moves an output to its name and records it; returns why not, if its video was cut short or it cannot."""
         try:
+            _check_whole(pair, timing, result)
             self.folder.put_in_place(made, pair.output)
         except MediaError as error:
             return error
@@ -91,6 +97,12 @@ class Worker:
         if _is_hopeless(error):
             raise error
         self.board.end(self.records.failed(pair, self.options[pair.output], started_s, error))
+
+
+def _check_whole(pair: Pair, timing: Timing, result: SyncResult) -> None:
+    if timing.expected is not None and result.num_frames < WHOLE_PART * timing.expected:
+        frames = f"{result.num_frames} of the {timing.expected} frames that its header states"
+        raise MediaError(pair.video, f"has only {frames}, it was cut short; download or convert it again")
 
 
 def _is_hopeless(error: BaseException | None) -> bool:
@@ -124,7 +136,7 @@ class PairWorker(Worker):
         """Puts the output in place, or records why there is none."""
         pair, started_s = self._started.pop(job)
         if not isinstance(outcome, Exception):
-            outcome = self.put_in_place(pair, job.output, outcome, started_s)
+            outcome = self.put_in_place(pair, job.output, job.timing, outcome, started_s)
         if outcome is not None:
             self.folder.drop(job.output)
             self.fail(pair, started_s, outcome)
@@ -229,7 +241,7 @@ class SplitWorker(Worker):
     def _join(self, pair: Pair, clip: SplitClip) -> None:
         if clip.is_complete():  # it may have been done a moment ago
             made = self.folder.new_work_path(self.process_id, pair.output)
-            error = self.put_in_place(pair, made, *clip.join(made))
+            error = self.put_in_place(pair, made, clip.timing, *clip.join(made))
             if error is not None:
                 raise error
             clip.drop()

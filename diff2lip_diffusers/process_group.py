@@ -7,6 +7,8 @@ import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast, str_to_bool
 
+from .errors import StoppedError
+
 # The main process may look at hundreds of thousands of files on a slow server before the others hear from it.
 PATIENCE = timedelta(hours=6)
 
@@ -36,8 +38,15 @@ class ProcessGroup:
         return self.index == 0
 
     def from_main(self, number: int) -> int:
-        """What the main process passes, below 2^63; waits for it."""
-        return int(broadcast(torch.tensor(number, device=self.device)).item())
+        """What the main process passes, below 2^63; waits for it.
+
+        Raises:
+            StoppedError: if it is not there any more.
+        """
+        try:
+            return int(broadcast(torch.tensor(number, device=self.device)).item())
+        except RuntimeError as error:
+            raise StoppedError("the main process is gone") from error
 
     def leave(self) -> None:
         """Ends the connection, without waiting for the others."""

@@ -310,3 +310,13 @@ def test_a_split_clip_without_a_face_fails(tmp_path, small_pipe, data):
     result = sync_batch(small_pipe, pairs, tmp_path / "out", split="frames", **OPTIONS)
     assert (result.num_done, result.num_failed) == (1, 2)
     assert {record["output"] for record in result.failures} == {"wall.mp4", "cut.mp4"}
+
+
+@pytest.mark.parametrize("split", ["pairs", "frames"])
+def test_a_video_that_was_cut_short_is_no_success(tmp_path, small_pipe, split):
+    pair = read_pairs(write_pairs(tmp_path / "root", [40]))[0]
+    whole = pair.video.read_bytes()
+    pair.video.write_bytes(whole[: len(whole) // 2])
+    result = sync_batch(small_pipe, [pair], tmp_path / "out", split=split, retries=0, **OPTIONS)
+    assert "of the 40 frames that its header states, it was cut short" in result.failures[0]["error"]
+    assert not list((tmp_path / "out").glob("*.mp4"))
