@@ -15,7 +15,7 @@ from .claims import Claims
 from .errors import Diff2LipError, MediaError, StoppedError
 from .lipsync import checked_options
 from .live_process import LiveProcess
-from .pair_files import look_at_files, missing_files
+from .pair_files import first_missing, look_at_files, missing_files
 from .pairs import Pair, check_pairs
 from .pipeline_diff2lip import Diff2LipPipeline
 from .process_group import ProcessGroup
@@ -134,14 +134,11 @@ def _sizes_of(pairs: list[Pair]) -> dict[str, int]:
     looks = look_at_files(pairs)
     missing = missing_files(pairs, looks)
     if missing:
-        first = next(pair for pair in pairs if pair.output in missing)
-        place = "" if first.line is None else f"line {first.line}: "
+        first = first_missing(pairs, missing)
         if len(missing) == len(pairs):
-            raise MediaError(first.video, f"and all other pairs' files: {missing[first.output]}; check the root")
-        logger.warning(
-            "%d of %d pairs have files that cannot be read, and will fail; the first: %s%s",
-            len(missing), len(pairs), place, missing[first.output],
-        )  # fmt: skip
+            raise MediaError(pairs[0].video, f"and all other pairs' files: {first}; check the root")
+        told = "%d of %d pairs have files that cannot be read, and will fail; the first: %s"
+        logger.warning(told, len(missing), len(pairs), first)
     return {pair.output: sum(looks[path][0] for path in (pair.video, pair.audio) if path) for pair in pairs}
 
 

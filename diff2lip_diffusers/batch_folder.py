@@ -140,7 +140,7 @@ class BatchFolder:
 
     def drop_left_over(self, is_alive: Callable[[str], bool]) -> None:
         """Removes what processes have half done that are not alive any more."""
-        for path in (self.state / "work").glob("*"):
+        for path in (self.state / "unfinished").glob("*"):
             if not is_alive(path.name):
                 self.drop_work_of(path.name)
         for part in self.state.glob(".*.part"):
@@ -155,7 +155,7 @@ class BatchFolder:
             return set()
 
     def _work_folder(self, process_id: str) -> Path:
-        return self.state / "work" / process_id
+        return self.state / "unfinished" / process_id
 
     def _plan_path(self, run: int) -> Path:
         return self.state / "runs" / f"{run}.json"

@@ -14,7 +14,7 @@ from .cli_options import add_model, add_options, load_model, options_of
 from .errors import MediaError
 from .hub import DTYPES, default_dtype
 from .option_values import number
-from .pair_files import look_at_files, missing_files
+from .pair_files import first_missing, look_at_files, missing_files
 from .pair_lists import read_pairs
 from .pairs import RESULTS_NAME, Pair
 from .process_group import ProcessGroup
@@ -144,9 +144,7 @@ def _list_failures(failures: list[dict]) -> None:
 def _check(source: str, pairs: list[Pair]) -> int:
     missing = missing_files(pairs, look_at_files(pairs))
     if missing:
-        first = next(pair for pair in pairs if pair.output in missing)
-        place = "" if first.line is None else f"line {first.line}: "
-        raise MediaError(source, f"{len(missing)} of {len(pairs)} pairs lack files; {place}{missing[first.output]}")
+        raise MediaError(source, f"{len(missing)} of {len(pairs)} pairs lack files; {first_missing(pairs, missing)}")
     print(f"{source}: {len(pairs)} pairs, all files are there")
     return 0
 

@@ -37,6 +37,12 @@ def missing_files(pairs: Iterable[Pair], looks: Mapping[Path, Look]) -> dict[str
     return {output: reason for output, reason in reasons.items() if reason}
 
 
+def first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) -> str:
+    """Where a list names the first pair of which a file is missing, and why that cannot be read; in one line."""
+    first = next(pair for pair in pairs if pair.output in missing)
+    return f"{'' if first.line is None else f'line {first.line}: '}{missing[first.output]}"
+
+
 def _missing(pair: Pair, looks: Mapping[Path, Look]) -> str:
     video = looks[pair.video][1]
     if pair.audio is None:

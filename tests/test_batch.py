@@ -149,7 +149,7 @@ def test_what_fails_does_not_stop_the_others(tmp_path, small_pipe, data, caplog)
     assert not any("\n" in error for error in errors.values())
     assert sorted(path.name for path in (tmp_path / "out").glob("*.mp4")) == output_names(4)
     assert "1 of 8 pairs have files that cannot be read" in caplog.text
-    assert not list((tmp_path / "out" / ".diff2lip" / "work").iterdir())
+    assert not list((tmp_path / "out" / ".diff2lip" / "unfinished").iterdir())
 
 
 def test_failures_are_tried_again_when_asked(tmp_path, small_pipe, data, monkeypatch):
@@ -271,7 +271,7 @@ def test_a_full_disk_ends_the_run_and_fails_no_pair(tmp_path, small_pipe, data, 
         sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS)
     monkeypatch.undo()
     assert [record["status"] for record in results(tmp_path / "out").values()] == ["done"]
-    assert not list((tmp_path / "out" / ".diff2lip" / "work").iterdir())
+    assert not list((tmp_path / "out" / ".diff2lip" / "unfinished").iterdir())
     assert sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS).num_done == 4
 
 

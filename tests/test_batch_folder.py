@@ -226,7 +226,7 @@ def test_what_dead_processes_left_is_removed_and_what_live_ones_make_stays(folde
         gone = set(before) - set(files_in(folder.output_dir))
         assert gone == {path.relative_to(folder.output_dir).as_posix() for path in (left, parts[1])}
         assert mine.exists() and folder.read_plan(run) == PLAN
-    assert not (folder.state / "work" / dead_id).exists()
+    assert not (folder.state / "unfinished" / dead_id).exists()
 
 
 def test_nothing_is_left_over_in_a_folder_where_nothing_was(folder):

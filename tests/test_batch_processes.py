@@ -103,7 +103,7 @@ def wait_until(is_so: Callable[[], object], process: subprocess.Popen) -> None:
 
 def work_in(folder: Path) -> set[str]:
     """The processes that make something in a folder of outputs, or have died of it."""
-    return {path.name for path in folder.glob(".diff2lip/work/*")}
+    return {path.name for path in folder.glob(".diff2lip/unfinished/*")}
 
 
 def started_for(folder: Path) -> list[psutil.Process]:
