@@ -1,0 +1,97 @@
+"""The sound of one clip of the corpus, and what the mouth does in it, from a seed."""
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..feature_extraction_diff2lip import resample
+from .acoustics import soften
+from .espeak import Utterance, speak
+from .mouth_curve import mouth_curve
+from .sentences import check_split, draw_sentence
+from .voices import Voice, draw_voice
+
+SAMPLING_RATE = 16000
+SILENCES_S = (0.15, 0.5)
+DURATIONS_S = (2.5, 5.0)
+MOST_DRAWS = 20
+
+
+@dataclass(frozen=True)
+class SpokenClip:
+    """A sentence, spoken.
+
+    Attributes:
+        samples: (T,) float32 in [-1, 1], with silence around the speech.
+        sampling_rate: of `samples`: 16000 Hz.
+        text: what is said.
+        voice: who says it.
+        utterance: the clean speech and its phonemes, without the silence around it.
+        lead_in_s: silence before the speech.
+    """
+
+    samples: np.ndarray
+    sampling_rate: int
+    text: str
+    voice: Voice
+    utterance: Utterance
+    lead_in_s: float
+
+    @property
+    def language(self) -> str:
+        return self.voice.language
+
+    @property
+    def duration_s(self) -> float:
+        return len(self.samples) / self.sampling_rate
+
+    def mouth_at(self, times_s: np.ndarray) -> np.ndarray:
+        """The mouth at times (N,) in seconds from the clip's beginning: (N, 6) float32 in [0, 1], as `mouth_curve`."""
+        return mouth_curve(self.utterance, np.asarray(times_s, dtype=np.float64) - self.lead_in_s)
+
+
+def draw_utterance(seed: int, split: str) -> SpokenClip:
+    """The clip of a seed, always the same: voice, sentence, silences and the sound of the room.
+
+    Args:
+        seed: 0 or more.
+        split: `"train"` or `"test"`, which share no sentence and no speaker.
+
+    Raises:
+        ValueError: if `seed` is negative or `split` is unknown.
+        EspeakError: if espeak-ng is not installed.
+    """
+    check_split(split)
+    if seed < 0:
+        raise ValueError(f"`seed` is {seed}, expected 0 or more")
+    rng = np.random.default_rng([seed, zlib.crc32(split.encode())])
+    voice = draw_voice(rng, split)
+    silences_s = rng.uniform(*SILENCES_S, 2)
+    text, utterance = _draw_speech(rng, voice, split, float(silences_s.sum()))
+    samples = _with_silence(utterance, *silences_s)
+    return SpokenClip(
+        soften(samples, SAMPLING_RATE, rng), SAMPLING_RATE, text, voice, utterance, _whole_samples_s(silences_s[0])
+    )
+
+
+def _draw_speech(rng: np.random.Generator, voice: Voice, split: str, silence_s: float) -> tuple[str, Utterance]:
+    """The first sentence that takes as long as a clip should, or the last of many that do not."""
+    for _ in range(MOST_DRAWS):
+        text = draw_sentence(rng, voice.language, split)
+        utterance = speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant)
+        if DURATIONS_S[0] <= utterance.duration_s + silence_s <= DURATIONS_S[1]:
+            break
+    return text, utterance
+
+
+def _whole_samples_s(seconds: float) -> float:
+    return round(seconds * SAMPLING_RATE) / SAMPLING_RATE
+
+
+def _with_silence(utterance: Utterance, lead_in_s: float, tail_s: float) -> np.ndarray:
+    """The speech at `SAMPLING_RATE` between two silences."""
+    speech = resample(torch.from_numpy(utterance.samples), utterance.sampling_rate, SAMPLING_RATE).numpy()
+    before, after = (np.zeros(round(side_s * SAMPLING_RATE), np.float32) for side_s in (lead_in_s, tail_s))
+    return np.concatenate([before, speech, after])
