@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from .errors import AudioTooShortError
-from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .feature_extraction_diff2lip import Diff2LipFeatureExtractor, resample
 from .media import INT16_STEPS
 from .media_streams import audio_blocks, audio_stream, open_input
 
@@ -113,6 +113,25 @@ def speech_from_blocks(
             raise AudioTooShortError(float(duration_s), float(MIN_AUDIO_S))
         pieces.append(_own_mel(chunk, sampling_rate, feature_extractor))
     return Speech(torch.cat(pieces, dim=1), duration_s)
+
+
+def resampled_blocks(blocks: Iterable[np.ndarray], sampling_rate: int, to_hz: int) -> Iterator[np.ndarray]:
+    """The mean over channels of sound that comes in blocks, at another rate; equal to resampling the joined blocks.
+
+    Args:
+        blocks: (C, T) int16 each, of any lengths.
+        sampling_rate: of the blocks, in Hz.
+        to_hz: the wanted sampling rate.
+
+    Yields:
+        (T,) float32, about in [-1, 1).
+    """
+    # Whole seconds fall on a sample of either rate, and a margin of one is far beyond the filter's reach of 6 ms.
+    for chunk in _chunks(_mono(blocks, sampling_rate), CHUNK_S * sampling_rate, sampling_rate):
+        before = chunk.before * to_hz // sampling_rate
+        count = -(-chunk.own_samples * to_hz // sampling_rate)
+        if count:
+            yield resample(torch.from_numpy(chunk.samples), sampling_rate, to_hz)[before : before + count].numpy()
 
 
 def _whole_steps_s(feature_extractor: Diff2LipFeatureExtractor) -> int:

@@ -1,0 +1,24 @@
+"""How sharp a face is, whatever its size, contrast and colour."""
+
+import numpy as np
+import PIL.Image
+
+# Faces are compared at this size; what is smaller has less detail, which counts as blur.
+SHARPNESS_PX = 96
+
+
+def sharpness(face: np.ndarray) -> float:
+    """The variance of the Laplacian of the face's grey levels over the variance of these levels themselves.
+
+    Without the latter, dark skin and dim light would pass for blur.
+
+    Args:
+        face: (h, w, 3) uint8, of any size; compared at `SHARPNESS_PX`.
+
+    Source: Pech-Pacheco et al. 2000, "Diatom autofocusing in brightfield microscopy", made free of contrast.
+    """
+    image = PIL.Image.fromarray(face).convert("L").resize((SHARPNESS_PX,) * 2, PIL.Image.Resampling.BILINEAR)
+    grey = np.asarray(image, np.float32)
+    laplacian = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:] - 4 * grey[1:-1, 1:-1]
+    # One level of contrast at least: rounding is no detail.
+    return float(laplacian.var() / max(1.0, grey.var()))
