@@ -38,16 +38,7 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
         MediaError: if the file is missing or a directory.
         CheckpointError: if it is truncated, or holds anything but named tensors.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise MediaError(path, "is a directory, not a checkpoint file" if path.is_dir() else "no such checkpoint file")
-    try:
-        with warnings.catch_warnings(action="ignore"):
-            state_dict = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
-    except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: not loaded, it holds more than tensors or is no checkpoint") from error
-    except Exception as error:  # a damaged pickle is a program of random instructions, which fails in any way
-        raise CheckpointError(f"{path}: cannot be read, truncated or not a PyTorch checkpoint") from error
+    state_dict = load_checkpoint_file(path)
     if not isinstance(state_dict, Mapping) or not state_dict:
         empty = "n empty" if state_dict == {} else ""
         raise CheckpointError(f"{path}: holds a{empty} {type(state_dict).__name__}, expected a dict of tensors")
@@ -58,6 +49,25 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
                 " checkpoint"
             )
     return dict(state_dict)
+
+
+def load_checkpoint_file(path: str | Path) -> object:
+    """What a file of PyTorch holds, of whatever layout, on the CPU; memory-mapped where the file allows.
+
+    Raises:
+        MediaError: if the file is missing or a directory.
+        CheckpointError: if it is truncated, or holds objects that could run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise MediaError(path, "is a directory, not a checkpoint file" if path.is_dir() else "no such checkpoint file")
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(f"{path}: not loaded, it holds more than tensors or is no checkpoint") from error
+    except Exception as error:  # a damaged pickle is a program of random instructions, which fails in any way
+        raise CheckpointError(f"{path}: cannot be read, truncated or not a PyTorch checkpoint") from error
 
 
 def components_from_original(
