@@ -1,0 +1,94 @@
+"""Soft brushes: anti-aliased coverage, blending and smooth noise, on planes of float32."""
+
+import numpy as np
+
+Plane = np.ndarray
+"""float32 (H, W)."""
+Canvas = np.ndarray
+"""float32 (3, H, W), red, green and blue in [0, 1]."""
+
+
+def smooth(low: float, high: float, x):
+    """0 below `low`, 1 above `high`, an S between them; `low` may be the greater one, then it falls."""
+    t = np.clip((x - low) * (1.0 / (high - low)), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def bump(x, centre: float, width: float):
+    """A Gaussian of height 1; `width` is its standard deviation."""
+    d = (x - centre) * (0.70710678 / width)
+    return np.exp(-d * d)
+
+
+def blob(u, v, centre: tuple[float, float], width: tuple[float, float]):
+    """A Gaussian spot of height 1 on the plane (u, v)."""
+    du, dv = (u - centre[0]) * (0.70710678 / width[0]), (v - centre[1]) * (0.70710678 / width[1])
+    return np.exp(-(du * du + dv * dv))
+
+
+def inside(distance, pixel: float):
+    """Coverage in [0, 1] of pixels `distance` inside an edge (negative: outside), `pixel` wide."""
+    return np.clip(distance * (1.0 / pixel) + 0.5, 0, 1)
+
+
+def between(y, top, bottom, pixel: float):
+    """Coverage of pixels `pixel` high at `y` by the band from `top` to `bottom`; none where they cross."""
+    return np.clip(inside(y - top, pixel) + inside(bottom - y, pixel) - 1, 0, 1)
+
+
+def colour(rgb) -> np.ndarray:
+    """A colour of bytes as (3, 1, 1) float32 in [0, 1]."""
+    return (np.asarray(rgb, dtype=np.float32) / 255).reshape(3, 1, 1)
+
+
+def paint(canvas: Canvas, paint_colour, alpha) -> None:
+    """Covers `canvas` in place by a colour, (3, 1, 1) or (3, H, W), to the degree `alpha` (H, W)."""
+    canvas += alpha * (paint_colour - canvas)
+
+
+def tint(canvas: Canvas, factor, alpha) -> None:
+    """Multiplies `canvas` in place by `factor`, a colour or a number, to the degree `alpha` (H, W)."""
+    canvas *= 1 + alpha * (factor - 1)
+
+
+def look_up(table: np.ndarray, low: float, high: float, x: Plane) -> Plane:
+    """The nearest entry of `table`, whose entries are equally spaced from `low` to `high`; clamped outside."""
+    scale = (len(table) - 1) / (high - low)
+    place = np.clip((x - low) * scale + 0.5, 0, len(table) - 1)
+    return table.take(place.astype(np.int32))
+
+
+def smooth_curve(points: list[tuple[float, float]], low: float, high: float, entries: int = 1024, softness: float = 0):
+    """A table for `look_up` through `points` (x, y), softened by a Gaussian of `softness` in units of x."""
+    x = np.linspace(low, high, entries)
+    y = np.interp(x, *zip(*points, strict=True))
+    if softness:
+        step = x[1] - x[0]
+        reach = int(3 * softness / step) + 1
+        kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / softness) ** 2)
+        y = np.convolve(np.pad(y, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
+    return y.astype(np.float32)
+
+
+def line_noise(rng: np.random.Generator, entries: int, octaves: tuple[int, ...]) -> np.ndarray:
+    """A periodic wavy line around 0 of about unit spread: for each of `octaves`, that many waves of random height."""
+    line = np.zeros(entries)
+    for knots in octaves:
+        heights = rng.normal(size=knots)
+        place = np.arange(entries) * knots / entries
+        left = place.astype(int)
+        t = place - left
+        t = t * t * (3 - 2 * t)
+        line += heights[left % knots] * (1 - t) + heights[(left + 1) % knots] * t
+    return (line / np.sqrt(len(octaves))).astype(np.float32)
+
+
+def plane_noise(rng: np.random.Generator, shape: tuple[int, int], cell: tuple[float, float]) -> Plane:
+    """Smooth noise around 0 of about unit spread, with a new value every `cell` (rows, columns) entries."""
+    rows, columns = (np.arange(n) / c for n, c in zip(shape, cell, strict=True))
+    knots = rng.normal(size=(int(rows[-1]) + 2, int(columns[-1]) + 2)).astype(np.float32)
+    r, c = rows.astype(int), columns.astype(int)
+    tr, tc = (smooth(0, 1, x - x.astype(int)).astype(np.float32) for x in (rows, columns))
+    upper = knots[r][:, c] * (1 - tc) + knots[r][:, c + 1] * tc
+    lower = knots[r + 1][:, c] * (1 - tc) + knots[r + 1][:, c + 1] * tc
+    return upper + tr[:, None] * (lower - upper)

@@ -1,0 +1,186 @@
+"""Hair: what hangs behind the head, and what lies on it, in soft strands."""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from .brushes import Canvas, Plane, bump, colour, line_noise, look_up, paint, smooth, smooth_curve
+from .head_view import HeadView, Region
+from .identity import Identity
+from .lighting import Light
+
+_ENTRIES = 2048
+_LOW_U, _HIGH_U = -0.62, 0.62
+
+
+class _Cut(NamedTuple):
+    """A hair style.
+
+    Attributes:
+        volume: how far it stands off the head, in face units.
+        forehead: v of the hair line in the middle of the forehead.
+        temples: |u| at which the hair begins at the temples.
+        ends: v down to which the hair at the sides hangs in front.
+        back: v down to which hair hangs behind the head; None for hair that does not show there.
+        part: u of the crown from which strands run, as a part of half the head, to the person's `hair_side`.
+        sweep: how far the hair line is lower on the other side of the parting.
+        wave: how much strands wave.
+        bumps: how far curls break the outline.
+        edge: softness of the hair line.
+    """
+
+    volume: float
+    forehead: float
+    temples: float
+    ends: float
+    back: float | None
+    part: float = 0.3
+    sweep: float = 0.0
+    wave: float = 0.02
+    bumps: float = 0.0
+    edge: float = 0.012
+
+
+_CUTS = {
+    "buzz": _Cut(0.012, -0.405, 0.350, 0.00, None, edge=0.05),
+    "short": _Cut(0.052, -0.385, 0.352, 0.02, None, part=0.2, bumps=0.006, edge=0.018),
+    "side_part": _Cut(0.070, -0.400, 0.356, 0.03, None, part=0.55, sweep=0.085, edge=0.010),
+    "quiff": _Cut(0.092, -0.415, 0.356, 0.02, None, part=0.1, sweep=-0.03, bumps=0.008),
+    "fringe": _Cut(0.070, -0.265, 0.335, 0.34, 0.36, part=0.0, edge=0.008),
+    "long": _Cut(0.066, -0.410, 0.335, 0.95, 0.95, part=0.30, sweep=0.03),
+    "wavy": _Cut(0.085, -0.410, 0.332, 0.80, 0.78, part=0.18, sweep=0.02, wave=0.10, bumps=0.010),
+    "curls": _Cut(0.125, -0.385, 0.350, 0.06, 0.18, part=0.0, wave=0.22, bumps=0.018, edge=0.022),
+    "bun": _Cut(0.036, -0.405, 0.352, 0.00, None, part=0.0, edge=0.012),
+}
+
+
+class _Strands(NamedTuple):
+    """Tables by u or by angle, drawn once for a person."""
+
+    hair_line: np.ndarray
+    fine: np.ndarray
+    broad: np.ndarray
+    outline: np.ndarray
+
+
+@lru_cache(maxsize=64)
+def _strands(identity: Identity) -> _Strands:
+    cut = _CUTS[identity.hair_style]
+    rng = np.random.default_rng([identity.seed, 0x4A1])
+    u = np.linspace(_LOW_U, _HIGH_U, _ENTRIES)
+    side = identity.hair_side
+    peak = cut.forehead + 0.035 * np.abs(u / 0.3) ** 3 * (cut.temples > 0.34)
+    if cut.sweep:
+        parting = side * cut.part * 0.36
+        away = np.clip((parting - u) * np.sign(side), -0.3, 0.8)
+        peak = peak + cut.sweep * smooth(0.0, 0.5, away) + 0.02 * smooth(0.0, -0.2, away)
+    if identity.hair_style == "fringe":
+        peak = peak + 0.010 * line_noise(rng, _ENTRIES, (14, 29))
+    if identity.hair_style in ("curls", "short"):
+        peak = peak + 0.010 * line_noise(rng, _ENTRIES, (17, 37))
+    drop = smooth(cut.temples - 0.055, cut.temples + 0.035, np.abs(u))
+    line = peak + (cut.ends - peak) * drop**1.5
+    return _Strands(
+        smooth_curve(list(zip(u, line, strict=True)), _LOW_U, _HIGH_U, _ENTRIES, 0.004),
+        line_noise(rng, _ENTRIES, (90, 170, 330)),
+        line_noise(rng, _ENTRIES, (16, 34)),
+        line_noise(rng, _ENTRIES, (18, 31, 52)),
+    )
+
+
+def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
+    """Paints the hair behind head and neck, and a bun."""
+    identity = view.identity
+    cut = _CUTS.get(identity.hair_style)
+    if cut is None or (cut.back is None and identity.hair_style != "bun"):
+        return
+    if identity.hair_style == "bun":
+        _paint_bun(canvas, view, light)
+        return
+    region = view.region_upright(-0.75, -0.75, 0.75, min(cut.back + 0.12, 0.75))
+    x, y = view.upright(region)
+    x = x + 0.05 * view.sin_yaw
+    strands = _strands(identity)
+    wave = cut.wave * 0.16 * np.sin(y * 21 + identity.seed)
+    half = (0.438 + 0.55 * cut.volume) * identity.face_width
+    half = half + 0.045 * smooth(-0.2, 0.7, y) * (cut.back > 0.5) + wave * np.sign(x)
+    top = half * np.sqrt(np.clip(1 - (np.minimum(y + 0.12, 0) * (1 / 0.60)) ** 2, 0, 1))
+    ends = cut.back + 0.03 * look_up(strands.broad, -0.7, 0.7, x) - y
+    distance = np.minimum(top - np.abs(x), ends * 0.6)
+    bulge = cut.bumps * 1.2 * np.sin(24 * y + 2 * np.sin(9 * y + identity.seed)) * smooth(-0.3, 0, y)
+    fine = look_up(strands.fine, -0.7, 0.7, x + wave + 0.03 * y * x)
+    broad = look_up(strands.broad, -0.7, 0.7, x + wave)
+    shade = 0.44 + 0.07 * fine + 0.10 * broad + 0.16 * smooth(0.25, 0.5, np.abs(x))
+    paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered(distance + bulge))
+
+
+def _paint_bun(canvas: Canvas, view: HeadView, light: Light) -> None:
+    identity = view.identity
+    centre_x, centre_y, radius = -0.10 * view.sin_yaw, -0.735, 0.135 * identity.hair_volume
+    region = view.region_upright(centre_x - 0.2, centre_y - 0.2, centre_x + 0.2, centre_y + 0.2)
+    if region.empty:
+        return
+    x, y = view.upright(region)
+    x, y = (x - centre_x) * (1 / radius), (y - centre_y) * (1 / (0.86 * radius))
+    far = np.hypot(x, y)
+    swirl = look_up(_strands(identity).fine, -6, 6, 1.1 * np.arctan2(y, x + 0.3) + 3 * far)
+    shade = 0.60 + 0.32 * bump(far, 0.45, 0.3) * smooth(0.6, -0.6, y) + 0.10 * swirl - 0.25 * smooth(0.6, 1.0, far)
+    paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered((1 - far) * radius))
+
+
+def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Region, places, face_inside: Plane) -> None:
+    """Paints the hair on top and at the sides of the head.
+
+    Args:
+        canvas: the picture.
+        view: of the head.
+        light: of the scene.
+        head: the region that `places` and `face_inside` show.
+        places: straight (x, y) and places on the head (u, v).
+        face_inside: how far each pixel lies inside the head without hair.
+    """
+    identity = view.identity
+    cut = _CUTS.get(identity.hair_style)
+    if cut is None:
+        return
+    region = view.region_upright(-0.62, -0.86, 0.62, min(cut.ends + 0.05, 0.62))
+    x, y, u, v = (region.of(plane, head) for plane in places)
+    strands = _strands(identity)
+    crown_u = identity.hair_side * cut.part * 0.36
+    angle = np.arctan2(u - crown_u, 0.30 - v + 0.5 * np.abs(u))
+    volume = cut.volume * identity.hair_volume
+    on_top = smooth(0.25, -0.30, y)
+    hang = smooth(0.0, 0.35, y) * (cut.ends > 0.3)
+    outward = region.of(face_inside, head) + volume * (0.42 + 0.58 * on_top) + 0.05 * hang
+    outward = outward + cut.bumps * look_up(strands.outline, -np.pi, np.pi, np.arctan2(x, -y))
+    wave = cut.wave * (np.sin(26 * v + 5 * angle + identity.seed) if cut.wave > 0.05 else np.sin(9 * v))
+    flow = angle + 0.35 * wave
+    fine = look_up(strands.fine, -2.2, 2.2, flow)
+    broad = look_up(strands.broad, -2.2, 2.2, flow)
+    line = look_up(strands.hair_line, _LOW_U, _HIGH_U, u + 0.012 * fine * cut.volume / 0.06)
+    above = line - v + 0.010 * broad
+    alpha = view.covered(outward) * smooth(-cut.edge, cut.edge, above)
+    if identity.hair_style == "buzz":
+        alpha = 0.72 * alpha
+    shade = _front_shade(cut, light, view, x, y, outward, above, fine, broad)
+    part = region.of(canvas)
+    shadow = smooth(0.05, 0.0, -above) * smooth(0.0, 0.02, region.of(face_inside, head)) * (above < 0.012)
+    part *= 1 - 0.26 * shadow * np.float32([0.8, 1.0, 1.05]).reshape(3, 1, 1)
+    paint(part, _hair_colours(identity, light, shade), alpha)
+
+
+def _front_shade(cut: _Cut, light: Light, view: HeadView, x, y, outward, above, fine, broad) -> Plane:
+    """Returns how bright the hair is: round as the head, with a band of shine and darker at its roots."""
+    round_off = smooth(0.0, 0.17, outward)
+    toward = 1 + 0.55 * light.direction[0] * x - 0.12 * smooth(0.0, 0.4, y)
+    band = bump(y + 0.26 * x * x * 4 * 0.5, -0.53, 0.055 + 0.03 * cut.wave) * (1 + 0.5 * fine + 0.3 * broad)
+    roots = 0.16 * smooth(0.05, 0.0, above)
+    return (0.60 + 0.30 * round_off - roots) * toward + 0.30 * np.clip(band, 0, 2) + 0.085 * fine + 0.11 * broad
+
+
+def _hair_colours(identity: Identity, light: Light, shade: Plane) -> Canvas:
+    """Returns the hair's colour by brightness; dark hair shines a little cooler than it is."""
+    base = colour(identity.hair) * (light.key + light.ambient) + 0.010
+    lift = np.clip(shade - 0.85, 0, 1) * 0.16
+    return np.clip(base * np.clip(shade, 0.15, 2) + lift, 0, 1)

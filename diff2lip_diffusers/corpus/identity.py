@@ -1,0 +1,213 @@
+"""Who is drawn: hundreds of faces, each from its seed."""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Colour = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
+HAIR_STYLES = ("buzz", "short", "side_part", "quiff", "fringe", "long", "wavy", "curls", "bun", "bald")
+BEARDS = ("none", "stubble", "moustache", "goatee", "full")
+GLASSES = ("none", "round", "square")
+COLLARS = ("crew", "v_neck", "shirt")
+BACKGROUNDS = ("gradient", "bokeh", "wall", "window")
+
+_SKINS = (
+    (250, 219, 200), (245, 205, 180), (236, 188, 156), (220, 168, 130),
+    (196, 142, 105), (164, 110, 79), (130, 84, 60), (102, 66, 49),
+)  # fmt: skip
+_DARK_HAIR = ((30, 24, 24), (45, 32, 27), (66, 44, 32))
+_FAIR_HAIR = ((98, 64, 42), (134, 66, 38), (172, 84, 42), (196, 152, 92), (222, 190, 138), (120, 92, 66))
+_AGED_HAIR = ((148, 146, 146), (205, 202, 198))
+_IRISES = ((84, 54, 34), (60, 38, 26), (104, 78, 42), (88, 112, 74), (78, 118, 152), (108, 132, 148), (70, 92, 110))
+_CLOTHES = (
+    (46, 74, 112), (112, 46, 58), (58, 96, 84), (206, 200, 188), (52, 52, 60), (166, 122, 74),
+    (126, 92, 132), (70, 112, 142), (186, 96, 70), (92, 102, 64), (224, 190, 110), (88, 60, 50),
+)  # fmt: skip
+_WALLS = (
+    (150, 172, 190), (196, 184, 166), (132, 148, 128), (178, 156, 160), (110, 122, 142), (204, 198, 190),
+    (94, 110, 116), (170, 140, 116), (120, 104, 128), (156, 186, 176),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A drawn person and the room around: colours in bytes, proportions as factors around 1 or shifts around 0.
+
+    `lips`, `cavity`, `teeth`, `tongue` and `skin` are the colours before light falls on them: what a measure on
+    pixels tells the open mouth by.
+    """
+
+    seed: int
+    skin: Colour
+    lips: Colour
+    cavity: Colour
+    teeth: Colour
+    tongue: Colour
+    hair: Colour
+    brow: Colour
+    iris: Colour
+    clothes: Colour
+    clothes_detail: Colour
+    background: Colour
+    background_detail: Colour
+    frame: Colour
+    hair_style: str
+    beard: str
+    glasses: str
+    collar: str
+    background_kind: str
+    face_width: float
+    jaw_width: float
+    chin_width: float
+    cheek: float
+    eye_size: float
+    eye_distance: float
+    eye_height: float
+    eye_slant: float
+    lid_height: float
+    lashes: float
+    brow_thickness: float
+    brow_arch: float
+    brow_height: float
+    nose_width: float
+    nose_length: float
+    mouth_width: float
+    upper_lip: float
+    lower_lip: float
+    cupids_bow: float
+    ear_size: float
+    blush: float
+    freckles: float
+    age: float
+    hair_volume: float
+    hair_side: float
+    light_x: float
+    light_y: float
+    light_strength: float
+    light_warmth: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values for a JSON file."""
+        return dataclasses.asdict(self)
+
+
+def draw_identity(seed: int) -> Identity:
+    """Returns the person of that seed; the same one every time.
+
+    Raises:
+        ValueError: for a negative seed.
+    """
+    if seed < 0:
+        raise ValueError(f"seed must be 0 or greater, got {seed}")
+    rng = np.random.default_rng([seed, 0x1DE])
+    feminine = bool(rng.random() < 0.5)
+    tone = float(rng.uniform(0, len(_SKINS) - 1))
+    age = float(rng.beta(1.3, 2.2))
+    skin = _jitter(rng, _mix_palette(_SKINS, tone), 4)
+    hair = _draw_hair_colour(rng, tone, age)
+    clothes, detail = (_jitter(rng, _CLOTHES[i], 10) for i in rng.choice(len(_CLOTHES), 2, replace=False))
+    wall, wall_detail = (_jitter(rng, _WALLS[i], 10) for i in rng.choice(len(_WALLS), 2, replace=False))
+    return Identity(
+        seed=seed,
+        skin=skin,
+        lips=_draw_lips(rng, skin, feminine),
+        cavity=_jitter(rng, (52, 15, 17), 5),
+        teeth=_jitter(rng, (240, 234, 220), 5),
+        tongue=_jitter(rng, (184, 84, 88), 6),
+        hair=hair,
+        brow=tuple(int(0.72 * c) for c in hair) if sum(hair) > 200 else hair,
+        iris=_jitter(rng, _IRISES[rng.integers(2) if tone > 4 else rng.integers(len(_IRISES))], 8),
+        clothes=clothes,
+        clothes_detail=detail,
+        background=wall,
+        background_detail=wall_detail,
+        frame=_jitter(rng, ((34, 30, 32), (96, 58, 38), (142, 128, 104), (60, 66, 92))[rng.integers(4)], 8),
+        hair_style=_draw_hair_style(rng, feminine, age),
+        beard="none" if feminine else str(rng.choice(BEARDS, p=(0.42, 0.22, 0.1, 0.1, 0.16))),
+        glasses=str(rng.choice(GLASSES, p=(0.74, 0.13, 0.13))),
+        collar=str(rng.choice(COLLARS)),
+        background_kind=str(rng.choice(BACKGROUNDS)),
+        light_x=float(rng.choice((-1, 1)) * rng.uniform(0.15, 0.75)),
+        light_y=float(rng.uniform(-0.65, -0.25)),
+        light_strength=float(rng.uniform(0.9, 1.1)),
+        light_warmth=float(rng.uniform(-0.6, 1)),
+        age=age,
+        **_draw_proportions(rng, feminine),
+    )
+
+
+def _draw_proportions(rng: np.random.Generator, feminine: bool) -> dict[str, float]:
+    """Returns the shape of head and features; about half of the drawn people look feminine."""
+    soft = 1.0 if feminine else 0.0
+
+    def around(centre: float, spread: float) -> float:
+        return float(centre + spread * np.clip(rng.normal(), -2, 2))
+
+    return {
+        "face_width": around(0.99 - 0.02 * soft, 0.025),
+        "jaw_width": around(1.02 - 0.07 * soft, 0.04),
+        "chin_width": around(1.03 - 0.13 * soft, 0.07),
+        "cheek": around(1, 0.2),
+        "eye_size": around(1 + 0.06 * soft, 0.05),
+        "eye_distance": around(1, 0.03),
+        "eye_height": around(0, 0.008),
+        "eye_slant": around(-0.05, 0.06),
+        "lid_height": around(0.98 + 0.04 * soft, 0.08),
+        "lashes": around(0.65 + 0.55 * soft, 0.12),
+        "brow_thickness": around(1.12 - 0.32 * soft, 0.14),
+        "brow_arch": around(0.9 + 0.3 * soft, 0.3),
+        "brow_height": around(0.005 * soft, 0.007),
+        "nose_width": around(1.04 - 0.1 * soft, 0.08),
+        "nose_length": around(1, 0.05),
+        "mouth_width": around(1.02 - 0.03 * soft, 0.05),
+        "upper_lip": around(0.9 + 0.2 * soft, 0.13),
+        "lower_lip": around(0.94 + 0.14 * soft, 0.12),
+        "cupids_bow": around(1, 0.25),
+        "ear_size": around(1, 0.08),
+        "blush": around(0.9 + 0.3 * soft, 0.25),
+        "freckles": float(max(0.0, rng.uniform(-3, 1))),
+        "hair_volume": around(1, 0.16),
+        "hair_side": float(rng.choice((-1, 1)) * rng.uniform(0.5, 1)),
+    }
+
+
+def _mix_palette(palette: tuple[Colour, ...], place: float) -> np.ndarray:
+    left = min(int(place), len(palette) - 2)
+    return np.array(palette[left]) + (place - left) * (np.array(palette[left + 1]) - np.array(palette[left]))
+
+
+def _jitter(rng: np.random.Generator, colour, spread: float) -> Colour:
+    """Returns the colour moved at random, mostly in brightness."""
+    moved = np.asarray(colour) + rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 2
+    return tuple(int(c) for c in np.clip(moved, 0, 255))
+
+
+def _draw_lips(rng: np.random.Generator, skin: Colour, feminine: bool) -> Colour:
+    """Returns a lip colour redder and darker than the skin, a lipstick now and then."""
+    natural = np.array(skin) * (0.84, 0.60, 0.62) + (6, 2, 6)
+    lipstick = np.array(((188, 52, 66), (170, 62, 88), (202, 92, 92), (150, 50, 60))[rng.integers(4)])
+    share = rng.uniform(0.35, 0.8) if feminine and rng.random() < 0.5 else 0
+    return _jitter(rng, natural + share * (lipstick * (0.55 + 0.45 * skin[0] / 250) - natural), 5)
+
+
+def _draw_hair_colour(rng: np.random.Generator, tone: float, age: float) -> Colour:
+    """Returns a hair colour; dark skins mostly go with dark hair, and old age with grey."""
+    if age > 0.5 and rng.random() < 0.7:
+        palette = _AGED_HAIR
+    elif rng.random() < 0.2 + 0.14 * tone:
+        palette = _DARK_HAIR
+    else:
+        palette = _FAIR_HAIR
+    return _jitter(rng, _mix_palette(palette, rng.uniform(0, len(palette) - 1)), 6)
+
+
+def _draw_hair_style(rng: np.random.Generator, feminine: bool, age: float) -> str:
+    bald = 0.03 + 0.25 * age
+    weights = (0.02, 0.1, 0.12, 0.03, 0.2, 0.2, 0.18, 0.12, 0.15, 0) if feminine else (
+        0.14, 0.24, 0.22, 0.16, 0.06, 0.03, 0.03, 0.1, 0.02, bald
+    )  # fmt: skip
+    return str(rng.choice(HAIR_STYLES, p=np.array(weights) / sum(weights)))

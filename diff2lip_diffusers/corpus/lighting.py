@@ -1,0 +1,60 @@
+"""How light falls on a head: warm soft shading from its ellipsoid's normals and its relief."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .brushes import Plane, smooth
+from .identity import Identity
+
+_WRAP = (0.52, 0.38, 0.33)  # light creeps round skin, red the furthest
+
+
+class Light(NamedTuple):
+    """What falls on the scene: where the key light comes from, its colour and that of all other light."""
+
+    direction: tuple[float, float, float]
+    key: np.ndarray
+    ambient: np.ndarray
+
+
+def light_of(identity: Identity) -> Light:
+    """Returns the light in a person's room."""
+    direction = np.array([identity.light_x, identity.light_y, 0.8])
+    warm = identity.light_warmth
+    key = np.array([0.60 + 0.035 * warm, 0.575, 0.555 - 0.055 * warm]) * identity.light_strength
+    room = np.array(identity.background) / 255
+    ambient = 0.485 + 0.07 * (room - room.mean()) + 0.015 * np.array([-1, 0, 1]) * warm
+    x, y, z = direction / np.linalg.norm(direction)
+    return Light((float(x), float(y), float(z)), _column(key), _column(ambient))
+
+
+def _column(rgb: np.ndarray) -> np.ndarray:
+    return rgb.astype(np.float32).reshape(3, 1, 1)
+
+
+def normals(x: Plane, y: Plane, depth: Plane, slope_u: Plane, slope_v: Plane) -> tuple[Plane, Plane, Plane]:
+    """Returns the unit normals (x right, y down, z to us) at upright places of an ellipsoid with a relief on it."""
+    nx, ny, nz = x * 2.0 - slope_u, y * 1.15 - slope_v, depth + 0.12
+    scale = 1 / np.sqrt(nx * nx + ny * ny + nz * nz)
+    return nx * scale, ny * scale, nz * scale
+
+
+def shine(light: Light, normal: tuple[Plane, Plane, Plane], roll_cos: float, roll_sin: float):
+    """Returns what skin gets: light by colour (3, H, W), and a soft highlight (H, W)."""
+    nx, ny, nz = normal
+    lx, ly, lz = light.direction
+    lx, ly = lx * roll_cos + ly * roll_sin, ly * roll_cos - lx * roll_sin
+    facing = nx * lx + ny * ly + nz * lz
+    lit = np.empty((3, *facing.shape), dtype=np.float32)
+    for plane, key, ambient, wrap in zip(lit, light.key.flat, light.ambient.flat, _WRAP, strict=True):
+        np.multiply(np.clip(facing + wrap, 0, None), key / (1 + wrap), out=plane)
+        plane += ambient * (0.86 + 0.14 * nz)
+    hx, hy, hz = lx, ly, lz + 1
+    length = (hx * hx + hy * hy + hz * hz) ** 0.5
+    half = np.clip((nx * hx + ny * hy + nz * hz) / length, 0, 1)
+    glow = half * half
+    glow *= glow
+    glow *= glow
+    broad = glow * glow
+    return lit, 0.05 * glow + 0.10 * broad * broad * smooth(0, 1, nz)

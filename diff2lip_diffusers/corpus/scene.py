@@ -1,0 +1,170 @@
+"""All around the face: the room, neck and clothes, ears, and glasses."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .brushes import Canvas, Plane, blob, bump, colour, inside, paint, plane_noise, smooth, tint
+from .head_view import HeadView, Region
+from .identity import Identity
+from .lighting import Light
+from .skin import EYE_V
+
+
+@lru_cache(maxsize=8)
+def paint_room(identity: Identity, size_px: int) -> Canvas:
+    """Returns the room behind a person; not to be written to."""
+    rng = np.random.default_rng([identity.seed, 0xB6])
+    steps = (np.arange(size_px, dtype=np.float32) + 0.5) / size_px
+    x, y = steps[None], steps[:, None]
+    wall, detail = colour(identity.background), colour(identity.background_detail)
+    side = -np.sign(identity.light_x)
+    glow = blob(x, y, (0.5 - 0.28 * side, 0.30), (0.42, 0.46))
+    room = wall * (0.62 + 0.46 * glow)
+    if identity.background_kind == "gradient":
+        paint(room, detail * (0.55 + 0.3 * glow), 0.65 * smooth(0.35, 1.05, y + 0 * x))
+    elif identity.background_kind == "bokeh":
+        _paint_bokeh(room, identity, x, y, rng)
+    elif identity.background_kind == "wall":
+        room *= 1 + 0.030 * plane_noise(rng, (size_px, size_px), (size_px / 9, size_px / 9))
+        paint(room, detail * (0.60 + 0.3 * glow), smooth(0.70, 0.72, y + 0 * x))
+        tint(room, np.float32(0.8), bump(y + 0 * x, 0.705, 0.006))
+    else:
+        _paint_window(room, x, y, side)
+    room *= 1.04 - 0.42 * ((x - 0.5) ** 2 + (y - 0.45) ** 2)
+    return np.clip(room, 0, 1)
+
+
+def _paint_bokeh(room: Canvas, identity: Identity, x, y, rng: np.random.Generator) -> None:
+    """Blurred lights."""
+    room *= 0.72
+    for _ in range(16):
+        place = rng.uniform(-0.05, 1.05), rng.uniform(-0.05, 0.75)
+        radius = rng.uniform(0.025, 0.085)
+        far = np.hypot(x - place[0], y - place[1])
+        tone = colour(identity.background_detail) * 0.6 + colour((255, 226, 180)) * rng.uniform(0.2, 0.55)
+        disc = smooth(radius, 0.84 * radius, far) * (0.75 + 0.25 * smooth(0.5 * radius, radius, far))
+        room += rng.uniform(0.10, 0.34) * disc * tone
+
+
+def _paint_window(room: Canvas, x, y, side: float) -> None:
+    """A blurred window on the side that light comes from."""
+    place = x if side > 0 else 1 - x
+    pane = smooth(0.30, 0.25, place) * smooth(0.10, 0.15, y) * smooth(0.72, 0.67, y)
+    bars = np.maximum(bump(place + 0 * y, 0.105, 0.008), bump(y + 0 * x, 0.40, 0.008))
+    sky = np.float32([0.86, 0.92, 0.97]).reshape(3, 1, 1) * (1.02 - 0.25 * y)
+    paint(room, sky, 0.85 * pane * (1 - 0.8 * bars))
+
+
+def paint_body(canvas: Canvas, view: HeadView, light: Light) -> None:
+    """Paints neck, shoulders and clothes; they follow half of the head's shifts and none of its turns."""
+    size = view.size_px
+    middle_x = size * 0.5 + 0.55 * (view.neck_x - size * 0.5)
+    base_y = size * 0.925 + 0.55 * size * view.pose.dy
+    region = Region(0, 0.70 * size, size, size, size)
+    x = (np.arange(region.x1, region.x2, dtype=np.float32)[None] + 0.5 - middle_x) / (0.645 * size)
+    y = (np.arange(region.y1, region.y2, dtype=np.float32)[:, None] + 0.5 - base_y) / (0.645 * size)
+    lean = (view.neck_x - middle_x) / (0.645 * size) + 0.10 * view.sin_yaw - 0.25 * view.sin_roll
+    part = region.of(canvas)
+    _paint_clothes(part, view, light, x, y, behind=True)
+    _paint_neck(part, view, light, x - lean * smooth(0.02, -0.30, y), y)
+    _paint_clothes(part, view, light, x, y, behind=False)
+
+
+def _paint_neck(part: Canvas, view: HeadView, light: Light, x: Plane, y: Plane) -> None:
+    identity = view.identity
+    half = 0.205 * (0.35 + 0.65 * identity.jaw_width) + 0.13 * smooth(-0.10, 0.12, y) ** 2
+    t = np.clip(x / half, -1, 1)
+    shade = 0.52 + 0.22 * np.sqrt(1 - t * t) + 0.22 * light.direction[0] * t
+    shade = shade * (0.62 + 0.38 * smooth(-0.10, 0.07, y + 0.05 * t * t))  # the chin's shadow
+    skin = (
+        colour(identity.skin)
+        * (0.82 * light.key + 0.82 * light.ambient)
+        * np.float32([1.06, 0.98, 0.96]).reshape(3, 1, 1)
+    )
+    paint(part, skin * (shade + 0.06), view.covered(half - np.abs(x)))
+
+
+def _neck_hole(identity: Identity, x: Plane, y: Plane) -> Plane:
+    """Returns how far places lie inside the opening of the clothes."""
+    if identity.collar == "crew":
+        return (1 - np.hypot(x * (1 / 0.235), (y + 0.035) * (1 / 0.085))) * 0.085
+    return 0.225 - np.abs(x) * 1.05 - np.maximum(y + 0.03, 0) * (0.9 if identity.collar == "v_neck" else 1.3)
+
+
+def _paint_clothes(part: Canvas, view: HeadView, light: Light, x: Plane, y: Plane, behind: bool) -> None:
+    """Paints the clothes, or only what of them is seen behind the neck."""
+    identity = view.identity
+    side = np.abs(x)
+    if behind:
+        shape = (1 - np.hypot(x * (1 / 0.25), (y + 0.04) * (1 / 0.075))) * 0.075
+        paint(part, colour(identity.clothes) * 0.35, view.covered(shape))
+        return
+    shoulder = -0.065 + 0.62 * np.clip(side - 0.20, 0, None) ** 1.55 + 0.02 * smooth(0.25, 0.1, side)
+    hole = _neck_hole(identity, x, y)
+    alpha = view.covered(y - shoulder) * view.covered(-hole)
+    depth = smooth(0.0, 0.16, y - shoulder)
+    folds = 0.05 * np.sin(18 * x + 9 * y) * smooth(0.3, 0.6, side) + 0.04 * np.sin(31 * side - 14 * y)
+    shade = 0.66 + 0.24 * depth + 0.30 * light.direction[0] * x + folds - 0.20 * bump(hole, 0.0, 0.016)
+    cloth = colour(identity.clothes) * (light.key + light.ambient) * shade
+    if identity.collar == "crew":
+        trim = view.covered(hole + 0.022)
+        cloth = cloth * (1 - 0.18 * trim)
+    elif identity.collar == "shirt":
+        flap = view.covered(0.062 - np.abs(hole + 0.050)) * view.covered(0.19 - y)
+        paint(cloth, colour(identity.clothes_detail) * (0.80 + 0.3 * light.direction[0] * x), flap)
+        tint(cloth, np.float32(0.62), bump(hole, -0.114, 0.005) * smooth(0.2, 0.18, y))
+    paint(part, cloth, alpha)
+
+
+def paint_ears(canvas: Canvas, view: HeadView, light: Light) -> None:
+    """Paints the ears, before the head is painted over them."""
+    identity = view.identity
+    for side in (-1, 1):
+        centre_x = side * 0.412 * identity.face_width - 0.045 * view.sin_yaw
+        centre_y = -0.01 - 0.05 * view.sin_pitch
+        region = view.region_upright(centre_x - 0.11, centre_y - 0.16, centre_x + 0.11, centre_y + 0.16)
+        if region.empty:
+            continue
+        x, y = view.upright(region)
+        x, y = (x - centre_x) * side * (1 / identity.ear_size), (y - centre_y) * (1 / identity.ear_size)
+        x = x - 0.16 * -y * (y < 0) - 0.02 * smooth(0.0, 0.1, y) * -1
+        far = np.hypot(x * (1 / 0.068), y * (1 / (0.118 - 0.01 * np.sign(y))))
+        shade = 0.70 + 0.16 * bump(far, 0.83, 0.12) - 0.26 * bump(far, 0.52, 0.17) * smooth(0.09, -0.02, y)
+        shade = shade * (1 + 0.28 * side * light.direction[0])
+        skin = colour(identity.skin) * (light.key + light.ambient) * np.float32([1.06, 0.92, 0.90]).reshape(3, 1, 1)
+        paint(region.of(canvas), skin * shade, view.covered((1 - far) * 0.07))
+
+
+def paint_glasses(canvas: Canvas, view: HeadView) -> None:
+    """Paints glasses a little before the face: rims, bridge, temples, and a faint reflection."""
+    identity = view.identity
+    if identity.glasses == "none":
+        return
+    middle_v = EYE_V + identity.eye_height + 0.012
+    region = view.region_on_head(-0.43, middle_v - 0.15, 0.43, middle_v + 0.16)
+    u, v, _ = view.on_head(*view.upright(region))
+    u, v = u - 0.045 * view.sin_yaw, v - 0.03 * view.sin_pitch
+    part = region.of(canvas)
+    x, y = np.abs(u) - 0.178 * identity.eye_distance, v - middle_v
+    lens = _lens(identity.glasses, x, y)
+    pixel = 1.3 * view.pixel
+    paint(part, np.float32(1), 0.07 * inside(lens, pixel) * smooth(0.02, 0.05, np.abs(u - 0.6 * y - 0.17) % 0.3))
+    rim = inside(0.0075 - np.abs(lens), pixel)
+    bridge = inside(0.006 - np.abs(y + 0.022 + 0.6 * u * u), pixel) * inside(-lens, pixel) * (np.abs(u) < 0.12)
+    temple = inside(0.007 - np.abs(y + 0.03), pixel) * inside(-lens, pixel) * smooth(0.24, 0.27, np.abs(u))
+    tint(
+        part,
+        np.float32([0.80, 0.74, 0.72]).reshape(3, 1, 1),
+        0.5 * inside(0.012 - np.abs(_lens(identity.glasses, x, y - 0.014)), 6 * pixel),
+    )
+    frame = colour(identity.frame) * (1 + 0.7 * bump(y, -0.07, 0.02))
+    paint(part, frame, np.maximum(np.maximum(rim, bridge), temple))
+
+
+def _lens(kind: str, x: Plane, y: Plane) -> Plane:
+    """Returns how far places lie inside a lens around (0, 0)."""
+    if kind == "round":
+        return 0.112 - np.hypot(x, y)
+    bx, by = np.abs(x) - 0.078, np.abs(y) - 0.046
+    return 0.038 - np.hypot(np.maximum(bx, 0), np.maximum(by, 0)) - np.minimum(np.maximum(bx, by), 0)

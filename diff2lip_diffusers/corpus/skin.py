@@ -1,0 +1,171 @@
+"""The skin of a face that looks at us, painted once for a person: colours, relief, nose, brows and beard."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from .brushes import Plane, blob, bump, colour, paint, plane_noise, smooth, tint
+from .head_view import CHIN_V, MOUTH_V, NOSE_BASE_V
+from .identity import Identity
+
+_LOW_U, _HIGH_U, _LOW_V, _HIGH_V = -0.62, 0.62, -0.78, 0.68
+_DETAIL = 1.6  # entries to a pixel
+EYE_U, EYE_V, BROW_V = 0.172, -0.055, -0.172
+
+
+class Skin:
+    """Colour and relief by place on the head.
+
+    Attributes:
+        entries: float32 (rows, columns, 5): red, green, blue in [0, 1], the relief's slope in u and in v.
+    """
+
+    def __init__(self, entries: np.ndarray):
+        self.entries = np.ascontiguousarray(entries)
+        rows, columns = entries.shape[:2]
+        self._scale = (columns - 1) / (_HIGH_U - _LOW_U), (rows - 1) / (_HIGH_V - _LOW_V)
+
+    def at(self, u: Plane, v: Plane) -> np.ndarray:
+        """Its entries, (5, H, W), at places on the head, between entries by their distance."""
+        rows, columns = self.entries.shape[:2]
+        x = np.clip((u - _LOW_U) * self._scale[0], 0, columns - 1.01)
+        y = np.clip((v - _LOW_V) * self._scale[1], 0, rows - 1.01)
+        left, top = x.astype(np.int32), y.astype(np.int32)
+        tx, ty = (x - left).reshape(-1, 1), (y - top).reshape(-1, 1)
+        first = (top * columns + left).ravel()
+        table = self.entries.reshape(rows * columns, -1)
+        upper, lower = table.take(first, axis=0), table.take(first + columns, axis=0)
+        upper += tx * (table.take(first + 1, axis=0) - upper)
+        lower += tx * (table.take(first + columns + 1, axis=0) - lower)
+        upper += ty * (lower - upper)
+        return upper.T.reshape(-1, *u.shape)
+
+
+@lru_cache(maxsize=8)
+def paint_skin(identity: Identity, size_px: int) -> Skin:
+    """Returns the skin of a person for pictures of `size_px`."""
+    columns, rows = (int(_DETAIL * 0.645 * size_px * span) for span in (_HIGH_U - _LOW_U, _HIGH_V - _LOW_V))
+    u = np.linspace(_LOW_U, _HIGH_U, columns, dtype=np.float32)[None]
+    v = np.linspace(_LOW_V, _HIGH_V, rows, dtype=np.float32)[:, None]
+    rng = np.random.default_rng([identity.seed, 0x5C1])
+    relief = _relief(identity, u, v)
+    step_u, step_v = u[0, 1] - u[0, 0], v[1, 0] - v[0, 0]
+    slope_v, slope_u = np.gradient(relief, step_v, step_u)
+    paints = np.broadcast_to(colour(identity.skin), (3, rows, columns)).copy()
+    _paint_complexion(paints, identity, u, v, rng)
+    _paint_nose(paints, identity, u, v)
+    _paint_beard(paints, identity, u, v, rng)
+    _paint_brows(paints, identity, u, v, rng)
+    entries = np.concatenate([np.clip(paints, 0, 1), slope_u[None], slope_v[None]])
+    return Skin(entries.transpose(1, 2, 0).astype(np.float32))
+
+
+def _pair(u, v, centre: tuple[float, float], width: tuple[float, float]) -> Plane:
+    """A soft spot on each side of the face."""
+    return blob(np.abs(u), v, centre, width)
+
+
+def _relief(identity: Identity, u, v) -> Plane:
+    """Returns how far the face stands out from its ellipsoid, in face units."""
+    wide, tip = identity.nose_width, _nose_tip_v(identity)
+    side = 0.030 * wide + 0.022 * smooth(-0.08, tip, v)
+    rise = smooth(-0.15, -0.02, v) * 0.030 + smooth(-0.06, tip, v) * 0.045
+    ridge = rise * np.exp(-((u / side) ** 2) / 2) * smooth(tip + 0.055, tip + 0.005, v)
+    eye_v = EYE_V + identity.eye_height
+    return (
+        ridge
+        + 0.030 * blob(u, v, (0, tip), (0.040 * wide, 0.034))
+        + 0.026 * _pair(u, v, (0.056 * wide, tip + 0.016), (0.021 * wide, 0.022))
+        + 0.016 * _pair(u, v, (0.15, eye_v - 0.115), (0.11, 0.026))
+        - 0.040 * _pair(u, v, (0.150, eye_v - 0.005), (0.085, 0.055))
+        + 0.022 * _pair(u, v, (EYE_U, eye_v), (0.062, 0.042))
+        + 0.030 * identity.cheek * _pair(u, v, (0.235, 0.085), (0.085, 0.070))
+        + 0.022 * blob(u, v, (0, MOUTH_V), (0.125, 0.075))
+        + 0.026 * blob(u, v, (0, CHIN_V - 0.030), (0.080, 0.040))
+        - 0.007 * blob(u, v, (0, (NOSE_BASE_V + MOUTH_V) / 2 - 0.01), (0.011, 0.035))
+        - (0.006 + 0.008 * identity.age) * _fold(u, v)
+    )
+
+
+def _nose_tip_v(identity: Identity) -> float:
+    return 0.158 + 0.05 * (identity.nose_length - 1)
+
+
+def _fold(u, v) -> Plane:
+    """The line from the nose's wing to the mouth's corner."""
+    line = 0.078 + 0.55 * (v - 0.19) + 0.9 * (v - 0.19) ** 2
+    return bump(np.abs(u) - line, 0, 0.016) * smooth(0.15, 0.2, v) * smooth(0.36, 0.27, v)
+
+
+def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
+    """Blush, freckles, the darker hollows of the eyes, and skin that is not all one colour."""
+    shape = paints.shape[1:]
+    grain = 0.018 * plane_noise(rng, shape, (26, 26)) + 0.012 * plane_noise(rng, shape, (3.5, 3.5))
+    paints *= 1 + grain
+    rosy, shade = np.float32([1.05, 0.80, 0.80]).reshape(3, 1, 1), np.float32([0.74, 0.60, 0.58]).reshape(3, 1, 1)
+    cheeks = _pair(u, v, (0.225, 0.105), (0.085, 0.065)) + 0.5 * blob(u, v, (0, 0.15), (0.05, 0.04))
+    tint(paints, rosy, np.clip(0.62 * identity.blush * cheeks, 0, 1))
+    eye_v = EYE_V + identity.eye_height
+    tint(paints, shade, 0.42 * _pair(u, v, (0.152, eye_v - 0.012), (0.082, 0.038)))
+    tint(paints, shade, (0.10 + 0.22 * identity.age) * _pair(u, v, (0.150, eye_v + 0.052), (0.055, 0.014)))
+    tint(paints, shade, (0.10 + 0.40 * identity.age) * _fold(u, v))
+    if identity.age > 0.45:
+        lines = sum(bump(v + 0.02 * np.cos(5 * u), place, 0.0035) for place in (-0.25, -0.285, -0.32))
+        tint(paints, shade, 0.3 * (identity.age - 0.3) * lines * bump(u, 0, 0.13))
+    if identity.freckles:
+        spots = smooth(1.0, 1.6, plane_noise(rng, shape, (4.5, 4.5)))
+        where = _pair(u, v, (0.17, 0.08), (0.11, 0.06)) + 0.6 * blob(u, v, (0, 0.08), (0.06, 0.06))
+        tint(paints, np.float32([0.72, 0.58, 0.48]).reshape(3, 1, 1), 0.8 * identity.freckles * spots * where)
+
+
+def _paint_nose(paints: np.ndarray, identity: Identity, u, v) -> None:
+    """Nostrils, the wings' crease, and the soft shadow below."""
+    wide, tip = identity.nose_width, _nose_tip_v(identity)
+    dark = colour(identity.skin) * np.float32([0.30, 0.18, 0.17]).reshape(3, 1, 1)
+    shade = np.float32([0.72, 0.56, 0.53]).reshape(3, 1, 1)
+    tint(paints, shade, 0.75 * blob(u, v, (0, tip + 0.062), (0.058 * wide, 0.016)))
+    tint(paints, shade, 0.35 * _pair(u, v, (0.086 * wide, tip + 0.022), (0.009, 0.022)))
+    tint(paints, shade, 0.30 * _pair(u, v, (0.050, -0.045), (0.018, 0.045)))
+    tilted = v - 0.35 * (np.abs(u) - 0.030 * wide)
+    nostril = np.exp(
+        -((((np.abs(u) - 0.031 * wide) / (0.017 * wide)) ** 2 + ((tilted - tip - 0.040) / 0.0085) ** 2) ** 2)
+    )
+    paint(paints, dark, 0.85 * nostril)
+
+
+def _paint_brows(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
+    """Brows of many short hairs, thick at the nose and thin at the temple."""
+    t = (np.abs(u) - 0.075) / 0.195  # 0 at the inner end, 1 at the outer
+    arch = 0.030 * identity.brow_arch * (1 - ((t - 0.62) / 0.62) ** 2)
+    middle = BROW_V - identity.brow_height + identity.eye_height - arch + 0.012 + 0.10 * identity.eye_slant * t
+    half = identity.brow_thickness * (0.0205 * smooth(-0.08, 0.12, t) * (1 - 0.72 * smooth(0.35, 1.05, t)))
+    hairs = plane_noise(rng, paints.shape[1:], (9, 1.6)) + plane_noise(rng, paints.shape[1:], (14, 2.2))
+    edge = half + 0.0028 * hairs - np.abs(v - middle)
+    ends = smooth(-0.10, 0.04, t) * smooth(1.06, 0.9, t)
+    alpha = smooth(-0.006, 0.007, edge) * ends * np.clip(0.83 + 0.07 * hairs, 0, 1)
+    paint(paints, colour(identity.brow) * np.clip(1 + 0.12 * hairs, 0.6, 1.5), alpha)
+
+
+def _paint_beard(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
+    """Stubble, moustache, goatee or full beard; lips are painted over it later."""
+    if identity.beard == "none":
+        return
+    shape = paints.shape[1:]
+    side = np.abs(u)
+    upper = smooth(0.185, 0.215, v + 0.12 * smooth(0.06, 0, side)) * smooth(0.15, 0.125, side + 0.25 * (v - 0.26))
+    moustache = upper * smooth(0.222, 0.240, v - 0.10 * (side - 0.03)) * smooth(0.345, 0.32, v)
+    chin = smooth(0.135, 0.11, side) * smooth(0.345, 0.375, v)
+    ring = np.maximum(chin, smooth(0.105, 0.12, side) * smooth(0.158, 0.138, side) * smooth(0.25, 0.28, v))
+    cheek = smooth(-0.015, 0.015, v - 0.235 + 0.75 * np.clip(side - 0.16, 0, 0.3) ** 0.9)
+    full = np.maximum(cheek * smooth(0.13, 0.175, side + 0.3 * (v - 0.25)), smooth(0.36, 0.40, v))
+    soft = plane_noise(rng, shape, (7, 7))
+    hairs = 0.6 * plane_noise(rng, shape, (7, 1.8)) + 0.4 * plane_noise(rng, shape, (3, 1.6))
+    areas = {
+        "stubble": np.maximum(full, moustache), "moustache": moustache,
+        "goatee": np.maximum(ring, moustache), "full": np.maximum(np.maximum(full, ring), moustache),
+    }  # fmt: skip
+    area = areas[identity.beard]
+    strength = 0.34 if identity.beard == "stubble" else 0.93
+    alpha = smooth(0.12, 0.75, area + 0.13 * hairs + 0.08 * soft) * strength
+    shades = colour(identity.brow) * np.clip(1.02 + 0.20 * hairs + 0.08 * soft, 0.5, 1.6)
+    paint(paints, shades, alpha)
