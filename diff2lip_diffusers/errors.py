@@ -95,15 +95,3 @@ class PairListError(Diff2LipError):
 
 class StoppedError(Diff2LipError):
     """The end of a process whose main process has found, and said, why the work cannot be done."""
-
-
-class ConfigError(Diff2LipError):
-    """A configuration file that does not say what to do.
-
-    Attributes:
-        path: the file.
-    """
-
-    def __init__(self, path: str | Path, reason: str):
-        self.path = Path(path)
-        super().__init__(f"{path}: {reason}")
