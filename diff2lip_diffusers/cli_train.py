@@ -1,0 +1,89 @@
+"""The commands `diff2lip train` and `diff2lip export`."""
+
+import argparse
+import json
+import math
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from .option_values import number
+
+LOG_NAME = "log.jsonl"
+
+
+def add_train(commands) -> None:
+    """Adds the command."""
+    train = commands.add_parser(
+        "train",
+        help="train the model on a set that diff2lip prepare wrote",
+        description="Trains the model as a YAML file says. The same command again goes on where it was stopped. Over"
+        " several GPUs: accelerate launch -m diff2lip_diffusers train ...",
+    )
+    train.add_argument("config", metavar="CONFIG", help="YAML file with the fields of TrainConfig")
+    train.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="another value than the file's, such as steps=100 or losses.syncnet=0; may be repeated",
+    )
+    train.add_argument("--init-from", metavar="DIR", help="model folder to go on from; short for --set init_from=DIR")
+    train.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="go on from the newest checkpoint in the output folder; or start anew, which removes its checkpoints",
+    )
+    train.add_argument(
+        "--log-every",
+        type=number(int, 1, math.inf, "a whole number above 0"),
+        default=50,
+        metavar="N",
+        help=f"steps that a line of {LOG_NAME}, and of the output, is the mean of (default: 50)",
+    )
+    train.set_defaults(run=_run_train)
+
+
+def _run_train(args: argparse.Namespace) -> None:
+    from .training.config import read_train_config
+    from .training.trainer import Trainer
+
+    overrides = [*args.overrides, *([f"init_from={args.init_from}"] if args.init_from else [])]
+    config = read_train_config(args.config, overrides)
+    trainer = Trainer(config, args.resume)
+    is_main = trainer.accelerator.is_main_process
+    try:
+        waiting = []
+        hidden = None if is_main else True  # None: hidden where nobody looks
+        with tqdm(total=config.steps, initial=trainer.step, unit="step", disable=hidden) as bar:
+            for record in trainer.run():
+                waiting.append(record)
+                bar.set_postfix(loss=f"{record.losses['total']:.4f}", refresh=False)
+                bar.update()
+                if is_main and (len(waiting) == args.log_every or record.step == config.steps):
+                    _log(Path(config.output) / LOG_NAME, waiting, shows=bar.disable)
+                    waiting = []
+    finally:
+        trainer.accelerator.end_training()
+    if is_main:
+        print(f"{config.output}: {config.steps} steps done; the model is in {Path(config.output) / 'model'}")
+
+
+def _log(path: Path, records: list, shows: bool) -> None:
+    """Appends the means of some steps to the log, and prints them where no bar shows them."""
+    sums: dict[str, float] = defaultdict(float)
+    for record in records:
+        values = record.losses | {"grad_norm": record.grad_norm, "seconds": record.seconds}
+        for name, value in values.items():
+            sums[name] += value / len(records)
+    last = records[-1]
+    line = {"step": last.step, "learning_rate": last.learning_rate} | {name: sums[name] for name in sums}
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}) + "\n")
+    if shows:
+        words = " ".join(f"{name} {value:.4g}" for name, value in sums.items())
+        print(f"step {last.step}: {words}", file=sys.stderr, flush=True)

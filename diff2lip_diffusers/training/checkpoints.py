@@ -1,0 +1,65 @@
+"""States of a run on disk: a file each, written beside and renamed, so that a killed run leaves only complete ones."""
+
+import os
+import pickle
+from pathlib import Path
+
+import torch
+
+from ..errors import CheckpointError, MediaError
+
+CHECKPOINTS_NAME, PREFIX = "checkpoints", "step-"
+
+
+def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Path:
+    """Writes the state after a step, then removes all but the newest `keep`.
+
+    Args:
+        output: folder of the run.
+        step: how many steps have been made.
+        state: tensors, numbers and texts, nested in dicts and lists.
+        keep: how many stay.
+
+    Raises:
+        MediaError: if the file cannot be written; earlier ones stay.
+    """
+    folder = Path(output) / CHECKPOINTS_NAME
+    target, half = folder / f"{PREFIX}{step:08d}.pt", folder / f".{PREFIX}{step:08d}.half"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with half.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        half.replace(target)
+    except (OSError, RuntimeError) as error:
+        # torch says of a full disk that its writer failed.
+        half.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise MediaError(target, f"cannot be written: {reason}; make room and start again to go on") from error
+    for old in list_checkpoints(output)[:-keep]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def list_checkpoints(output: str | Path) -> list[Path]:
+    """The complete checkpoints of a run, oldest first."""
+    return sorted((Path(output) / CHECKPOINTS_NAME).glob(f"{PREFIX}*.pt"))
+
+
+def remove_half_written(output: str | Path) -> None:
+    """Removes what a killed run left behind."""
+    for half in (Path(output) / CHECKPOINTS_NAME).glob(f".{PREFIX}*.half"):
+        half.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: Path) -> dict:
+    """The state that [`save_checkpoint`] wrote, on the CPU.
+
+    Raises:
+        CheckpointError: if the file is damaged.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path}: is damaged; delete it to go on from the one before") from error

@@ -1,0 +1,133 @@
+"""What is trained: the U-Net and the audio encoder as one module, made new or from folders; and its pipeline."""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
+from ..errors import CheckpointError, Diff2LipError
+from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..hub import load_pipeline
+from ..pipeline_diff2lip import Diff2LipPipeline
+from ..schedulers import original_scheduler
+from ..unet_diff2lip import Diff2LipUNet2DConditionModel
+from .config import ModelConfig, TrainConfig
+from .diffusion import NoisyBatch
+
+
+class Denoiser(nn.Module):
+    """Predicts noise and variance of noisy frames from their sound, (N, 6, S, S).
+
+    One module, so that several processes average the gradients of both parts together.
+    """
+
+    def __init__(self, unet: Diff2LipUNet2DConditionModel, audio_encoder: Diff2LipAudioEncoder):
+        super().__init__()
+        self.unet, self.audio_encoder = unet, audio_encoder
+
+    def forward(self, batch: NoisyBatch) -> torch.Tensor:
+        """The U-Net's output for the frames of a batch."""
+        is_frozen = not next(self.audio_encoder.parameters()).requires_grad
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen):
+            audio_embeds = self.audio_encoder(batch.mel_windows)
+        return self.unet(
+            batch.noisy, batch.timesteps, batch.masked_frames, batch.references, batch.mask, audio_embeds
+        ).sample
+
+    def pipeline(self) -> Diff2LipPipeline:
+        """The pipeline of these weights, which it shares."""
+        pipe = Diff2LipPipeline(self.unet, self.audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
+        pipe.set_progress_bar_config(disable=True)
+        return pipe
+
+
+def make_denoiser(config: TrainConfig) -> Denoiser:
+    """The components that a run begins with, on the CPU in float32, everything frozen that it shall not train.
+
+    Raises:
+        Diff2LipError: if a folder cannot be loaded.
+        ValueError: if loaded weights have other sizes than the configuration says.
+    """
+    if config.init_from is None:
+        denoiser = _new_denoiser(config.model or ModelConfig(), config.seed)
+    else:
+        denoiser = _loaded_denoiser(config.init_from, config.model)
+    if config.audio_encoder_from is not None:
+        denoiser.audio_encoder = _loaded_audio_encoder(config.audio_encoder_from, denoiser)
+    denoiser.train()
+    if config.freeze_audio_encoder or config.lora is not None:
+        denoiser.audio_encoder.requires_grad_(False).eval()
+    if config.gradient_checkpointing:
+        denoiser.unet.enable_gradient_checkpointing()
+        denoiser.audio_encoder.enable_gradient_checkpointing()
+    return denoiser
+
+
+def check_size_px(size_px: int, denoiser: Denoiser) -> None:
+    """Raises ValueError where crops of this size cannot pass the levels of the U-Net."""
+    divisor = 2 ** (len(denoiser.unet.config.block_out_channels) - 1)
+    if size_px % divisor:
+        raise ValueError(f"`size_px` is {size_px}, expected a multiple of {divisor}, as the U-Net halves it so often")
+
+
+def _new_denoiser(model: ModelConfig, seed: int) -> Denoiser:
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        unet = Diff2LipUNet2DConditionModel(**_unet_sizes(model), dropout=model.dropout)
+        # The first predictions are 0, the mean of the noise.
+        nn.init.zeros_(unet.conv_out.weight)
+        nn.init.zeros_(unet.conv_out.bias)
+        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config.time_embedding_dim, **_audio_sizes(model))
+    return Denoiser(unet, audio_encoder)
+
+
+def _loaded_denoiser(folder: str, model: ModelConfig | None) -> Denoiser:
+    pipe = load_pipeline(folder, device="cpu", dtype="fp32")
+    unet, audio_encoder = pipe.unet.to(memory_format=torch.contiguous_format), pipe.audio_encoder
+    if model is not None:
+        _check_sizes(folder, unet, _unet_sizes(model), "model.")
+        _check_sizes(folder, audio_encoder, _audio_sizes(model), "model.audio.")
+        unet.register_to_config(sample_size=model.sample_size)
+    return Denoiser(unet, audio_encoder)
+
+
+def _loaded_audio_encoder(folder: str, denoiser: Denoiser) -> Diff2LipAudioEncoder:
+    if not (Path(folder) / "config.json").is_file():
+        raise Diff2LipError(f"{folder}: has no config.json; name the folder of a trained audio encoder")
+    try:
+        audio_encoder = Diff2LipAudioEncoder.from_pretrained(folder, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"{folder}: cannot be loaded as an audio encoder: {reason}") from error
+    _check_sizes(folder, audio_encoder, {"embed_dim": denoiser.unet.config.time_embedding_dim}, "")
+    return audio_encoder
+
+
+def _check_sizes(folder: str, component: nn.Module, wanted: dict, where: str) -> None:
+    for name, value in wanted.items():
+        own = getattr(component.config, name)
+        own = tuple(own) if isinstance(own, list) else own
+        if own != value and name != "sample_size":
+            raise ValueError(f"`{where}{name}` is {value}, but the weights in {folder} have {own}")
+
+
+def _unet_sizes(model: ModelConfig) -> dict:
+    return {
+        "sample_size": model.sample_size,
+        "block_out_channels": model.block_out_channels,
+        "down_block_types": tuple(
+            "AttnDownBlock2D" if level in model.attention_levels else "ResnetDownsampleBlock2D"
+            for level in range(len(model.block_out_channels))
+        ),
+        "layers_per_block": model.layers_per_block,
+        "attention_head_dim": model.attention_head_dim,
+    }
+
+
+def _audio_sizes(model: ModelConfig) -> dict:
+    return {
+        "input_channels": model.audio.input_channels,
+        "block_out_channels": model.audio.block_out_channels,
+        "layers_per_block": model.audio.layers_per_block,
+    }

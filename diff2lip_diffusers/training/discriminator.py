@@ -1,0 +1,43 @@
+"""The sequence discriminator: is what five frames show below the nose true or painted?"""
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+class SequenceDiscriminator(nn.Module):
+    """Scores of overlapping patches of the painted half of consecutive frames, which it sees as one picture of 3 T
+    channels, so that it sees how they move.
+
+    Letters in shapes: B samples of T frames, S x S pixels.
+
+    Args:
+        num_frames: T.
+        base_channels: of the first convolution; they double twice.
+
+    Source: Isola et al. 2017 (PatchGAN); Miyato et al. 2018 (spectral normalisation).
+    """
+
+    def __init__(self, num_frames: int = 5, base_channels: int = 32):
+        super().__init__()
+        self.num_frames = num_frames
+        channels = [3 * num_frames, base_channels, 2 * base_channels, 4 * base_channels]
+        layers: list[nn.Module] = []
+        for before, after in zip(channels[:-1], channels[1:], strict=True):
+            layers += [_conv(before, after, stride=2), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, _conv(channels[-1], 1, stride=1))
+
+    def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """Scores of patches, 1 for true and 0 for painted, (B, 1, H, W).
+
+        Args:
+            frames: (B * T, 3, S, S) in [-1, 1], the frames of a sample one after another.
+            mask: (1, 1, S, S), 1 in the rows that are painted.
+        """
+        rows = mask[0, 0, :, 0].bool()
+        painted = frames[:, :, rows]
+        return self.layers(painted.unflatten(0, (-1, self.num_frames)).flatten(1, 2))
+
+
+def _conv(before: int, after: int, stride: int) -> nn.Module:
+    return spectral_norm(nn.Conv2d(before, after, kernel_size=4 if stride > 1 else 3, stride=stride, padding=1))

@@ -1,0 +1,72 @@
+"""The result of a run: a pipeline folder that `from_pretrained` loads."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from ..errors import MediaError
+from ..pipeline_diff2lip import Diff2LipPipeline
+
+CARD = """---
+library_name: diffusers
+pipeline_tag: image-to-video
+tags:
+  - lip-sync
+  - talking-head
+  - diffusers
+---
+
+# A Diff2Lip model trained with diff2lip-diffusers
+
+Repaints the lower half of face crops ({size} × {size}) so that the lips match 0.2 s of speech. U-Net of
+{unet:.1f} M, audio encoder of {audio:.1f} M parameters; the averaged weights after {steps} steps. The settings of the
+run are in `training.yaml`. These weights may be used as the data they were trained on allows; a model that was
+trained further from the authors' weights stays under their licence, CC BY-NC 4.0.
+
+```python
+import diff2lip_diffusers  # importing registers the plugin with diffusers
+from diffusers import DiffusionPipeline
+
+pipe = DiffusionPipeline.from_pretrained("path/of/this/folder")
+diff2lip_diffusers.sync_video(pipe, "face.mp4", "speech.wav", "out.mp4")
+```
+
+Only with the consent of the person shown: a video in which somebody seems to say what they never said can do harm.
+"""
+
+
+def save_model_folder(pipe: Diff2LipPipeline, folder: str | Path, steps: int, settings: Path) -> None:
+    """Saves a trained pipeline with its card and the settings of its run, each file whole or not at all.
+
+    Args:
+        pipe: to save.
+        folder: to write or to renew.
+        steps: how many it was trained.
+        settings: the YAML file of the run.
+
+    Raises:
+        MediaError: if the folder cannot be written.
+    """
+    folder = Path(folder)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as hidden:
+            pipe.save_pretrained(hidden)
+            (Path(hidden) / "README.md").write_text(_card(pipe, steps), encoding="utf-8")
+            (Path(hidden) / "training.yaml").write_bytes(settings.read_bytes())
+            for file in sorted(path for path in Path(hidden).rglob("*") if path.is_file()):
+                target = folder / file.relative_to(hidden)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.chmod(file, 0o644)
+                os.replace(file, target)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise MediaError(folder, f"cannot be written: {reason}") from error
+
+
+def _card(pipe: Diff2LipPipeline, steps: int) -> str:
+    unet, audio = (
+        sum(weight.numel() for weight in component.parameters()) / 1e6 for component in (pipe.unet, pipe.audio_encoder)
+    )
+    return CARD.format(size=pipe.unet.config.sample_size, unet=unet, audio=audio, steps=f"{steps:,}")

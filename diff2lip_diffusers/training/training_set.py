@@ -1,0 +1,207 @@
+"""Samples to train on. Everything about sample number k follows from (seed, k), so neither a restart nor the number of
+processes changes what is trained on."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.data import Dataset, Sampler
+
+from ..errors import MediaError
+from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .training_clips import Clip, check_not_empty, clip_spectrogram, find_clips, is_held_out, read_clip_frames
+
+SPLITS = ("train", "held-out", "all")
+CACHES = ("memory", "none")
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How crops vary while training.
+
+    Args:
+        jitter: largest shift, and largest change of size, of a crop as a fraction of the picture, in [0, 0.5).
+        flip: whether half of the samples are mirrored.
+        colour: largest relative change of brightness and of contrast, in [0, 1).
+    """
+
+    jitter: float = 0.03
+    flip: bool = True
+    colour: float = 0.0
+
+
+NO_AUGMENTATION = Augmentation(jitter=0.0, flip=False)
+
+
+class TrainingSet(Dataset):
+    """Samples of a prepared training set, without end: item k is decided by (seed, k).
+
+    Letters in shapes: T consecutive frames of S x S pixels.
+
+    Args:
+        folders: one prepared folder or several.
+        size_px: S.
+        frames_per_sample: T.
+        split: `"train"`, `"held-out"` or `"all"`: identities are split by a hash of their names.
+        held_out_fraction: of the identities.
+        augmentation: of the crops.
+        seed: decides all items.
+        cache: `"memory"` decodes the whole set once; `"none"` reads each sample from its file.
+        cache_px: height and width of the pictures in memory; the set's own by default, but at most twice S.
+        reader: `"pyav"` or `"decord"`.
+
+    Raises:
+        MediaError: if a folder is not a training set, or one of its files is damaged.
+        Diff2LipError: if no clip of this split is long enough.
+    """
+
+    def __init__(
+        self,
+        folders: str | Path | Sequence[str | Path],
+        size_px: int,
+        frames_per_sample: int = 5,
+        split: str = "train",
+        held_out_fraction: float = 0.0,
+        augmentation: Augmentation = NO_AUGMENTATION,
+        seed: int = 0,
+        cache: str = "none",
+        cache_px: int | None = None,
+        reader: str = "pyav",
+    ):
+        self.size_px, self.frames_per_sample, self.seed = size_px, frames_per_sample, seed
+        self.augmentation, self.reader = augmentation, reader
+        self.extractor = Diff2LipFeatureExtractor()
+        folders = [folders] if isinstance(folders, (str, Path)) else list(folders)
+        self.clips, set_px = _clips_of(folders, split, held_out_fraction, frames_per_sample)
+        # A clip is drawn as often as it has places to start from.
+        self._starts = np.cumsum([clip.frames - frames_per_sample + 1 for clip in self.clips])
+        self._cached: list[torch.Tensor] | None = None
+        if cache == "memory":
+            kept_px = cache_px or min(set_px, 2 * size_px)
+            self._cached = [_resized(read_clip_frames(clip, 0, clip.frames, reader), kept_px) for clip in self.clips]
+
+    def __len__(self) -> int:
+        """How many different samples there are, without augmentation."""
+        return int(self._starts[-1])
+
+    def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
+        """Sample number k.
+
+        Returns:
+            `frames`: (T, 3, S, S) float32 in [-1, 1], consecutive frames of one clip.
+            `reference`: (3, S, S) float32 in [-1, 1], another frame of it, outside of them where it is long enough.
+            `mel_windows`: (T, 80, 16), of each frame, for the audio encoder.
+            `sync_mel`: (80, 16), the steps that begin with the first frame, for SyncNet.
+            `noise`, `fill`: (3, S, S) normal noise, to be added to the frames, and to fill what is masked.
+            `draw`: () float64 in [0, 1), decides the timestep.
+        """
+        rng = np.random.Generator(np.random.PCG64((self.seed, number)))
+        place = int(rng.integers(len(self)))
+        index = int(np.searchsorted(self._starts, place, side="right"))
+        clip, start = self.clips[index], place - int(self._starts[index - 1] if index else 0)
+        reference = _draw_reference(rng, clip.frames, start, self.frames_per_sample)
+        draw = rng.random()
+        frames = self.read(index, start, self.frames_per_sample)
+        frames, reference = self._augmented(rng, frames, self.read(index, reference, 1))
+        noise, fill = torch.from_numpy(rng.standard_normal((2, *reference.shape[1:]), dtype=np.float32))
+        return {
+            "frames": frames,
+            "reference": reference[0],
+            **self.mel(index, start, self.frames_per_sample),
+            "noise": noise,
+            "fill": fill,
+            "draw": torch.tensor(draw, dtype=torch.float64),
+        }
+
+    def read(self, index: int, start: int, count: int) -> torch.Tensor:
+        """Frames (N, 3, H, W) uint8 of a clip, in the size they are kept in."""
+        if self._cached is not None:
+            return self._cached[index][start : start + count]
+        return read_clip_frames(self.clips[index], start, count, self.reader)
+
+    def mel(self, index: int, start: int, count: int) -> dict[str, torch.Tensor]:
+        """`mel_windows` and `sync_mel` of consecutive frames of a clip."""
+        clip = self.clips[index]
+        mel = clip_spectrogram(clip, self.extractor)
+        windows = self.extractor.windows(mel, range(start, start + count), clip.fps)
+        # The window of a frame begins with the frame before it; that of SyncNet with the frame itself.
+        return {"mel_windows": windows, "sync_mel": self.extractor.windows(mel, [start + 1], clip.fps)[0]}
+
+    def _augmented(
+        self, rng: np.random.Generator, frames: torch.Tensor, reference: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Both at S x S in [-1, 1]: crops vary independently, mirroring and colour together."""
+        frames, reference = (self._cropped(rng, pictures) for pictures in (frames, reference))
+        if self.augmentation.flip and rng.random() < 0.5:
+            frames, reference = frames.flip(-1), reference.flip(-1)
+        if self.augmentation.colour:
+            contrast, brightness = rng.uniform(-self.augmentation.colour, self.augmentation.colour, 2)
+            frames, reference = ((1 + contrast) * picture + brightness for picture in (frames, reference))
+        return frames.clamp(-1, 1), reference.clamp(-1, 1)
+
+    def _cropped(self, rng: np.random.Generator, pictures: torch.Tensor) -> torch.Tensor:
+        full = pictures.shape[-1]
+        if self.augmentation.jitter:
+            grow, *shift = rng.uniform(-self.augmentation.jitter, self.augmentation.jitter, 3)
+            size = round(full * (1 + grow))
+            rows, columns = (
+                torch.arange(size).add_(round(full * by) + (full - size) // 2).clamp_(0, full - 1) for by in shift
+            )
+            pictures = pictures[:, :, rows[:, None], columns]
+        return to_model_range(_resized(pictures, self.size_px))
+
+
+class SampleNumbers(Sampler[int]):
+    """The numbers of the samples that one of several processes takes, batch after batch, without end.
+
+    Micro-batch m of all P processes together is the numbers m * P * B to (m + 1) * P * B; process p takes the p-th B.
+    """
+
+    def __init__(self, first: int, batch_size: int, process: int = 0, num_processes: int = 1):
+        self.first, self.batch_size = first, batch_size
+        self.process, self.num_processes = process, num_processes
+
+    def __iter__(self) -> Iterator[int]:
+        start = self.first + self.process * self.batch_size
+        while True:
+            yield from range(start, start + self.batch_size)
+            start += self.num_processes * self.batch_size
+
+
+def to_model_range(pictures: torch.Tensor) -> torch.Tensor:
+    """uint8 to float32 in [-1, 1]."""
+    return pictures.float().div_(127.5).sub_(1)
+
+
+def _clips_of(folders: list, split: str, held_out_fraction: float, frames: int) -> tuple[list[Clip], int]:
+    """The clips of one split that are long enough, and the size of the largest set's pictures."""
+    if split not in SPLITS:
+        raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
+    found = [find_clips(folder) for folder in folders]
+    clips = [clip for some, _ in found for clip in some]
+    named = ", ".join(map(str, folders))
+    if split != "all":
+        clips = [clip for clip in clips if is_held_out(clip.identity, held_out_fraction) == (split == "held-out")]
+        check_not_empty(clips, f"in {named} are of the {split} part", "change `held_out_fraction`")
+    # One frame more, for the reference.
+    clips = [clip for clip in clips if clip.frames > frames]
+    check_not_empty(clips, f"in {named} have more than {frames} frames", "prepare longer videos")
+    sizes = {size_px for _, size_px in found}
+    if len(sizes) > 1:
+        raise MediaError(folders[-1], f"has pictures of another size than the other sets ({sorted(sizes)} pixels)")
+    return clips, sizes.pop()
+
+
+def _draw_reference(rng: np.random.Generator, total: int, start: int, count: int) -> int:
+    """A frame outside of those of the sample."""
+    drawn = int(rng.integers(total - count))
+    return drawn if drawn < start else drawn + count
+
+
+def _resized(pictures: torch.Tensor, size_px: int) -> torch.Tensor:
+    if pictures.shape[-2:] == (size_px, size_px):
+        return pictures
+    return F.interpolate(pictures, size=(size_px, size_px), mode="bilinear", antialias=True)
