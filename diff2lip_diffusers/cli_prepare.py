@@ -22,6 +22,7 @@ def add_prepare(commands) -> None:
     prepare.add_argument("output", metavar="OUT", help="folder for the set; report.html in it shows what was kept")
     _add_clips(prepare)
     _add_faces(prepare)
+    _add_sync(prepare)
     prepare.add_argument(
         "--workers", metavar="N", **_number(int, 1, "a whole number above 0"), help="processes that share the videos"
     )
@@ -37,7 +38,7 @@ def _add_clips(prepare) -> None:
         **_number(int, 16, "a whole number of pixels, at least 16"),
         help="height and width of the face crops (default: 128)",
     )
-    seconds = _number(float, 0.1, "a number of seconds, at least 0.1")
+    seconds = _number(float, 0.4, "a number of seconds, at least 0.4")
     group.add_argument("--min-seconds", metavar="S", **seconds, help="drop shorter clips (default: 1)")
     group.add_argument("--max-seconds", metavar="S", **seconds, help="cut longer clips into such (default: 10)")
     group.add_argument(
@@ -60,7 +61,7 @@ def _add_faces(prepare) -> None:
         "--min-sharpness",
         metavar="X",
         **_number(float, 0, "a number, at least 0"),
-        help="drop blurred clips (default: 0.02; report.html tells how sharp each one is; 0 keeps all)",
+        help="drop blurred clips (default: 0.01; report.html tells how sharp each one is; 0 keeps all)",
     )
     group.add_argument("--pads", type=pads, metavar="T,B,L,R", **UNLESS_GIVEN, help="grow the face's boxes by pixels")
     group.add_argument("--detector", choices=FACE_DETECTORS, **UNLESS_GIVEN, help="face detector (default: mtcnn)")
@@ -68,6 +69,22 @@ def _add_faces(prepare) -> None:
     group.add_argument("--detection-stride", metavar="N", **stride, help="look at every Nth frame (default: 4)")
     size = number_option("detection_size", int)
     group.add_argument("--detection-size", metavar="PX", **size, help="longest side of what it sees (default: 640)")
+
+
+def _add_sync(prepare) -> None:
+    group = prepare.add_argument_group("sync")
+    group.add_argument(
+        "--syncnet",
+        metavar="DIR",
+        **UNLESS_GIVEN,
+        help="move the sound of each clip to where this SyncNet finds it to fit best: a folder, or the Wav2Lip expert",
+    )
+    group.add_argument(
+        "--min-confidence",
+        metavar="X",
+        **_number(float, 0, "a number, at least 0"),
+        help="drop clips of which the SyncNet is less confident (default: none; report.html tells each one's)",
+    )
 
 
 def _number(kind, smallest: float, expected: str) -> dict:

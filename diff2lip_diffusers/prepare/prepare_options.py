@@ -16,9 +16,9 @@ OPTION_RANGES = {
     "size_px": (Integral, 16, 512, "a whole number of pixels from 16 to 512"),
     "min_face_px": (Real, 8, 4096, "a number of pixels from 8 to 4096"),
     "min_sharpness": (Real, 0, 100, "a number from 0 to 100"),
-    "min_seconds": (Real, 0.2, 60, "a number of seconds from 0.2 to 60"),
-    "max_seconds": (Real, 0.4, 60, "a number of seconds from 0.4 to 60"),
-    "min_confidence": (Real, -1, 1, "a number from -1 to 1"),
+    "min_seconds": (Real, 0.4, 60, "a number of seconds from 0.4 to 60"),
+    "max_seconds": (Real, 0.8, 60, "a number of seconds from 0.8 to 60"),
+    "min_confidence": (Real, 0, 2, "a number from 0 to 2"),
     "workers": (Integral, 1, 256, "a whole number from 1 to 256"),
 }
 
@@ -38,7 +38,8 @@ class PrepareOptions:
         detection_size: longest side in pixels of the small pictures that the detector sees.
         detection_stride: look for faces in every that-many-th frame, and in those between where something changes.
         identity: who is one person for training: all of one `"video"`, or of all videos in one `"folder"`.
-        syncnet: folder of a SyncNet, which measures each clip; None for no measure.
+        syncnet: folder of a SyncNet, or file of the Wav2Lip expert, by which the sound of each clip is moved to where
+            it fits best; None to leave it as it is.
         min_confidence: clips that the SyncNet is less confident about are dropped.
         workers: how many processes share the videos. Does not change the result.
 
@@ -48,7 +49,7 @@ class PrepareOptions:
 
     size_px: int = 128
     min_face_px: float = 64
-    min_sharpness: float = 0.02
+    min_sharpness: float = 0.01
     min_seconds: float = 1.0
     max_seconds: float = 10.0
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)

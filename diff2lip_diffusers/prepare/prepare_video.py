@@ -1,6 +1,6 @@
 """One video to clips: its stretches judged, the good ones written, of each other one a picture and the reason."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -23,8 +23,8 @@ MAX_MUTE_FRAMES = 5
 NO_FACE, TOO_SHORT, TOO_SMALL, BLURRED = "no face", "too short", "too small", "blurred"
 NO_SOUND, SILENT, OFF_SYNC, UNREADABLE = "no sound", "silent", "off sync", "unreadable"
 
-# (offset in frames, confidence) of crops (N, S, S, 3) uint8 and their sound (T,) int16.
-MeasureSync = Callable[[np.ndarray, np.ndarray], tuple[int, float]]
+MeasureSync = Callable[[Sequence[np.ndarray], np.ndarray], tuple[int, float]]
+"""By how many frames the sound is late for some crops (S, S, 3) uint8, and how sure that is; of sound (T,) int16."""
 
 
 class _Dropped(Exception):
@@ -43,7 +43,7 @@ def prepare_video(
         video: where from.
         folder: where to.
         options: how.
-        measure_sync: tells how far sound and mouth are apart; None to leave it as it is.
+        measure_sync: tells how late the sound is; None to leave it as it is.
 
     Returns:
         The video's record: which clips were kept, and which stretches dropped for what reason.
@@ -52,108 +52,135 @@ def prepare_video(
         MediaError: if the folder cannot be written. A video that cannot be read is dropped.
     """
     with folder.work_folder(video) as made:
-        run = _Run(video, made, options, measure_sync)
-        folder.put_in_place(made, run.record())
-        return run.record()
-
-
-class _Run:
-    """The way through one video."""
-
-    def __init__(self, video: SourceVideo, made: Path, options: PrepareOptions, measure_sync: MeasureSync | None):
-        self.video, self.options, self.measure_sync = video, options, measure_sync
-        self.stamp = video.stamp()
-        self.clip_folder, self.picture_folder = made / CLIPS_NAME, made / PICTURES_NAME
-        self.driving = DrivingVideo(video.path)
-        self.clips: list[dict] = []
-        self.dropped: list[dict] = []
+        stamp = video.stamp()
+        clips = _Clips(video, made, options, measure_sync)
         try:
-            self._run()
+            clips.take()
         except MediaError as error:
             if error.path not in (video.path, video.boxes, video.sound):
                 raise
-            self._drop_all(error)
+            clips.forget(error)
+        record = {"name": video.name, "source": str(video.path), "stamp": stamp}
+        record |= {"clips": clips.kept, "dropped": clips.dropped}
+        folder.put_in_place(made, record)
+    return record
 
-    def record(self) -> dict:
-        """What became of the video."""
-        return {
-            "name": self.video.name,
-            "source": str(self.video.path),
-            "stamp": self.stamp,
-            "clips": self.clips,
-            "dropped": self.dropped,
-        }
 
-    def _run(self) -> None:
-        info = self.driving.info
+class _Clips:
+    """The clips of one video, as they are made.
+
+    Attributes:
+        kept: of each clip what the index and the report tell.
+        dropped: of each other stretch what the report tells.
+    """
+
+    def __init__(self, video: SourceVideo, made: Path, options: PrepareOptions, measure_sync: MeasureSync | None):
+        self.video, self.options, self.measure_sync = video, options, measure_sync
+        self.clip_folder, self.picture_folder = made / CLIPS_NAME, made / PICTURES_NAME
+        self.driving = DrivingVideo(video.path)
+        self.sound = np.zeros(0, np.int16)
+        self.kept: list[dict] = []
+        self.dropped: list[dict] = []
+
+    def take(self) -> None:
+        """Goes through the video."""
+        info = self.driving.info  # first of all, because a file that is no video is no silent video
         try:
             self.sound = read_sound(self.video)
         except NoAudioError:
-            first = Stretch(0)
-            first.add(next(self.driving.pictures(info.fps)), None, self.options.size_px)
+            whole = Stretch(0)
+            whole.add(next(self.driving.pictures(info.fps)), None, self.options.size_px)
+            whole.count = round((info.duration_s or 0) * CLIP_FPS)
             detail = f"the video is silent, and there is no {self.video.sound.name} beside it"
-            self._note_dropped(first, _Dropped(NO_SOUND, detail))
+            self._note_dropped(whole, _Dropped(NO_SOUND, detail))
             return
         for stretch in self._stretches():
-            self._judge(stretch)
+            try:
+                self._judge(stretch)
+            except _Dropped as dropped:
+                self._note_dropped(stretch, dropped)
 
-    def _stretches(self):
-        boxes = self.video.boxes if self.video.boxes.exists() else None
-        fps, options = Fraction(CLIP_FPS), self.options
-        boxed = BoxedPictures(self.driving, fps, 0, None, options.detection(boxes), torch.device("cpu"), StageTimer())
-        for stretch in read_stretches(boxed, options.size_px, options.min_frames, options.max_frames):
-            heard = len(self.sound) // SAMPLES_PER_FRAME - stretch.start
-            if stretch.has_face and heard < stretch.count - MAX_MUTE_FRAMES:
-                if heard > 0:
-                    yield stretch.split(heard)
-            yield stretch
+    def forget(self, error: MediaError) -> None:
+        """Drops the whole video, because it cannot be read to its end."""
+        for folder in (self.clip_folder, self.picture_folder):
+            for file in folder.iterdir():
+                file.unlink()
+        self.kept, self.dropped = [], [_dropped_entry(Stretch(0), _Dropped(UNREADABLE, str(error)), None)]
+
+    @property
+    def _heard(self) -> int:
+        """How many frames the sound lasts."""
+        return len(self.sound) // SAMPLES_PER_FRAME
+
+    def _stretches(self) -> Iterator[Stretch]:
+        options = self.options
+        detection = options.detection(self.video.boxes if self.video.boxes.exists() else None)
+        fps, device = Fraction(CLIP_FPS), torch.device("cpu")
+        boxed = BoxedPictures(self.driving, fps, 0, None, detection, device, StageTimer())
+        end_of_sound = self._heard + MAX_MUTE_FRAMES
+        return read_stretches(boxed, options.size_px, options.min_frames, options.max_frames, end_of_sound)
 
     def _judge(self, stretch: Stretch) -> None:
-        try:
-            self._check_face(stretch)
-            samples = self._sound_of(stretch.start, stretch.count)
-            self._keep(stretch, samples, None, None)
-        except _Dropped as dropped:
-            self._note_dropped(stretch, dropped)
+        """Keeps a stretch, or raises why not."""
+        self._check_face(stretch)
+        samples = self._sound_of(stretch, 0)
+        offset = confidence = None
+        if self.measure_sync is not None:
+            offset, confidence = self.measure_sync([crop.pixels for crop in stretch.crops], samples)
+            if self.options.min_confidence is not None and confidence < self.options.min_confidence:
+                wanted = f"{self.options.min_confidence:g} is wanted"
+                raise _Dropped(OFF_SYNC, f"confidence {confidence:.2f} at {offset:+d} frames; {wanted}")
+            stretch = self._with_sound(stretch, offset)
+            samples = self._sound_of(stretch, offset)
+        self._keep(stretch, samples, offset, confidence)
 
     def _check_face(self, stretch: Stretch) -> None:
         options = self.options
         if not stretch.has_face:
             raise _Dropped(NO_FACE, f"{options.detector} found no face that it is sure of")
-        if stretch.count < options.min_frames:
-            raise _Dropped(
-                TOO_SHORT, f"{stretch.count / CLIP_FPS:.2f} s, at least {options.min_seconds:g} s are wanted"
-            )
-        if side_px(stretch.crops) < options.min_face_px:
-            shown = f"the face has {side_px(stretch.crops):.0f} pixels; {options.min_face_px:g} are wanted"
-            raise _Dropped(TOO_SMALL, shown)
-        if median_sharpness(stretch.crops) < options.min_sharpness:
-            shown = f"sharpness {median_sharpness(stretch.crops):.3f}; {options.min_sharpness:g} is wanted"
-            raise _Dropped(BLURRED, shown)
+        self._check_length(stretch.count)
+        side, sharpness = side_px(stretch.crops), median_sharpness(stretch.crops)
+        if side < options.min_face_px:
+            raise _Dropped(TOO_SMALL, f"the face has {side:.0f} pixels; {options.min_face_px:g} are wanted")
+        if sharpness < options.min_sharpness:
+            raise _Dropped(BLURRED, f"sharpness {sharpness:.3f}; {options.min_sharpness:g} is wanted")
 
-    def _sound_of(self, start: int, count: int) -> np.ndarray:
-        """The samples under some frames, completed with silence behind the end."""
-        samples = self.sound[start * SAMPLES_PER_FRAME : (start + count) * SAMPLES_PER_FRAME]
-        if not len(samples):
-            raise _Dropped(NO_SOUND, f"the sound ends after {len(self.sound) / SAMPLES_PER_FRAME / CLIP_FPS:.2f} s")
+    def _check_length(self, count: int) -> None:
+        if count < self.options.min_frames:
+            raise _Dropped(TOO_SHORT, f"{count / CLIP_FPS:.2f} s; {self.options.min_seconds:g} s are wanted")
+
+    def _with_sound(self, stretch: Stretch, offset: int) -> Stretch:
+        """The part of a stretch that has sound when that is read `offset` frames later."""
+        first = max(0, -offset - stretch.start)
+        heard = self._heard - offset - stretch.start
+        end = heard if heard < stretch.count - MAX_MUTE_FRAMES else stretch.count
+        self._check_length(end - first)
+        return stretch.part(first, end)
+
+    def _sound_of(self, stretch: Stretch, offset: int) -> np.ndarray:
+        """The samples under a stretch, read `offset` frames later, completed with silence behind the end."""
+        start, length = (stretch.start + offset) * SAMPLES_PER_FRAME, stretch.count * SAMPLES_PER_FRAME
+        samples = self.sound[start : start + length]
+        if stretch.start >= self._heard:
+            raise _Dropped(NO_SOUND, f"the sound ends after {self._heard / CLIP_FPS:.2f} s")
         if is_silent(samples):
             raise _Dropped(SILENT, f"the sound is quieter than {SILENCE_DB} dB")
-        return np.pad(samples, (0, count * SAMPLES_PER_FRAME - len(samples)))
+        return np.pad(samples, (0, length - len(samples)))
 
     def _keep(self, stretch: Stretch, samples: np.ndarray, offset: int | None, confidence: float | None) -> None:
-        name = f"{self.video.name}_{len(self.clips):03d}"
+        name = f"{self.video.name}_{len(self.kept):03d}"
         pixels = [crop.pixels for crop in stretch.crops]
         write_crops(self.clip_folder / f"{name}.mp4", pixels)
         write_sound(self.clip_folder / f"{name}.wav", samples)
         write_strip(self.picture_folder / f"{name}.jpg", pixels)
-        self.clips.append(
+        self.kept.append(
             {
                 "name": name,
                 "frames": stretch.count,
                 "identity": self.video.name if self.options.identity == "video" else self.video.folder,
                 "source": str(self.video.path),
                 "start_s": stretch.start / CLIP_FPS,
-                "confidence": confidence,
+                "confidence": None if confidence is None else round(confidence, 4),
                 "offset_frames": offset,
                 "picture": f"{name}.jpg",
                 "face_px": round(side_px(stretch.crops)),
@@ -167,20 +194,14 @@ class _Run:
             write_strip(self.picture_folder / picture, [crop.pixels for crop in stretch.crops])
         else:
             write_picture(self.picture_folder / picture, stretch.preview)
-        self.dropped.append(_dropped_entry(stretch.start, stretch.count, why, picture))
-
-    def _drop_all(self, error: MediaError) -> None:
-        """Forgets what was made of a video that cannot be read to its end."""
-        for folder in (self.clip_folder, self.picture_folder):
-            for file in folder.iterdir():
-                file.unlink()
-        self.clips, self.dropped = [], [_dropped_entry(0, 0, _Dropped(UNREADABLE, str(error)), None)]
+        self.dropped.append(_dropped_entry(stretch, why, picture))
 
 
-def _dropped_entry(start: int, count: int, why: _Dropped, picture: str | None) -> dict:
+def _dropped_entry(stretch: Stretch, why: _Dropped, picture: str | None) -> dict:
     return {
-        "start_s": start / CLIP_FPS,
-        "frames": count,
+        "start_s": stretch.start / CLIP_FPS,
+        "frames": stretch.count,
+        "has_face": stretch.has_face,
         "reason": why.reason,
         "detail": why.detail,
         "picture": picture,

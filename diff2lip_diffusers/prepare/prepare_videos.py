@@ -8,9 +8,11 @@ from pathlib import Path
 
 import torch
 
+from .clip_sync import ClipSync, syncnet_digest
 from .prepare_options import CLIP_FPS, PrepareOptions
 from .prepare_video import prepare_video
-from .set_folder import REPORT_NAME, SetFolder
+from .report_page import report_page
+from .set_folder import CLIPS_NAME, PICTURES_NAME, REPORT_NAME, SetFolder
 from .source_videos import SourceVideo, find_videos
 from .worker_processes import run_in_processes
 
@@ -59,7 +61,9 @@ def prepare_videos(
     options = options or PrepareOptions()
     sources = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
     folder = SetFolder(output)
-    folder.open(options, None)
+    if options.syncnet:
+        ClipSync(options.syncnet)  # what is no SyncNet is said before anything is made
+    folder.open(options, syncnet_digest(options.syncnet) if options.syncnet else None)
     with folder.alone():
         waiting = [video for video in sources if not folder.is_done(video)]
         num_done = len(sources) - len(waiting)
@@ -68,6 +72,7 @@ def prepare_videos(
                 on_progress(done, len(sources))
         records = folder.records()
         folder.write_index(records)
+        folder.write(folder.path / REPORT_NAME, report_page(records, folder.options(), CLIPS_NAME, PICTURES_NAME))
     return _report(folder, records, len(waiting))
 
 
@@ -87,7 +92,8 @@ def _prepared(folder: SetFolder, options: PrepareOptions, videos: Sequence[Sourc
 
 
 def _make_work(folder: SetFolder, options: PrepareOptions) -> Callable[[SourceVideo], dict]:
-    return partial(prepare_video, folder=folder, options=options)
+    measure_sync = ClipSync(options.syncnet) if options.syncnet else None
+    return partial(prepare_video, folder=folder, options=options, measure_sync=measure_sync)
 
 
 def _report(folder: SetFolder, records: list[dict], num_new: int) -> PrepareReport:

@@ -17,6 +17,7 @@ from .source_videos import SourceVideo
 VERSION = 1
 SETTINGS_NAME, OPTIONS_NAME, INDEX_NAME, REPORT_NAME = "settings.json", "prepare.json", "index.jsonl", "report.html"
 CLIPS_NAME, PICTURES_NAME = "clips", "report"
+SUFFIXES = (".mp4", ".wav")
 INDEX_KEYS = ("name", "frames", "identity", "source", "start_s", "confidence", "offset_frames")
 
 
@@ -63,14 +64,24 @@ class SetFolder:
         self.write(self.path / SETTINGS_NAME, json.dumps(facts) + "\n")
         self.write(self.path / OPTIONS_NAME, json.dumps(decisive, indent=1) + "\n")
 
-    def _check_options(self, decisive: dict) -> None:
+    def options(self) -> dict:
+        """What the set was made with.
+
+        Raises:
+            MediaError: if that cannot be read.
+        """
         path = self.path / OPTIONS_NAME
-        theirs = _read_json(path)
-        if theirs is None:
+        options = _read_json(path)
+        if options is None:
             raise MediaError(path, "cannot be read; name another folder for the training set")
+        return options
+
+    def _check_options(self, decisive: dict) -> None:
+        theirs = self.options()
         for name in decisive:
             if theirs.get(name) != decisive[name]:
                 difference = f"`{name}` was {theirs.get(name)}, now it is {decisive[name]}"
+                difference = "another SyncNet, or none" if name == "syncnet" else difference
                 raise Diff2LipError(
                     f"{self.path}: made with other options: {difference}; name another folder, or delete this one"
                 )
@@ -94,9 +105,13 @@ class SetFolder:
             yield
 
     def is_done(self, video: SourceVideo) -> bool:
-        """Whether a video is done, and still the same."""
-        record = _read_json(self._record_path(video.name)) or {}
-        return (record.get("source"), record.get("stamp")) == (str(video.path), video.stamp())
+        """Whether a video is done and still the same, and its clips are there."""
+        record = _read_json(self._record_path(video.name))
+        if record is None or (record["source"], record["stamp"]) != (str(video.path), video.stamp()):
+            return False
+        return all(
+            (self.clips / f"{clip['name']}{suffix}").exists() for clip in record["clips"] for suffix in SUFFIXES
+        )
 
     @contextmanager
     def work_folder(self, video: SourceVideo) -> Iterator[Path]:
@@ -145,7 +160,7 @@ class SetFolder:
         clips = [clip for record in records for clip in record["clips"]]
         lines = [json.dumps({key: clip[key] for key in INDEX_KEYS}) + "\n" for clip in clips]
         self.write(self.path / INDEX_NAME, "".join(lines))
-        files = {f"{clip['name']}{suffix}" for clip in clips for suffix in (".mp4", ".wav")}
+        files = {f"{clip['name']}{suffix}" for clip in clips for suffix in SUFFIXES}
         pictures = {shown["picture"] for record in records for shown in record["clips"] + record["dropped"]}
         with writing(self.path):
             for folder, known in ((self.clips, files), (self.pictures, pictures)):

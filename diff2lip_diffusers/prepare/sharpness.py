@@ -10,7 +10,8 @@ SHARPNESS_PX = 96
 def sharpness(face: np.ndarray) -> float:
     """The variance of the Laplacian of the face's grey levels over the variance of these levels themselves.
 
-    Without the latter, dark skin and dim light would pass for blur.
+    Without the latter, dark skin and dim light would pass for blur. Sharp photos of faces have 0.07 to 0.09, whether
+    bright or dark; blurred by a Gaussian of 1/100 of their width 0.015, of 1/64 0.007, of 1/32 0.002.
 
     Args:
         face: (h, w, 3) uint8, of any size; compared at `SHARPNESS_PX`.

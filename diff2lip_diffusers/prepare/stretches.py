@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -65,15 +66,13 @@ class Stretch:
             self.crops.append(FaceCrop(crop, min(box.width, box.height), looked_at))
         self.count += 1
 
-    def split(self, count: int) -> "Stretch":
-        """Cuts off the first pictures of a stretch with a face, and returns them as a stretch of their own."""
-        first = Stretch(self.start, count, self.preview, self.crops[:count])
-        self.start, self.count, self.crops = self.start + count, self.count - count, self.crops[count:]
-        return first
+    def part(self, first: int, end: int) -> "Stretch":
+        """Its pictures from the `first`-th up to the `end`-th, without that one."""
+        return Stretch(self.start + first, end - first, self.preview, self.crops[first:end])
 
 
 def read_stretches(
-    pictures: Iterable[tuple[int, Picture, FaceBox | None]], size_px: int, least: int, most: int
+    pictures: Iterable[tuple[int, Picture, FaceBox | None]], size_px: int, least: int, most: int, border: int
 ) -> Iterator[Stretch]:
     """The stretches of a video, in order. Long ones with a face are cut to `most` pictures at most, so that no rest of
     less than `least` remains; `least + most` crops are held at a time.
@@ -83,26 +82,29 @@ def read_stretches(
         size_px: height and width of the crops.
         least: pictures that make a clip.
         most: that a clip may have, at least twice as many.
+        border: number of a picture with which a stretch begins in any case: the first one beyond the sound.
     """
     stretch, last_box, last_thumbnail = None, None, None
     for number, picture, box in pictures:
         thumbnail = _small(picture, CUT_PX)
-        if stretch is not None and (not _goes_on(last_box, box) or is_cut(last_thumbnail, thumbnail)):
+        goes_on = number != border and _goes_on(last_box, box)
+        if stretch is not None and (not goes_on or is_cut(last_thumbnail, thumbnail)):
             yield from _ended(stretch, most)
             stretch = None
         stretch = stretch or Stretch(number)
         stretch.add(picture, box, size_px)
         last_box, last_thumbnail = box, thumbnail
         if stretch.has_face and stretch.count >= least + most:
-            yield stretch.split(most)
+            yield stretch.part(0, most)
+            stretch = stretch.part(most, stretch.count)
     if stretch is not None:
         yield from _ended(stretch, most)
 
 
 def _ended(stretch: Stretch, most: int) -> Iterator[Stretch]:
-    if stretch.has_face and stretch.count > most:
-        yield stretch.split(stretch.count // 2)
-    yield stretch
+    pieces = 2 if stretch.has_face and stretch.count > most else 1
+    borders = [piece * stretch.count // pieces for piece in range(pieces + 1)]
+    yield from (stretch.part(first, end) for first, end in pairwise(borders))
 
 
 def _goes_on(last: FaceBox | None, box: FaceBox | None) -> bool:

@@ -1,6 +1,7 @@
 """Work shared by processes of this machine: who is idle gets the next job, and all end with the one that began."""
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -77,6 +78,7 @@ def _receive(connection: Connection, job: Any) -> Any:
 
 
 def _serve(connection: Connection, make_work: Callable[[], Callable]) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; who began ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     work = None
