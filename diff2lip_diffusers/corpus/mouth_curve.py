@@ -12,10 +12,10 @@ from .espeak import Utterance
 from .visemes import PARAMETERS, SILENCE, shape_within
 
 GRID_HZ = 200
-LEAD_S = 0.045
-REACH_S = 0.080
-CLOSED = 0.06  # an opening up to here is a closure: pressed lips, not lips that almost touch
-QUIETEST, LOUDEST = 0.7, 1.1  # what loudness makes of a vowel's opening
+LEAD_S = 0.040
+REACH_S = 0.070
+CLOSED = 0.07  # an opening up to here is a closure: pressed lips, not lips that almost touch
+QUIETEST, LOUDEST = 0.6, 1.25  # what loudness makes of a vowel's opening
 
 OPENING, JAW = PARAMETERS.index("opening"), PARAMETERS.index("jaw")
 
