@@ -2,11 +2,13 @@
 
 import argparse
 import json
+import logging
 import math
 import sys
 from collections import defaultdict
 from pathlib import Path
 
+from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from tqdm import tqdm
 
 from .option_values import number
@@ -48,10 +50,31 @@ def add_train(commands) -> None:
     train.set_defaults(run=_run_train)
 
 
+def add_export(commands) -> None:
+    """Adds the command."""
+    export = commands.add_parser(
+        "export",
+        help="write a model folder in the authors' layout",
+        description="Writes a model folder as one file in the authors' layout: what convert reads.",
+    )
+    export.add_argument("model", metavar="DIR_OR_REPO", help="model folder, or repository on the Hub")
+    export.add_argument("output", metavar="FILE", help="the .pt file to write")
+    export.set_defaults(run=_run_export)
+
+
+def _run_export(args: argparse.Namespace) -> None:
+    from .training.export import export_original
+
+    export_original(args.model, args.output)
+    print(f"{args.output}: exported")
+
+
 def _run_train(args: argparse.Namespace) -> None:
     from .training.config import read_train_config
     from .training.trainer import Trainer
 
+    set_verbosity(logging.CRITICAL)  # what goes wrong comes back as an exception, and is said once
+    disable_progress_bar()
     overrides = [*args.overrides, *([f"init_from={args.init_from}"] if args.init_from else [])]
     config = read_train_config(args.config, overrides)
     trainer = Trainer(config, args.resume)
@@ -70,7 +93,8 @@ def _run_train(args: argparse.Namespace) -> None:
     finally:
         trainer.accelerator.end_training()
     if is_main:
-        print(f"{config.output}: {config.steps} steps done; the model is in {Path(config.output) / 'model'}")
+        result = Path(config.output) / ("model" if config.lora is None else "lora")
+        print(f"{config.output}: {config.steps} steps done; see {result}")
 
 
 def _log(path: Path, records: list, shows: bool) -> None:

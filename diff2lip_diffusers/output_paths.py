@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+from safetensors import SafetensorError
 
 from .errors import MediaError
 
@@ -54,12 +55,33 @@ def hidden_folder_beside(target: Path) -> tempfile.TemporaryDirectory:
 
 
 @contextmanager
+def filling_folder(folder: str | Path) -> Iterator[Path]:
+    """Gives a hidden folder beside `folder`; its files take their places there, each whole, when the block ends.
+
+    Other files in `folder` stay.
+
+    Raises:
+        MediaError: if the disk refuses.
+    """
+    folder = Path(folder)
+    with writing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with hidden_folder_beside(folder) as hidden:
+            yield Path(hidden)
+            for file in sorted(path for path in Path(hidden).rglob("*") if path.is_file()):
+                target = folder / file.relative_to(hidden)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.chmod(0o644)
+                file.replace(target)
+
+
+@contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Turns what the disk or FFmpeg says into one line that names the target."""
+    """Turns what the disk, FFmpeg or safetensors says into one line that names the target."""
     try:
         yield
     except FileNotFoundError as error:
         raise MediaError(path, "cannot be written: its folder does not exist; create it first") from error
-    except (av.error.FFmpegError, OSError) as error:
+    except (av.error.FFmpegError, OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(path, f"cannot be written: {reason}; choose another folder or make room") from error

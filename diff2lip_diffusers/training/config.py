@@ -1,143 +1,20 @@
 """What a training run is told: frozen dataclasses, every value checked before any work."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .config_checks import check_choice, check_range
 from .config_file import read_config
+from .lora import LoraSettings
+from .loss_weights import LOSS_PRESETS, LossWeights
+from .model_config import ModelConfig
 from .training_clips import READERS
 from .training_set import CACHES
 
 PRECISIONS = ("no", "fp16", "bf16")
 LEARNING_RATE_SCHEDULES = ("constant", "cosine")
 TRACKERS = ("tensorboard", "none")
-
-
-def _check(config: object, where: str, name: str, smallest: float, largest: float = math.inf) -> None:
-    value = getattr(config, name)
-    if not smallest <= value <= largest:
-        upper = f" to {largest:g}" if largest < math.inf else " or more"
-        raise ValueError(f"`{where}{name}` is {value}, expected {smallest:g}{upper}")
-
-
-def _check_choice(config: object, name: str, known: tuple) -> None:
-    value = getattr(config, name)
-    if value not in known:
-        raise ValueError(f"`{name}` is {value!r}, known are {', '.join(map(str, known))}")
-
-
-def _check_channels(name: str, channels: tuple[int, ...]) -> None:
-    if not channels or any(count < 32 or count % 32 for count in channels):
-        raise ValueError(f"`{name}` is {list(channels)}, expected multiples of 32, the number of norm groups")
-
-
-@dataclass(frozen=True)
-class AudioConfig:
-    """Sizes of the audio encoder; see [`Diff2LipAudioEncoder`]."""
-
-    input_channels: int = 64
-    block_out_channels: tuple[int, ...] = (32, 64, 96, 128)
-    layers_per_block: int = 2
-
-    def __post_init__(self):
-        _check_channels("model.audio.block_out_channels", self.block_out_channels)
-        _check_channels("model.audio.input_channels", (self.input_channels,))
-        _check(self, "model.audio.", "layers_per_block", 1)
-        if len(self.block_out_channels) != 4:
-            raise ValueError(f"`model.audio.block_out_channels` has {len(self.block_out_channels)} levels, expected 4")
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Sizes of a new model; see [`Diff2LipUNet2DConditionModel`].
-
-    Args:
-        sample_size: height and width of the crops in pixels that the pipeline will work on.
-        block_out_channels: channels per level, finest first, multiples of 32.
-        attention_levels: which levels attend to themselves, 0 being the finest.
-        layers_per_block: residual blocks per level.
-        attention_head_dim: channels per attention head.
-        dropout: in [0, 1); with dropout a resumed run repeats its losses only about.
-        audio: sizes of the audio encoder.
-    """
-
-    sample_size: int = 128
-    block_out_channels: tuple[int, ...] = (128, 128, 256, 384, 512)
-    attention_levels: tuple[int, ...] = (2, 3, 4)
-    layers_per_block: int = 2
-    attention_head_dim: int = 64
-    dropout: float = 0.0
-    audio: AudioConfig = field(default_factory=AudioConfig)
-
-    def __post_init__(self):
-        _check_channels("model.block_out_channels", self.block_out_channels)
-        _check(self, "model.", "sample_size", 8)
-        _check(self, "model.", "layers_per_block", 1)
-        _check(self, "model.", "attention_head_dim", 1)
-        _check(self, "model.", "dropout", 0, 0.99)
-        levels = len(self.block_out_channels)
-        for level in self.attention_levels:
-            if not 0 <= level < levels:
-                raise ValueError(f"`model.attention_levels` has {level}, expected levels from 0 to {levels - 1}")
-        for level in {*self.attention_levels, levels - 1}:
-            if self.block_out_channels[level] % self.attention_head_dim:
-                raise ValueError(
-                    f"`model.attention_head_dim` is {self.attention_head_dim}, which does not divide the"
-                    f" {self.block_out_channels[level]} channels of level {level}"
-                )
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """The weights of the losses; 0 switches one off. The last four are the author's for the released model.
-
-    Args:
-        epsilon: squared error of the noise.
-        variance: variational bound, for the learned variance.
-        x0: squared error of the picture.
-        syncnet: SyncNet's, if an expert is given.
-        lpips: perceptual distance, if weights are given.
-        adversarial: the sequence discriminator's.
-
-    Source: SPEC "Training, as far as known"; Nichol and Dhariwal 2021 for `variance`.
-    """
-
-    epsilon: float = 1.0
-    variance: float = 1e-3
-    x0: float = 1.0
-    syncnet: float = 0.1
-    lpips: float = 0.25
-    adversarial: float = 0.5
-
-    def __post_init__(self):
-        for name in ("epsilon", "variance", "x0", "syncnet", "lpips", "adversarial"):
-            _check(self, "losses.", name, 0)
-
-
-# "paper" is everything; "simple" needs neither an expert nor a discriminator, and so single frames will do.
-LOSS_PRESETS = {"paper": LossWeights(), "simple": LossWeights(syncnet=0.0, lpips=0.0, adversarial=0.0)}
-
-
-@dataclass(frozen=True)
-class LoraSettings:
-    """A low-rank adapter instead of all weights.
-
-    Args:
-        rank: of its matrices.
-        alpha: its outputs are scaled by alpha / rank.
-        target_modules: names of the layers that get one.
-    """
-
-    rank: int = 4
-    alpha: float = 4.0
-    target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
-
-    def __post_init__(self):
-        _check(self, "lora.", "rank", 1)
-        if not self.alpha > 0:
-            raise ValueError(f"`lora.alpha` is {self.alpha}, expected a number above 0")
-        if not self.target_modules:
-            raise ValueError("`lora.target_modules` is empty, expected names of layers such as to_q")
 
 
 @dataclass(frozen=True)
@@ -160,7 +37,6 @@ class TrainConfig:
         gradient_accumulation_steps: micro-steps per step of the optimiser.
         gradient_checkpointing: computes parts of the U-Net twice to save memory.
         mixed_precision: `"no"`, `"fp16"` or `"bf16"`.
-        compile: whether to compile the U-Net; the first step takes minutes.
         learning_rate: of AdamW.
         learning_rate_schedule: `"constant"`, or `"cosine"`: down to 0 at the last step.
         discriminator_learning_rate: of its AdamW.
@@ -204,7 +80,6 @@ class TrainConfig:
     gradient_accumulation_steps: int = 1
     gradient_checkpointing: bool = False
     mixed_precision: str = "no"
-    compile: bool = False
     learning_rate: float = 1e-4
     learning_rate_schedule: str = "constant"
     discriminator_learning_rate: float = 1e-4
@@ -235,13 +110,13 @@ class TrainConfig:
 
     def __post_init__(self):
         if isinstance(self.losses, str):
-            _check_choice(self, "losses", tuple(LOSS_PRESETS))
+            check_choice(self, "losses", tuple(LOSS_PRESETS))
             object.__setattr__(self, "losses", LOSS_PRESETS[self.losses])
         for name, (smallest, largest) in RANGES.items():
             if getattr(self, name) is not None:
-                _check(self, "", name, smallest, largest)
+                check_range(self, "", name, smallest, largest)
         for name, known in CHOICES.items():
-            _check_choice(self, name, known)
+            check_choice(self, name, known)
         _check_timestep_range(self.timestep_range)
         _check_together(self)
 
@@ -302,7 +177,8 @@ CHOICES = {
 
 def read_train_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> TrainConfig:
     """The configuration of a run from a YAML file; see [`read_config`]."""
-    return read_config(TrainConfig, path, overrides)
+    presets = {"losses": {name: asdict(weights) for name, weights in LOSS_PRESETS.items()}}
+    return read_config(TrainConfig, path, overrides, presets)
 
 
 def _check_timestep_range(span: tuple[int, ...]) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import difflib
 import types
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,13 +15,19 @@ from ..errors import MediaError
 Config = TypeVar("Config")
 
 
-def read_config(kind: type[Config], path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> Config:
+def read_config(
+    kind: type[Config],
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    presets: dict[str, dict[str, dict]] | None = None,
+) -> Config:
     """A configuration from a YAML file.
 
     Args:
         kind: the dataclass.
         path: the file.
         overrides: `key=value`, or `key.inner=value`, each value in YAML; they win over the file.
+        presets: of sections that may be a name instead: section, name, and what the name stands for.
 
     Raises:
         MediaError: if the file is missing or no YAML.
@@ -35,7 +42,7 @@ def read_config(kind: type[Config], path: str | Path, overrides: list[str] | tup
     if not isinstance(values, dict):
         raise MediaError(path, "holds no settings; write them as `name: value`, one a line")
     for override in overrides:
-        _override(values, override)
+        _override(values, override, presets or {})
     return config_of(kind, values)
 
 
@@ -67,14 +74,14 @@ def write_config(config: object, path: str | Path) -> None:
     Path(path).write_text(yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
 
 
-def _override(values: dict, text: str) -> None:
+def _override(values: dict, text: str, presets: dict[str, dict[str, dict]]) -> None:
     key, equals, value = text.partition("=")
     if not equals:
         raise ValueError(f"{text!r} is not name=value")
     *sections, name = key.split(".")
     for section in sections:
         if not isinstance(values.get(section), dict):
-            values[section] = {}
+            values[section] = dict(presets.get(section, {}).get(values.get(section), {}))
         values = values[section]
     try:
         values[name] = yaml.safe_load(value)

@@ -12,8 +12,10 @@ from ..hub import load_pipeline
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import original_scheduler
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
-from .config import ModelConfig, TrainConfig
+from .config import TrainConfig
 from .diffusion import NoisyBatch
+from .lora import add_lora
+from .model_config import ModelConfig
 
 
 class Denoiser(nn.Module):
@@ -56,6 +58,8 @@ def make_denoiser(config: TrainConfig) -> Denoiser:
     if config.audio_encoder_from is not None:
         denoiser.audio_encoder = _loaded_audio_encoder(config.audio_encoder_from, denoiser)
     denoiser.train()
+    if config.lora is not None:
+        add_lora(denoiser.unet, config.lora, config.seed)
     if config.freeze_audio_encoder or config.lora is not None:
         denoiser.audio_encoder.requires_grad_(False).eval()
     if config.gradient_checkpointing:
@@ -74,7 +78,7 @@ def check_size_px(size_px: int, denoiser: Denoiser) -> None:
 def _new_denoiser(model: ModelConfig, seed: int) -> Denoiser:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
-        unet = Diff2LipUNet2DConditionModel(**_unet_sizes(model), dropout=model.dropout)
+        unet = Diff2LipUNet2DConditionModel(**_unet_sizes(model))
         # The first predictions are 0, the mean of the noise.
         nn.init.zeros_(unet.conv_out.weight)
         nn.init.zeros_(unet.conv_out.bias)

@@ -139,17 +139,14 @@ def posterior_mean(
 
 
 def syncnet_loss(similarity: torch.Tensor) -> torch.Tensor:
-    """Binary cross-entropy of a cosine similarity against "in sync": -ln(similarity), clamped to (0, 1), (N,).
+    """Binary cross-entropy of a cosine similarity, clamped to (0, 1), against "in sync": -ln(similarity), (N,).
 
     Args:
         similarity: (N,), of SyncNet's embeddings of five frames and their sound.
 
     Source: Prajwal et al. 2020 (Wav2Lip), section 3.
     """
-    # A clamp would give frames that are all wrong no gradient at all: below the edge goes on its tangent.
-    edge = 0.01
-    below = -math.log(edge) + (edge - similarity) / edge
-    return torch.where(similarity > edge, -similarity.clamp(edge, 1).log(), below)
+    return -similarity.clamp(1e-4, 1).log()
 
 
 def lpips_loss(distance: Callable, predicted: torch.Tensor, frames: torch.Tensor) -> torch.Tensor:

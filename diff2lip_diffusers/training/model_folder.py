@@ -1,12 +1,8 @@
 """The result of a run: a pipeline folder that `from_pretrained` loads."""
 
-import os
-import tempfile
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from ..errors import MediaError
+from ..output_paths import filling_folder
 from ..pipeline_diff2lip import Diff2LipPipeline
 
 CARD = """---
@@ -49,20 +45,10 @@ def save_model_folder(pipe: Diff2LipPipeline, folder: str | Path, steps: int, se
     Raises:
         MediaError: if the folder cannot be written.
     """
-    folder = Path(folder)
-    try:
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as hidden:
-            pipe.save_pretrained(hidden)
-            (Path(hidden) / "README.md").write_text(_card(pipe, steps), encoding="utf-8")
-            (Path(hidden) / "training.yaml").write_bytes(settings.read_bytes())
-            for file in sorted(path for path in Path(hidden).rglob("*") if path.is_file()):
-                target = folder / file.relative_to(hidden)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                os.chmod(file, 0o644)
-                os.replace(file, target)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise MediaError(folder, f"cannot be written: {reason}") from error
+    with filling_folder(folder) as hidden:
+        pipe.save_pretrained(hidden)
+        (hidden / "README.md").write_text(_card(pipe, steps), encoding="utf-8")
+        (hidden / "training.yaml").write_bytes(settings.read_bytes())
 
 
 def _card(pipe: Diff2LipPipeline, steps: int) -> str:

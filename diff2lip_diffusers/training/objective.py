@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ..syncnet import SyncNet, load_syncnet
 from .config import TrainConfig
 from .diffusion import Diffusion, NoisyBatch
 from .losses import (
@@ -20,6 +21,7 @@ from .losses import (
     x0_loss,
     x0_timestep_weight,
 )
+from .perceptual import load_distance
 
 logger = logging.getLogger(__name__)
 
@@ -103,19 +105,22 @@ def load_experts(config: TrainConfig, device: torch.device) -> Experts:
 
     Raises:
         Diff2LipError: if one cannot be loaded.
-        ImportError: if the LPIPS package is asked for and missing.
     """
     similarity = distance = None
     if config.uses_syncnet:
-        from .sync_expert import load_similarity
-
-        similarity = load_similarity(config.syncnet, device)
+        similarity = _similarity_by(load_syncnet(config.syncnet).to(device).requires_grad_(False))
     elif config.losses.syncnet:
         logger.warning("SyncNet's loss is off: no trained expert is given (`syncnet`)")
     if config.uses_lpips:
-        from .lpips import load_distance
-
         distance = load_distance(config.lpips, device)
     elif config.losses.lpips:
         logger.warning("the LPIPS loss is off: no weights are given (`lpips`)")
     return Experts(similarity, distance)
+
+
+def _similarity_by(expert: SyncNet) -> Callable:
+    def similarity(sequences: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
+        face_embeds, audio_embeds = expert(expert.face_input(sequences), mel.unsqueeze(1))
+        return (face_embeds * audio_embeds).sum(dim=1)
+
+    return similarity

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,14 @@ from .config_file import write_config
 from .denoiser import Denoiser, check_size_px, make_denoiser
 from .diffusion import Diffusion
 from .discriminator import SequenceDiscriminator
+from .lora import save_lora
 from .model_folder import save_model_folder
 from .objective import Objective, load_experts
+from .previews import write_previews
+from .training_clips import find_clips, is_held_out
 from .training_set import Augmentation, SampleNumbers, TrainingSet
 
-CONFIG_NAME, MODEL_NAME = "config.yaml", "model"
+CONFIG_NAME, MODEL_NAME, LORA_NAME, SAMPLES_NAME = "config.yaml", "model", "lora", "samples"
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +89,7 @@ class Trainer:
         self.size_px = config.size_px or denoiser.unet.config.sample_size
         check_size_px(self.size_px, denoiser)
         self.data = training_set(config, self.size_px)
+        self._shown = shown_set(config, self.size_px)
         self.diffusion = Diffusion(config.timestep_focus, config.timestep_range)
         self.objective = Objective(config, self.diffusion, load_experts(config, self.device))
         self.step = self.samples = 0
@@ -108,27 +112,43 @@ class Trainer:
             learning_rate = self._set_learning_rates()
             losses, grad_norm = self._train_step(batches)
             self.samples += self._samples_per_step
-            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+            is_last = self.step == self.config.steps
+            if self.step % self.config.checkpoint_every == 0 or is_last:
                 self.save()
+            if self.config.sample_every and (self.step % self.config.sample_every == 0 or is_last):
+                self.show()
             record = StepRecord(self.step, losses, learning_rate, grad_norm, time.perf_counter() - start)
             self.accelerator.log(losses | {"learning_rate": learning_rate, "grad_norm": grad_norm}, step=self.step)
             yield record
-        if not (self.output / MODEL_NAME / "model_index.json").is_file():
-            self.save()
 
     def save(self) -> None:
-        """Writes a checkpoint, and the averaged weights as a pipeline folder; the main process only."""
+        """Writes a checkpoint, and the averaged weights as a pipeline folder or adapter; the main process only."""
         if self.accelerator.is_main_process:
             save_checkpoint(self.output, self.step, self._state(), self.config.keep_checkpoints)
-            with self.averaged():
-                save_model_folder(
-                    self.denoiser.pipeline(), self.output / MODEL_NAME, self.step, self.output / CONFIG_NAME
-                )
+            with self._averaged():
+                if self.config.lora is not None:
+                    save_lora(self.denoiser.unet, self.output / LORA_NAME)
+                else:
+                    settings = self.output / CONFIG_NAME
+                    save_model_folder(self.denoiser.pipeline(), self.output / MODEL_NAME, self.step, settings)
         self.accelerator.wait_for_everyone()
 
-    def averaged(self) -> "_Averaged":
-        """A context in which the networks have their averaged weights."""
-        return _Averaged(self.ema, self._trained)
+    def show(self) -> None:
+        """Writes samples of the averaged weights; the main process only."""
+        if self.accelerator.is_main_process:
+            with self._averaged():
+                write_previews(self.denoiser.pipeline(), self._shown, self.output / SAMPLES_NAME, self.step)
+        self.accelerator.wait_for_everyone()
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Within it the networks have their averaged weights."""
+        self.ema.store(self._trained)
+        self.ema.copy_to(self._trained)
+        try:
+            yield
+        finally:
+            self.ema.restore(self._trained)
 
     # Steps
 
@@ -191,8 +211,6 @@ class Trainer:
     def _make_networks(self, denoiser: Denoiser) -> None:
         config = self.config
         self._trained = [weight for weight in denoiser.parameters() if weight.requires_grad]
-        if config.compile:
-            denoiser.unet.compile()
         optimizer = torch.optim.AdamW(
             self._trained, lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
         )
@@ -263,27 +281,12 @@ class Trainer:
         logger.info("going on from step %d", self.step)
 
 
-class _Averaged:
-    """Swaps averaged weights in, and the trained ones back."""
-
-    def __init__(self, ema: EMAModel, weights: list[torch.nn.Parameter]):
-        self._ema, self._weights = ema, weights
-
-    def __enter__(self) -> None:
-        self._ema.store(self._weights)
-        self._ema.copy_to(self._weights)
-
-    def __exit__(self, *_) -> None:
-        self._ema.restore(self._weights)
-
-
-def training_set(config: TrainConfig, size_px: int, split: str = "train") -> TrainingSet:
-    """The samples of one split, as a run sees them."""
+def training_set(config: TrainConfig, size_px: int) -> TrainingSet:
+    """The samples that a run trains on."""
     return TrainingSet(
         config.folders,
         size_px,
         config.frames_per_sample,
-        split=split,
         held_out_fraction=config.held_out_fraction,
         augmentation=Augmentation(config.jitter, config.flip, config.colour_jitter),
         seed=config.seed,
@@ -291,6 +294,14 @@ def training_set(config: TrainConfig, size_px: int, split: str = "train") -> Tra
         cache_px=config.cache_px,
         reader=config.reader,
     )
+
+
+def shown_set(config: TrainConfig, size_px: int) -> TrainingSet:
+    """The clips that a run shows samples of: those of held-out identities, or of all where none is held out."""
+    fraction = config.held_out_fraction
+    identities = {clip.identity for folder in config.folders for clip in find_clips(folder)[0]}
+    split = "held-out" if any(is_held_out(identity, fraction) for identity in identities) else "all"
+    return TrainingSet(config.folders, size_px, 1, split=split, held_out_fraction=fraction, reader=config.reader)
 
 
 def learning_rate_factor(config: TrainConfig, step: int) -> float:

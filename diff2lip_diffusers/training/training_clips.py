@@ -112,12 +112,12 @@ def read_frames_decord(path: Path, start: int, count: int) -> np.ndarray:
     """As [`read_frames_pyav`], by decord: faster, and exact on the clips that `diff2lip prepare` writes.
 
     Raises:
-        ImportError: if decord is not installed.
+        Diff2LipError: if decord is not installed.
     """
     try:
         import decord
     except ImportError as error:
-        raise ImportError("`reader` is 'decord', which is not installed: pip install decord, or 'pyav'") from error
+        raise Diff2LipError("`reader` is 'decord', which is not installed: pip install decord, or 'pyav'") from error
     reader = decord.VideoReader(str(path), num_threads=1)
     return reader.get_batch(range(start, min(start + count, len(reader)))).asnumpy()
 

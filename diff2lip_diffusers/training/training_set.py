@@ -12,6 +12,7 @@ from torch.utils.data import Dataset, Sampler
 
 from ..errors import MediaError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..syncnet import sync_mel_windows
 from .training_clips import Clip, check_not_empty, clip_spectrogram, find_clips, is_held_out, read_clip_frames
 
 SPLITS = ("train", "held-out", "all")
@@ -127,8 +128,11 @@ class TrainingSet(Dataset):
         clip = self.clips[index]
         mel = clip_spectrogram(clip, self.extractor)
         windows = self.extractor.windows(mel, range(start, start + count), clip.fps)
-        # The window of a frame begins with the frame before it; that of SyncNet with the frame itself.
-        return {"mel_windows": windows, "sync_mel": self.extractor.windows(mel, [start + 1], clip.fps)[0]}
+        return {"mel_windows": windows, "sync_mel": sync_mel_windows(mel, [start], clip.fps, self.extractor)[0, 0]}
+
+    def sized(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Pictures as [`read`] gives them, at S x S, float32 in [-1, 1]."""
+        return to_model_range(_resized(pictures, self.size_px))
 
     def _augmented(
         self, rng: np.random.Generator, frames: torch.Tensor, reference: torch.Tensor
@@ -151,7 +155,7 @@ class TrainingSet(Dataset):
                 torch.arange(size).add_(round(full * by) + (full - size) // 2).clamp_(0, full - 1) for by in shift
             )
             pictures = pictures[:, :, rows[:, None], columns]
-        return to_model_range(_resized(pictures, self.size_px))
+        return self.sized(pictures)
 
 
 class SampleNumbers(Sampler[int]):

@@ -1,0 +1,51 @@
+"""A trained pipeline in the authors' layout, for programs that read their checkpoint."""
+
+from pathlib import Path
+
+import torch
+
+from ..errors import CheckpointError, MediaError
+from ..hub import load_pipeline
+from ..original_checkpoint import components_from_original, components_to_original
+from ..output_paths import hidden_folder_beside
+
+
+def export_original(model: str | Path, path: str | Path) -> None:
+    """Writes a pipeline's weights as one flat state dict with the authors' names, the inverse of `diff2lip convert`.
+
+    The layout tells neither the channels per attention head nor the size of the crops: whoever reads the file has to
+    know `unet.config.attention_head_dim` and `sample_size`.
+
+    Args:
+        model: pipeline folder, or repository on the Hub.
+        path: the file to write.
+
+    Raises:
+        Diff2LipError: if there is no such pipeline.
+        CheckpointError: if it has sizes that the authors' layout cannot tell.
+        MediaError: if the file cannot be written.
+    """
+    pipe, path = load_pipeline(model, device="cpu", dtype="fp32"), Path(path)
+    config = pipe.unet.config
+    tensors = {
+        name: tensor.clone(memory_format=torch.contiguous_format)
+        for name, tensor in components_to_original(pipe.unet, pipe.audio_encoder).items()
+    }
+    try:
+        unet, audio_encoder = components_from_original(tensors, config.attention_head_dim, config.sample_size)
+    except CheckpointError as error:
+        raise CheckpointError(f"{model}: has sizes that the original layout cannot tell ({error})") from error
+    for own, again in ((pipe.unet, unet), (pipe.audio_encoder, audio_encoder)):
+        changed = [name for name, value in own.config.items() if name[0] != "_" and again.config[name] != value]
+        if changed:
+            raise CheckpointError(
+                f"{model}: `{changed[0]}` is {own.config[changed[0]]}, which that layout cannot tell"
+            )
+    try:
+        with hidden_folder_beside(path) as hidden:
+            file = Path(hidden) / path.name
+            torch.save(tensors, file)
+            file.replace(path)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise MediaError(path, f"cannot be written: {reason}; choose another folder or make room") from error

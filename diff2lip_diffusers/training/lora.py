@@ -1,0 +1,73 @@
+"""Low-rank adapters: fine-tuning on one person in a file of less than a megabyte."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import Diff2LipError
+from ..output_paths import filling_folder
+from ..unet_diff2lip import Diff2LipUNet2DConditionModel
+from .config_checks import check_range
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """A low-rank adapter instead of all weights.
+
+    Args:
+        rank: of its matrices.
+        alpha: its outputs are scaled by alpha / rank.
+        target_modules: names of the layers that get one.
+    """
+
+    rank: int = 4
+    alpha: float = 4.0
+    target_modules: tuple[str, ...] = ("to_q", "to_k", "to_v", "to_out.0")
+
+    def __post_init__(self):
+        check_range(self, "lora.", "rank", 1)
+        if not self.alpha > 0:
+            raise ValueError(f"`lora.alpha` is {self.alpha}, expected a number above 0")
+        if not self.target_modules:
+            raise ValueError("`lora.target_modules` is empty, expected names of layers such as to_q")
+
+
+def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: int) -> None:
+    """Adds an adapter that changes nothing yet, and leaves only its weights to be trained.
+
+    Args:
+        unet: gets it.
+        settings: its size and place.
+        seed: decides its first weights.
+
+    Raises:
+        Diff2LipError: if PEFT is not installed.
+        ValueError: if the network has no layers of these names.
+    """
+    try:
+        from peft import LoraConfig
+    except ImportError as error:
+        raise Diff2LipError("`lora` needs PEFT, which is not installed; pip install peft") from error
+    unet.requires_grad_(False)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        try:
+            unet.add_adapter(
+                LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(settings.target_modules))
+            )
+        except ValueError as error:
+            names = ", ".join(settings.target_modules)
+            raise ValueError(f"`lora.target_modules` is {names}: {str(error).partition('.')[0]}") from error
+
+
+def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
+    """Writes the adapter as `pytorch_lora_weights.safetensors`, whole or not at all.
+
+    `pipe.unet.load_lora_adapter(folder, prefix=None)` puts it on a pipeline of the model that it was trained on.
+
+    Raises:
+        MediaError: if the folder cannot be written.
+    """
+    with filling_folder(folder) as hidden:
+        unet.save_lora_adapter(hidden)

@@ -1,0 +1,63 @@
+"""The sizes of a new model, checked."""
+
+from dataclasses import dataclass, field
+
+from .config_checks import check_range
+
+
+@dataclass(frozen=True)
+class AudioConfig:
+    """Sizes of the audio encoder; see [`Diff2LipAudioEncoder`]."""
+
+    input_channels: int = 64
+    block_out_channels: tuple[int, ...] = (32, 64, 96, 128)
+    layers_per_block: int = 2
+
+    def __post_init__(self):
+        _check_channels("model.audio.block_out_channels", self.block_out_channels)
+        _check_channels("model.audio.input_channels", (self.input_channels,))
+        check_range(self, "model.audio.", "layers_per_block", 1)
+        if len(self.block_out_channels) != 4:
+            raise ValueError(f"`model.audio.block_out_channels` has {len(self.block_out_channels)} levels, expected 4")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of a new model; see [`Diff2LipUNet2DConditionModel`].
+
+    Args:
+        sample_size: height and width of the crops in pixels that the pipeline will work on.
+        block_out_channels: channels per level, finest first, multiples of 32.
+        attention_levels: which levels attend to themselves, 0 being the finest.
+        layers_per_block: residual blocks per level.
+        attention_head_dim: channels per attention head.
+        audio: sizes of the audio encoder.
+    """
+
+    sample_size: int = 128
+    block_out_channels: tuple[int, ...] = (128, 128, 256, 384, 512)
+    attention_levels: tuple[int, ...] = (2, 3, 4)
+    layers_per_block: int = 2
+    attention_head_dim: int = 64
+    audio: AudioConfig = field(default_factory=AudioConfig)
+
+    def __post_init__(self):
+        _check_channels("model.block_out_channels", self.block_out_channels)
+        check_range(self, "model.", "sample_size", 8)
+        check_range(self, "model.", "layers_per_block", 1)
+        check_range(self, "model.", "attention_head_dim", 1)
+        levels = len(self.block_out_channels)
+        for level in self.attention_levels:
+            if not 0 <= level < levels:
+                raise ValueError(f"`model.attention_levels` has {level}, expected levels from 0 to {levels - 1}")
+        for level in {*self.attention_levels, levels - 1}:
+            if self.block_out_channels[level] % self.attention_head_dim:
+                raise ValueError(
+                    f"`model.attention_head_dim` is {self.attention_head_dim}, which does not divide the"
+                    f" {self.block_out_channels[level]} channels of level {level}"
+                )
+
+
+def _check_channels(name: str, channels: tuple[int, ...]) -> None:
+    if not channels or any(count < 32 or count % 32 for count in channels):
+        raise ValueError(f"`{name}` is {list(channels)}, expected multiples of 32, the number of norm groups")
