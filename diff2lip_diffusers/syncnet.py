@@ -12,12 +12,14 @@ import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
+from safetensors import SafetensorError
 from torch import nn
 
-from .errors import CheckpointError
+from .errors import CheckpointError, MediaError
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .original_checkpoint import StateDict, load_checkpoint_file
 
+CONFIG_NAME = "config.json"
 SYNC_FRAMES = 5
 MEL_BINS, MEL_STEPS = 80, 16
 # The coarsest input; each doubling costs a layer.
@@ -171,6 +173,28 @@ def sync_loss(
     probability = sync_probability(face_embeds, audio_embeds)
     wanted = torch.as_tensor(targets, dtype=probability.dtype, device=probability.device).expand_as(probability)
     return F.binary_cross_entropy(probability, wanted)
+
+
+def load_syncnet(path: str | Path) -> SyncNet:
+    """A trained SyncNet in evaluation mode, of a folder that one was saved in, or of the Wav2Lip expert's file.
+
+    Raises:
+        Diff2LipError: if there is none, or its weights are incomplete: a CheckpointError or MediaError.
+    """
+    path = Path(path)
+    if path.is_file():
+        return load_wav2lip_expert(path)
+    if not (path / CONFIG_NAME).is_file():
+        reason = f"has no {CONFIG_NAME}, expected the folder of a SyncNet" if path.is_dir() else "no such folder"
+        raise MediaError(path, f"{reason}; train one with: diff2lip train-syncnet CONFIG.yaml")
+    try:
+        syncnet, found = SyncNet.from_pretrained(path, local_files_only=True, output_loading_info=True)
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: holds no SyncNet: {' '.join(str(error).split())[:300]}") from error
+    if found["missing_keys"] or found["unexpected_keys"]:
+        names = (tuple(sorted(found[kind])) for kind in ("missing_keys", "unexpected_keys"))
+        raise CheckpointError(f"{path}: is no whole SyncNet", *names)
+    return syncnet.eval()
 
 
 def load_wav2lip_expert(path: str | Path) -> SyncNet:

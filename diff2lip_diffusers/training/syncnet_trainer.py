@@ -1,0 +1,261 @@
+"""The training loop of the SyncNet, as a generator of step records."""
+
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.utils import str_to_bool
+from safetensors import SafetensorError
+from torch.utils.data import DataLoader
+
+from ..errors import CheckpointError, Diff2LipError, MediaError
+from ..output_paths import hidden_folder_beside
+from ..process_group import PATIENCE
+from ..syncnet import SYNC_FRAMES, SyncNet, load_syncnet
+from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written, save_checkpoint
+from .config_file import write_config
+from .sync_accuracy import SyncAccuracy, measure_pairs, sync_accuracy
+from .sync_windows import balanced_loss, is_silent, windows_of
+from .syncnet_config import SyncNetTrainConfig
+from .trainer import learning_rate_factor
+from .training_set import NO_AUGMENTATION, Augmentation, SampleNumbers, TrainingSet
+
+CONFIG_NAME, MODEL_NAME = "config.yaml", "model"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SyncNetRecord:
+    """What one step came to.
+
+    Attributes:
+        step: its number, from 1.
+        loss: binary cross entropy, averaged over all processes; ln 2 = 0.69 is guessing.
+        learning_rate: of the step.
+        grad_norm: of all gradients, before clipping; nan where they are not clipped.
+        seconds: it took.
+        held_out: accuracy on held-out identities at a similarity of 0.5, where it was measured.
+    """
+
+    step: int
+    loss: float
+    learning_rate: float
+    grad_norm: float
+    seconds: float
+    held_out: SyncAccuracy | None = None
+
+
+def train_syncnet(config: SyncNetTrainConfig, resume: bool = True) -> Iterator[SyncNetRecord]:
+    """Trains, one record a step; checkpoints, and the SyncNet's folder, are written on the way and at the end.
+
+    Args:
+        config: the run.
+        resume: whether to go on from the newest checkpoint in `config.output`; otherwise those are removed.
+
+    Raises:
+        Diff2LipError: if the data, a network or a folder cannot be used.
+    """
+    trainer = SyncNetTrainer(config, resume)
+    try:
+        yield from trainer.run()
+    finally:
+        trainer.accelerator.end_training()
+
+
+class SyncNetTrainer:
+    """A run: the network, its optimiser, the data, and how far it is.
+
+    Args:
+        config: the run.
+        resume: as in [`train_syncnet`].
+    """
+
+    def __init__(self, config: SyncNetTrainConfig, resume: bool = True):
+        self.config, self.output = config, Path(config.output)
+        self.accelerator = Accelerator(
+            # As a ProcessGroup: without a GPU, processes are joined only where accelerate is told that there is none.
+            cpu=not torch.accelerator.is_available() or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))),
+            mixed_precision=config.mixed_precision,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        )
+        syncnet = make_syncnet(config)
+        self.data = sync_set(config, syncnet.config.input_size)
+        self.held_out = _held_out(config, syncnet.config.input_size)
+        self._prepare_output(resume)
+        optimizer = torch.optim.AdamW(
+            syncnet.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
+        )
+        self._syncnet, self._optimizer = self.accelerator.prepare(syncnet, optimizer)
+        self.step = 0
+        if resume:
+            self._resume()
+
+    @property
+    def syncnet(self) -> SyncNet:
+        """The trained network itself."""
+        return self.accelerator.unwrap_model(self._syncnet)
+
+    def run(self) -> Iterator[SyncNetRecord]:
+        """The steps that are left, then the finished network."""
+        batches = self._batches()
+        while self.step < self.config.steps:
+            start = time.perf_counter()
+            self.step += 1
+            learning_rate = self.config.learning_rate * learning_rate_factor(self.config, self.step)
+            for group in self._optimizer.param_groups:
+                group["lr"] = learning_rate
+            loss, grad_norm = self._train_step(next(batches))
+            seconds = time.perf_counter() - start
+            held_out = self.measure() if self._is_due(self.config.evaluate_every) else None
+            if self._is_due(self.config.checkpoint_every):
+                self.save()
+            yield SyncNetRecord(self.step, loss, learning_rate, grad_norm, seconds, held_out)
+        if not (self.output / MODEL_NAME / "config.json").is_file():
+            self.save()
+
+    def measure(self) -> SyncAccuracy | None:
+        """The accuracy on held-out identities, by the main process; None where there are none."""
+        if self.held_out is None or not self.accelerator.is_main_process:
+            return None
+        self.syncnet.eval()
+        accuracy = sync_accuracy(measure_pairs(self.syncnet, self.held_out).only_tellable())
+        self.syncnet.train()
+        return accuracy
+
+    def save(self) -> None:
+        """Writes a checkpoint, and the network as a folder; the main process only."""
+        if self.accelerator.is_main_process:
+            save_checkpoint(self.output, self.step, self._state(), self.config.keep_checkpoints)
+            save_syncnet(self.syncnet, self.output / MODEL_NAME)
+        self.accelerator.wait_for_everyone()
+
+    def _is_due(self, every: int) -> bool:
+        return bool(every) and (self.step % every == 0 or self.step == self.config.steps)
+
+    def _batches(self) -> Iterator[dict[str, torch.Tensor]]:
+        process, num_processes = self.accelerator.process_index, self.accelerator.num_processes
+        batch_size = self.config.clips_per_batch
+        numbers = SampleNumbers(self.step * batch_size * num_processes, batch_size, process, num_processes)
+        return iter(DataLoader(self.data, batch_size, sampler=numbers, num_workers=self.config.num_workers))
+
+    def _train_step(self, samples: dict[str, torch.Tensor]) -> tuple[float, float]:
+        """One step of the optimiser: the loss, and the norm of the gradients."""
+        config, device = self.config, self.accelerator.device
+        frames, mel = samples["frames"].to(device), samples["mel_windows"].to(device)
+        face_embeds, audio_embeds = self._syncnet(*windows_of(self.syncnet, frames, mel))
+        # Unit vectors, so that products are cosines; nothing is negative behind a ReLU.
+        similarity = (face_embeds @ audio_embeds.T).clamp(0, 1)
+        silent = is_silent(mel[:, 1::SYNC_FRAMES]).flatten()
+        loss = balanced_loss(similarity, silent, config.windows_per_clip, config.other_clips)
+        self.accelerator.backward(loss)
+        grad_norm = float("nan")
+        if config.max_grad_norm is not None:
+            grad_norm = self.accelerator.clip_grad_norm_(self._syncnet.parameters(), config.max_grad_norm).item()
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        return self.accelerator.reduce(loss.detach(), "mean").item(), grad_norm
+
+    def _prepare_output(self, resume: bool) -> None:
+        if self.accelerator.is_main_process:
+            try:
+                self.output.mkdir(parents=True, exist_ok=True)
+                if not resume:
+                    shutil.rmtree(self.output / CHECKPOINTS_NAME, ignore_errors=True)
+                write_config(self.config, self.output / CONFIG_NAME)
+            except OSError as error:
+                raise MediaError(self.output, f"cannot be written: {error.strerror}; choose another folder") from error
+            remove_half_written(self.output)
+        self.accelerator.wait_for_everyone()
+
+    def _state(self) -> dict:
+        state = {
+            "step": self.step,
+            "syncnet": self.syncnet.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
+        if self.accelerator.scaler is not None:
+            state["scaler"] = self.accelerator.scaler.state_dict()
+        return state
+
+    def _resume(self) -> None:
+        found = list_checkpoints(self.output)
+        if not found:
+            return
+        state = load_checkpoint(found[-1])
+        try:
+            self.syncnet.load_state_dict(state["syncnet"])
+            self._optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise CheckpointError(
+                f"{found[-1]}: was written by a run with another network; choose another `output`, or start anew with"
+                " --no-resume"
+            ) from error
+        if self.accelerator.scaler is not None and "scaler" in state:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.step = state["step"]
+        logger.info("going on from step %d", self.step)
+
+
+def make_syncnet(config: SyncNetTrainConfig) -> SyncNet:
+    """The network that a run begins with, in training mode: that of `init_from`, or a new one drawn by the seed."""
+    if config.init_from is not None:
+        return load_syncnet(config.init_from).train()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(config.seed)
+        return SyncNet(config.input_size, config.block_out_channels, config.embed_dim).train()
+
+
+def sync_set(
+    config: SyncNetTrainConfig, input_size: int, split: str = "train", augmentation: Augmentation | None = None
+) -> TrainingSet:
+    """The stretches of one split, as a run sees them."""
+    return TrainingSet(
+        config.folders,
+        input_size,
+        config.windows_per_clip * SYNC_FRAMES,
+        split=split,
+        held_out_fraction=config.held_out_fraction,
+        augmentation=augmentation or Augmentation(config.jitter, config.flip, config.colour_jitter),
+        seed=config.seed,
+        cache=config.cache,
+        cache_px=input_size,
+        reader=config.reader,
+    )
+
+
+def _held_out(config: SyncNetTrainConfig, input_size: int) -> TrainingSet | None:
+    """The held-out clips; None, and a line in the log, where there are none."""
+    if not config.evaluate_every:
+        return None
+    try:
+        return sync_set(config, input_size, "held-out", NO_AUGMENTATION)
+    except MediaError:
+        raise
+    except Diff2LipError as error:
+        logger.warning("the accuracy on held-out identities is not measured: %s", error)
+        return None
+
+
+def save_syncnet(syncnet: SyncNet, folder: Path) -> None:
+    """Writes a SyncNet's folder, each file whole or not at all.
+
+    Raises:
+        MediaError: if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with hidden_folder_beside(folder) as hidden:
+            syncnet.save_pretrained(hidden)
+            for file in sorted(Path(hidden).iterdir()):
+                file.chmod(0o644)
+                file.replace(folder / file.name)
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise MediaError(folder, f"cannot be written: {reason}; make room and start again to go on") from error
