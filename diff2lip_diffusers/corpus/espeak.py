@@ -67,15 +67,16 @@ def speak(text: str, voice: str, rate_wpm: int = 150, pitch: int = 50, variant: 
 
     Raises:
         ValueError: if `text` is empty, or `rate_wpm` or `pitch` is out of range.
-        EspeakError: if espeak-ng is not installed, or has no such voice.
+        EspeakError: if espeak-ng is not installed, or has no such voice or variant.
     """
     if not text.strip():
         raise ValueError(f"`text` is {text!r}, expected words to say")
     for name, value, least, most in (("rate_wpm", rate_wpm, 80, 450), ("pitch", pitch, 0, 99)):
         if not least <= value <= most:
             raise ValueError(f"`{name}` is {value}, expected {least} to {most}")
-    full_voice = f"{voice}+{variant}" if variant else voice
-    request = {"text": text, "voice": full_voice, "rate_wpm": int(rate_wpm), "pitch": int(pitch)}
+    request = {
+        "text": text, "voice": voice, "variant": variant, "rate_wpm": int(rate_wpm), "pitch": int(pitch)
+    }  # fmt: skip
     return _utterance(_ask_speaker(request))
 
 
@@ -108,6 +109,8 @@ def _reason(code: int, stderr: bytes, request: dict) -> str:
         return "espeak-ng cannot start, its voice data are missing; apt install espeak-ng-data"
     if code == espeak_process.NO_VOICE:
         return f"espeak-ng has no voice {request['voice']!r}; `espeak-ng --voices` lists those it has"
+    if code == espeak_process.NO_VARIANT:
+        return f"espeak-ng has no variant {request['variant']!r}; `espeak-ng --voices=variant` lists those it has"
     told = stderr.decode(errors="replace").strip().splitlines()
     return f"espeak-ng failed (exit code {code}) at {request['text']!r}: {told[-1] if told else 'it says no more'}"
 

@@ -8,9 +8,10 @@ import ctypes
 import ctypes.util
 import json
 import sys
+from pathlib import Path
 
 SONAMES = ("libespeak-ng.so.1", "libespeak-ng.so", "libespeak-ng.1.dylib", "libespeak-ng.dll")
-NO_LIBRARY, NO_DATA, NO_VOICE, NO_SPEECH = range(10, 14)  # exit codes
+NO_LIBRARY, NO_DATA, NO_VOICE, NO_VARIANT, NO_SPEECH = range(10, 15)  # exit codes
 
 # Constants of espeak-ng's speak_lib.h.
 AUDIO_OUTPUT_SYNCHRONOUS = 2
@@ -51,6 +52,14 @@ def load_library() -> ctypes.CDLL | None:
     return ctypes.CDLL(found) if found else None
 
 
+def has_variant(library: ctypes.CDLL, name: str) -> bool:
+    """Whether there is such a variant; the library takes the plain voice for one that it does not know."""
+    library.espeak_Info.restype = ctypes.c_char_p
+    data_folder = ctypes.c_char_p()
+    library.espeak_Info(ctypes.byref(data_folder))
+    return (Path(data_folder.value.decode()) / "voices" / "!v" / name).is_file()
+
+
 def main() -> int:
     """Speaks the request on stdin; returns the exit code.
 
@@ -80,7 +89,10 @@ def main() -> int:
 
     callback = _Callback(receive)  # kept in a variable: the library calls it until the speech has ended
     library.espeak_SetSynthCallback(callback)
-    if library.espeak_SetVoiceByName(request["voice"].encode()):
+    voice, variant = request["voice"], request["variant"]
+    if variant and not has_variant(library, variant):
+        return NO_VARIANT
+    if library.espeak_SetVoiceByName((f"{voice}+{variant}" if variant else voice).encode()):
         return NO_VOICE
     library.espeak_SetParameter(PARAMETER_RATE, request["rate_wpm"], 0)
     library.espeak_SetParameter(PARAMETER_PITCH, request["pitch"], 0)

@@ -30,12 +30,12 @@ def mouth_curve(utterance: Utterance, times_s: np.ndarray) -> np.ndarray:
     Returns:
         (N, 6) float32 in [0, 1], the parameters in the order of `visemes.PARAMETERS`.
     """
-    grid, curve = sampled_curve(utterance)
+    grid, curve = _sampled_curve(utterance)
     times_s = np.asarray(times_s, dtype=np.float64)
     return np.stack([np.interp(times_s, grid, column) for column in curve.T], axis=-1).astype(np.float32)
 
 
-def sampled_curve(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
+def _sampled_curve(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
     """Times (K,) and the mouth (K, 6) at `GRID_HZ`, from rest to rest."""
     margin = 2 * (LEAD_S + REACH_S)
     count = int(np.ceil((utterance.duration_s + 2 * margin) * GRID_HZ)) + 1

@@ -6,7 +6,7 @@ import numpy as np
 
 from .sentences import check_split
 
-# espeak-ng's voices of a language; all versions since 1.50 have them.
+# espeak-ng's voices of a language.
 ACCENTS = {
     "en": ("en-us", "en", "en-gb-x-rp", "en-gb-scotland"),
     "de": ("de",),
@@ -21,10 +21,24 @@ LANGUAGE_WEIGHTS = {"en": 0.35, "de": 0.13, "fr": 0.13, "es": 0.13, "it": 0.13, 
 VARIANTS = {
     "train": (
         *("m1", "m2", "m3", "m4", "m5", "m7", "f1", "f2", "f4"),
-        *("Alex", "Alicia", "Andrea", "Andy", "Michael", "Mike", "Marco", "Mario", "Diogo", "Denis"),
-        *("adam", "benjamin", "david", "ed", "edward", "john", "max", "michel", "pablo", "quincy", "rob", "steph"),
+        *("Alex", "Alicia", "Andrea", "Andy", "Michael", "Mike", "Marco", "Mario", "Diogo", "Denis", "Hugo"),
+        *(
+            "adam",
+            "benjamin",
+            "david",
+            "ed",
+            "edward",
+            "john",
+            "max",
+            "michel",
+            "pablo",
+            "quincy",
+            "rob",
+            "robert",
+            "steph",
+        ),
     ),
-    "test": ("m6", "m8", "f3", "f5", "Annie", "Hugo", "belinda", "linda", "paul", "robert"),
+    "test": ("m6", "m8", "f3", "f5", "Annie", "belinda", "linda", "paul"),
 }
 RATES_WPM = (120, 190)
 PITCHES = (20, 80)
