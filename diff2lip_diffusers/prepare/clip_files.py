@@ -56,7 +56,7 @@ def write_sound(path: Path, samples: np.ndarray) -> None:
     Raises:
         MediaError: if it cannot be written.
     """
-    with writing(path), wave.open(str(path), "wb") as file:
+    with writing(path), path.open("wb") as bare, wave.open(bare) as file:
         file.setparams((1, 2, SAMPLING_RATE, 0, "NONE", "NONE"))
         file.writeframes(samples.astype("<i2").tobytes())
 

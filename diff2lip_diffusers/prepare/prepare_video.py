@@ -122,7 +122,7 @@ class _Clips:
 
     def _judge(self, stretch: Stretch) -> None:
         """Keeps a stretch, or raises why not."""
-        self._check_face(stretch)
+        self._check(stretch)
         samples = self._sound_of(stretch, 0)
         offset = confidence = None
         if self.measure_sync is not None:
@@ -134,10 +134,12 @@ class _Clips:
             samples = self._sound_of(stretch, offset)
         self._keep(stretch, samples, offset, confidence)
 
-    def _check_face(self, stretch: Stretch) -> None:
+    def _check(self, stretch: Stretch) -> None:
         options = self.options
         if not stretch.has_face:
             raise _Dropped(NO_FACE, f"{options.detector} found no face that it is sure of")
+        if stretch.start >= self._heard:
+            raise _Dropped(NO_SOUND, f"the sound ends after {self._heard / CLIP_FPS:.2f} s")
         self._check_length(stretch.count)
         side, sharpness = side_px(stretch.crops), median_sharpness(stretch.crops)
         if side < options.min_face_px:
@@ -161,8 +163,6 @@ class _Clips:
         """The samples under a stretch, read `offset` frames later, completed with silence behind the end."""
         start, length = (stretch.start + offset) * SAMPLES_PER_FRAME, stretch.count * SAMPLES_PER_FRAME
         samples = self.sound[start : start + length]
-        if stretch.start >= self._heard:
-            raise _Dropped(NO_SOUND, f"the sound ends after {self._heard / CLIP_FPS:.2f} s")
         if is_silent(samples):
             raise _Dropped(SILENT, f"the sound is quieter than {SILENCE_DB} dB")
         return np.pad(samples, (0, length - len(samples)))

@@ -57,7 +57,7 @@ class SetFolder:
         self._check_options(decisive)
 
     def _create(self, options: PrepareOptions, decisive: dict) -> None:
-        if self.path.is_dir() and set(names_in(self.path)) - {SETTINGS_NAME, STATE_NAME}:
+        if any(name != SETTINGS_NAME and name[0] != "." for name in names_in(self.path)):
             raise MediaError(self.path, "is not empty and no training set; name a new folder")
         self.path.mkdir(parents=True, exist_ok=True)
         facts = {"version": VERSION, "size_px": options.size_px, "fps": CLIP_FPS, "sampling_rate": SAMPLING_RATE}
@@ -169,13 +169,16 @@ class SetFolder:
 
     def write(self, path: Path, text: str) -> None:
         """Writes a file in the folder, which is there whole or as it was before."""
-        with writing(path):
-            part = path.with_name(f".{path.name}.part")
-            with part.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+        part = path.with_name(f".{path.name}.part")
+        try:
+            with writing(path):
+                with part.open("w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
 
     def _record_path(self, name: str) -> Path:
         return self._records / f"{name}.json"
