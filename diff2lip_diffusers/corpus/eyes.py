@@ -6,7 +6,7 @@ from .brushes import Canvas, Plane, between, blob, bump, colour, inside, paint, 
 from .head_view import HeadView, Region, pull_features
 from .skin import EYE_U, EYE_V
 
-_HALF_WIDTH, _UPPER, _LOWER, _IRIS = 0.082, 0.046, 0.026, 0.0385
+_HALF_WIDTH, _UPPER, _LOWER, _IRIS = 0.085, 0.051, 0.029, 0.0415
 
 
 def paint_eyes(canvas: Canvas, view: HeadView, lit: np.ndarray, head: Region) -> None:

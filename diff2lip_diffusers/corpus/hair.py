@@ -43,15 +43,15 @@ class _Cut(NamedTuple):
 
 
 _CUTS = {
-    "buzz": _Cut(0.012, -0.405, 0.350, 0.00, None, edge=0.05),
-    "short": _Cut(0.052, -0.385, 0.352, 0.02, None, part=0.2, bumps=0.006, edge=0.018),
-    "side_part": _Cut(0.070, -0.400, 0.356, 0.03, None, part=0.55, sweep=0.085, edge=0.010),
-    "quiff": _Cut(0.092, -0.415, 0.356, 0.02, None, part=0.1, sweep=-0.03, bumps=0.008),
-    "fringe": _Cut(0.070, -0.265, 0.335, 0.34, 0.36, part=0.0, edge=0.008),
-    "long": _Cut(0.066, -0.410, 0.335, 0.95, 0.95, part=0.30, sweep=0.03),
-    "wavy": _Cut(0.085, -0.410, 0.332, 0.80, 0.78, part=0.18, sweep=0.02, wave=0.10, bumps=0.010),
-    "curls": _Cut(0.125, -0.385, 0.350, 0.06, 0.18, part=0.0, wave=0.22, bumps=0.018, edge=0.022),
-    "bun": _Cut(0.036, -0.405, 0.352, 0.00, None, part=0.0, edge=0.012),
+    "buzz": _Cut(0.012, -0.415, 0.358, 0.00, None, edge=0.03),
+    "short": _Cut(0.055, -0.405, 0.358, 0.02, None, part=0.2, bumps=0.005, edge=0.014),
+    "side_part": _Cut(0.070, -0.415, 0.362, 0.03, None, part=0.55, sweep=0.075, edge=0.010),
+    "quiff": _Cut(0.095, -0.425, 0.362, 0.02, None, part=0.1, sweep=-0.03, bumps=0.006),
+    "fringe": _Cut(0.070, -0.322, 0.350, 0.34, 0.36, part=0.0, edge=0.008),
+    "long": _Cut(0.066, -0.425, 0.350, 0.95, 0.95, part=0.30, sweep=0.03),
+    "wavy": _Cut(0.085, -0.420, 0.348, 0.80, 0.78, part=0.18, sweep=0.02, wave=0.07, bumps=0.008),
+    "curls": _Cut(0.115, -0.400, 0.360, 0.05, None, part=0.0, wave=0.0, bumps=0.010, edge=0.016),
+    "bun": _Cut(0.034, -0.420, 0.360, 0.00, None, part=0.0, edge=0.012),
 }
 
 
@@ -59,6 +59,7 @@ class _Strands(NamedTuple):
     """Tables by u or by angle, drawn once for a person."""
 
     hair_line: np.ndarray
+    level: np.ndarray  # 1 where the hair line is level, less where it is steep
     fine: np.ndarray
     broad: np.ndarray
     outline: np.ndarray
@@ -75,18 +76,28 @@ def _strands(identity: Identity) -> _Strands:
         parting = side * cut.part * 0.36
         away = np.clip((parting - u) * np.sign(side), -0.3, 0.8)
         peak = peak + cut.sweep * smooth(0.0, 0.5, away) + 0.02 * smooth(0.0, -0.2, away)
-    if identity.hair_style == "fringe":
-        peak = peak + 0.010 * line_noise(rng, _ENTRIES, (14, 29))
-    if identity.hair_style in ("curls", "short"):
-        peak = peak + 0.010 * line_noise(rng, _ENTRIES, (17, 37))
-    drop = smooth(cut.temples - 0.055, cut.temples + 0.035, np.abs(u))
-    line = peak + (cut.ends - peak) * drop**1.5
+    locks = {"fringe": 0.010, "curls": 0.012, "short": 0.010}.get(identity.hair_style, 0.003)
+    peak = peak + locks * line_noise(rng, _ENTRIES, (14, 29, 47)) * smooth(cut.temples, cut.temples - 0.1, np.abs(u))
+    line = smooth_curve(list(zip(u, _down_the_sides(cut, u, peak), strict=True)), _LOW_U, _HIGH_U, _ENTRIES, 0.008)
     return _Strands(
-        smooth_curve(list(zip(u, line, strict=True)), _LOW_U, _HIGH_U, _ENTRIES, 0.004),
+        line,
+        1 / np.sqrt(1 + np.gradient(line, u[1] - u[0]).astype(np.float32) ** 2),
         line_noise(rng, _ENTRIES, (90, 170, 330)),
         line_noise(rng, _ENTRIES, (16, 34)),
-        line_noise(rng, _ENTRIES, (18, 31, 52)),
+        line_noise(rng, _ENTRIES, (23, 40)),
     )
+
+
+def _down_the_sides(cut: _Cut, u: np.ndarray, peak: np.ndarray) -> np.ndarray:
+    """Returns the hair line that starts as `peak` over the forehead and goes down at temples, ears and nape."""
+    side = np.abs(u) - cut.temples
+    if cut.back is None:
+        points = [(-0.19, 0.0), (-0.11, 0.03), (-0.05, 0.09), (0.0, 0.22), (0.03, 0.34), (0.055, 1.0)]
+        ends = cut.ends + 0.20 * smooth(0.40, 0.47, np.abs(u))
+    else:
+        points = [(-0.19, 0.0), (-0.11, 0.025), (-0.05, 0.08), (-0.01, 0.22), (0.015, 0.38), (0.04, 0.60), (0.07, 1.0)]
+        ends = cut.ends
+    return peak + (ends - peak) * np.interp(side, *zip(*points, strict=True))
 
 
 def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
@@ -107,9 +118,9 @@ def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
     half = half + 0.045 * smooth(-0.2, 0.7, y) * (cut.back > 0.5) + wave * np.sign(x)
     top = half * np.sqrt(np.clip(1 - (np.minimum(y + 0.12, 0) * (1 / 0.60)) ** 2, 0, 1))
     ends = cut.back + 0.03 * look_up(strands.broad, -0.7, 0.7, x) - y
-    distance = np.minimum(top - np.abs(x), ends * 0.6)
+    distance = np.minimum(np.minimum(top - np.abs(x), y + 0.68), ends * 0.6)
     bulge = cut.bumps * 1.2 * np.sin(24 * y + 2 * np.sin(9 * y + identity.seed)) * smooth(-0.3, 0, y)
-    fine = look_up(strands.fine, -0.7, 0.7, x + wave + 0.03 * y * x)
+    fine = look_up(strands.fine, -1.7, 1.7, x + wave)
     broad = look_up(strands.broad, -0.7, 0.7, x + wave)
     shade = 0.44 + 0.07 * fine + 0.10 * broad + 0.16 * smooth(0.25, 0.5, np.abs(x))
     paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered(distance + bulge))
@@ -149,34 +160,44 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
     strands = _strands(identity)
     crown_u = identity.hair_side * cut.part * 0.36
     angle = np.arctan2(u - crown_u, 0.30 - v + 0.5 * np.abs(u))
-    volume = cut.volume * identity.hair_volume
-    on_top = smooth(0.25, -0.30, y)
-    hang = smooth(0.0, 0.35, y) * (cut.ends > 0.3)
-    outward = region.of(face_inside, head) + volume * (0.42 + 0.58 * on_top) + 0.05 * hang
+    face = region.of(face_inside, head)
+    sides = 0.5 if identity.hair_style == "curls" else 0.10 if cut.back is None else 0.42
+    outward = face + cut.volume * identity.hair_volume * (sides + (1 - sides) * smooth(0.08, -0.36, y))
+    outward = outward + 0.05 * smooth(0.0, 0.35, y) * (cut.ends > 0.3)
     outward = outward + cut.bumps * look_up(strands.outline, -np.pi, np.pi, np.arctan2(x, -y))
-    wave = cut.wave * (np.sin(26 * v + 5 * angle + identity.seed) if cut.wave > 0.05 else np.sin(9 * v))
+    wave = cut.wave * np.sin(26 * v + 5 * angle + identity.seed) + 0.02 * np.sin(9 * v)
     flow = angle + 0.35 * wave
     fine = look_up(strands.fine, -2.2, 2.2, flow)
     broad = look_up(strands.broad, -2.2, 2.2, flow)
-    line = look_up(strands.hair_line, _LOW_U, _HIGH_U, u + 0.012 * fine * cut.volume / 0.06)
-    above = line - v + 0.010 * broad
+    if identity.hair_style == "curls":
+        fine, broad = _curls(u, v, identity.seed)
+    far_u = u + (x - u) * smooth(0.03, 0.0, face)  # beyond the rim of the head hair hangs as at its side
+    above = look_up(strands.hair_line, _LOW_U, _HIGH_U, far_u) - v
+    above = above * look_up(strands.level, _LOW_U, _HIGH_U, far_u) + 0.003 * fine + 0.003 * broad
     alpha = view.covered(outward) * smooth(-cut.edge, cut.edge, above)
     if identity.hair_style == "buzz":
         alpha = 0.72 * alpha
     shade = _front_shade(cut, light, view, x, y, outward, above, fine, broad)
     part = region.of(canvas)
-    shadow = smooth(0.05, 0.0, -above) * smooth(0.0, 0.02, region.of(face_inside, head)) * (above < 0.012)
+    shadow = smooth(0.045, 0.0, -above) * smooth(0.0, 0.02, face)
     part *= 1 - 0.26 * shadow * np.float32([0.8, 1.0, 1.05]).reshape(3, 1, 1)
     paint(part, _hair_colours(identity, light, shade), alpha)
+
+
+def _curls(u: Plane, v: Plane, seed: int) -> tuple[Plane, Plane]:
+    """Returns fine and broad light and dark of curls instead of strands."""
+    x, y = 46 * u + 1.7 * np.sin(31 * v + seed), 46 * v + 1.7 * np.sin(33 * u + 2 * seed)
+    ring = np.sin(x) * np.sin(y)
+    return 0.7 * np.sin(4 * ring + 0.35 * x), 0.9 * ring
 
 
 def _front_shade(cut: _Cut, light: Light, view: HeadView, x, y, outward, above, fine, broad) -> Plane:
     """Returns how bright the hair is: round as the head, with a band of shine and darker at its roots."""
     round_off = smooth(0.0, 0.17, outward)
     toward = 1 + 0.55 * light.direction[0] * x - 0.12 * smooth(0.0, 0.4, y)
-    band = bump(y + 0.26 * x * x * 4 * 0.5, -0.53, 0.055 + 0.03 * cut.wave) * (1 + 0.5 * fine + 0.3 * broad)
+    band = bump(y + 0.55 * x * x, -0.52, 0.06) * (1 + 0.35 * fine + 0.25 * broad)
     roots = 0.16 * smooth(0.05, 0.0, above)
-    return (0.60 + 0.30 * round_off - roots) * toward + 0.30 * np.clip(band, 0, 2) + 0.085 * fine + 0.11 * broad
+    return (0.60 + 0.30 * round_off - roots) * toward + 0.17 * np.clip(band, 0, 2) + 0.06 * fine + 0.07 * broad
 
 
 def _hair_colours(identity: Identity, light: Light, shade: Plane) -> Canvas:

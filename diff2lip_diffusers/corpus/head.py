@@ -12,7 +12,7 @@ from .identity import Identity
 from .lighting import Light, light_of, normals, shine
 from .motion import Pose
 from .mouth import check_mouth, chin_drop, lip_curves, mouth_region, opening_cover, paint_mouth
-from .scene import paint_body, paint_ears, paint_glasses, paint_room
+from .scene import paint_body, paint_ears, paint_glasses, paint_near_ear, paint_room
 from .skin import BROW_V, paint_skin
 
 MIN_SIZE_PX = 32
@@ -76,7 +76,8 @@ def _paint_head(canvas: np.ndarray, view: HeadView, mouth, light: Light) -> None
     here = place.of(u, head), place.of(v, head)
     paint_mouth(place.of(canvas), view, mouth, place.of(lit, head), here)
     paint_hair_on_head(canvas, view, light, head, (straight_x, straight_y, u, v), within)
-    paint_glasses(canvas, view)
+    paint_near_ear(canvas, view, light)
+    paint_glasses(canvas, view, head, within)
 
 
 def _paint_skin(canvas: np.ndarray, view: HeadView, mouth, light: Light, head: Region, planes) -> np.ndarray:

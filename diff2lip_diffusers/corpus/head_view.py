@@ -15,8 +15,8 @@ from .motion import Pose
 
 # Of the face box: its upper edge in v, width over height, height over the picture's side, centre in the picture.
 BOX_TOP_V, BOX_ASPECT, BOX_PART, BOX_CENTRE_Y = -0.40, 0.95, 0.645, 0.590
-MOUTH_V, CHIN_V, CHIN_DROP = 0.318, 0.462, 0.092
-NOSE_BASE_V = 0.205
+MOUTH_V, CHIN_V, CHIN_DROP = 0.306, 0.470, 0.085
+NOSE_BASE_V = 0.192
 _SPHERE = (0.52, 0.74)  # half-axes of the ellipsoid that features lie on
 _PIVOT_V = 0.5  # the neck, about which the head tilts
 _PITCH_GAIN = 0.62  # the ellipsoid is higher than deep: nods move features less than its height says
@@ -135,9 +135,9 @@ def head_outline(identity: Identity) -> np.ndarray:
     """The outline's distance from the centre by angle, from -pi to pi, chin up: a table for `look_up`."""
     wide, jaw, chin = identity.face_width, identity.jaw_width, identity.chin_width
     half = [
-        (0.0, -0.66), (0.16, -0.645), (0.29, -0.575), (0.375, -0.44), (0.407, -0.27), (0.408, -0.10),
-        (0.402, 0.02), (0.388 * (0.4 + 0.6 * jaw), 0.14), (0.350 * jaw, 0.26), (0.285 * jaw, 0.355),
-        (0.195 * (0.4 + 0.6 * jaw) * (0.5 + 0.5 * chin), 0.425), (0.105 * chin, CHIN_V - 0.008), (0.0, CHIN_V),
+        (0.0, -0.635), (0.155, -0.618), (0.28, -0.55), (0.36, -0.42), (0.390, -0.26), (0.391, -0.10),
+        (0.385, 0.01), (0.368 * (0.5 + 0.5 * jaw), 0.13), (0.330 * jaw, 0.25), (0.268 * jaw, 0.355),
+        (0.185 * (0.4 + 0.6 * jaw) * (0.5 + 0.5 * chin), 0.432), (0.100 * chin, CHIN_V - 0.007), (0.0, CHIN_V),
     ]  # fmt: skip
     right = np.array(half) * (wide, 1)
     left = right[-2:0:-1] * (-1, 1)

@@ -153,7 +153,7 @@ def _draw_proportions(rng: np.random.Generator, feminine: bool) -> dict[str, flo
         "chin_width": around(1.03 - 0.13 * soft, 0.07),
         "cheek": around(1, 0.2),
         "eye_size": around(1 + 0.06 * soft, 0.05),
-        "eye_distance": around(1, 0.03),
+        "eye_distance": around(0.975, 0.025),
         "eye_height": around(0, 0.008),
         "eye_slant": around(-0.05, 0.06),
         "lid_height": around(0.98 + 0.04 * soft, 0.08),
@@ -208,6 +208,6 @@ def _draw_hair_colour(rng: np.random.Generator, tone: float, age: float) -> Colo
 def _draw_hair_style(rng: np.random.Generator, feminine: bool, age: float) -> str:
     bald = 0.03 + 0.25 * age
     weights = (0.02, 0.1, 0.12, 0.03, 0.2, 0.2, 0.18, 0.12, 0.15, 0) if feminine else (
-        0.14, 0.24, 0.22, 0.16, 0.06, 0.03, 0.03, 0.1, 0.02, bald
+        0.14, 0.24, 0.22, 0.16, 0.02, 0.02, 0.03, 0.12, 0.02, bald
     )  # fmt: skip
     return str(rng.choice(HAIR_STYLES, p=np.array(weights) / sum(weights)))

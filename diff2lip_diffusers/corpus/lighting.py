@@ -22,9 +22,9 @@ def light_of(identity: Identity) -> Light:
     """Returns the light in a person's room."""
     direction = np.array([identity.light_x, identity.light_y, 0.8])
     warm = identity.light_warmth
-    key = np.array([0.60 + 0.035 * warm, 0.575, 0.555 - 0.055 * warm]) * identity.light_strength
+    key = np.array([0.56 + 0.035 * warm, 0.535, 0.515 - 0.055 * warm]) * identity.light_strength
     room = np.array(identity.background) / 255
-    ambient = 0.485 + 0.07 * (room - room.mean()) + 0.015 * np.array([-1, 0, 1]) * warm
+    ambient = 0.515 + 0.07 * (room - room.mean()) + 0.015 * np.array([-1, 0, 1]) * warm
     x, y, z = direction / np.linalg.norm(direction)
     return Light((float(x), float(y), float(z)), _column(key), _column(ambient))
 
@@ -57,4 +57,4 @@ def shine(light: Light, normal: tuple[Plane, Plane, Plane], roll_cos: float, rol
     glow *= glow
     glow *= glow
     broad = glow * glow
-    return lit, 0.05 * glow + 0.10 * broad * broad * smooth(0, 1, nz)
+    return lit, 0.07 * glow + 0.14 * broad * broad * smooth(0, 1, nz)

@@ -77,7 +77,7 @@ def lip_curves(identity: Identity, mouth: Mouth, u: Plane) -> Lips:
     gap = GAP * mouth.opening
     lift = 0.34 - 0.14 * mouth.jaw
     smile = mouth.width - 0.5
-    line = MOUTH_V + 0.004 * rounded - 0.030 * smile * t * t + 0.10 * gap * t * t
+    line = MOUTH_V + 0.004 * rounded - (0.007 + 0.030 * smile) * t * t + 0.10 * gap * t * t
     bow = identity.cupids_bow * (1 - 0.5 * mouth.opening) * (1 - 0.4 * mouth.rounding)
     inner = rounded ** np.float32(0.95 - 0.25 * mouth.rounding)
     dip = 0.0045 * bow * bump(t, 0, 0.22) * (1 - mouth.opening)
@@ -128,7 +128,7 @@ def _paint_surroundings(canvas: Canvas, lips: Lips, mouth: Mouth, u: Plane, v: P
     below = v - lips.outer_bottom
     tint(canvas, shade, 0.50 * middle * bump(below, 0.012, 0.014))
     tint(canvas, np.float32(1.05), 0.5 * bump(u, 0, 0.05) * bump(below, 0.055, 0.02))
-    corner_v = MOUTH_V + 0.10 * GAP * mouth.opening - 0.030 * (mouth.width - 0.5)
+    corner_v = MOUTH_V + 0.10 * GAP * mouth.opening - 0.007 - 0.030 * (mouth.width - 0.5)
     side = np.abs(u)
     tint(canvas, shade, 0.55 * blob(side, v, (lips.half_width + 0.006, corner_v), (0.012, 0.014)))
     fold = side - (lips.half_width + 0.052 - 0.35 * np.abs(v - corner_v))

@@ -10,6 +10,8 @@ from .identity import Identity
 from .lighting import Light
 from .skin import EYE_V
 
+COVERED_EARS = ("fringe", "long", "wavy")
+
 
 @lru_cache(maxsize=8)
 def paint_room(identity: Identity, size_px: int) -> Canvas:
@@ -118,26 +120,46 @@ def _paint_clothes(part: Canvas, view: HeadView, light: Light, x: Plane, y: Plan
 
 
 def paint_ears(canvas: Canvas, view: HeadView, light: Light) -> None:
-    """Paints the ears, before the head is painted over them."""
-    identity = view.identity
+    """Paints the ears as they show beside the head, before the head is painted over them."""
+    if view.identity.hair_style in COVERED_EARS:
+        return
     for side in (-1, 1):
-        centre_x = side * 0.412 * identity.face_width - 0.045 * view.sin_yaw
-        centre_y = -0.01 - 0.05 * view.sin_pitch
-        region = view.region_upright(centre_x - 0.11, centre_y - 0.16, centre_x + 0.11, centre_y + 0.16)
-        if region.empty:
-            continue
-        x, y = view.upright(region)
-        x, y = (x - centre_x) * side * (1 / identity.ear_size), (y - centre_y) * (1 / identity.ear_size)
-        x = x - 0.16 * -y * (y < 0) - 0.02 * smooth(0.0, 0.1, y) * -1
-        far = np.hypot(x * (1 / 0.068), y * (1 / (0.118 - 0.01 * np.sign(y))))
-        shade = 0.70 + 0.16 * bump(far, 0.83, 0.12) - 0.26 * bump(far, 0.52, 0.17) * smooth(0.09, -0.02, y)
-        shade = shade * (1 + 0.28 * side * light.direction[0])
-        skin = colour(identity.skin) * (light.key + light.ambient) * np.float32([1.06, 0.92, 0.90]).reshape(3, 1, 1)
-        paint(region.of(canvas), skin * shade, view.covered((1 - far) * 0.07))
+        x = side * 0.392 * view.identity.face_width - 0.045 * view.sin_yaw
+        _paint_ear(canvas, view, light, side, x, float(smooth(0.14, 0.07, -side * np.deg2rad(view.pose.yaw))))
 
 
-def paint_glasses(canvas: Canvas, view: HeadView) -> None:
-    """Paints glasses a little before the face: rims, bridge, temples, and a faint reflection."""
+def paint_near_ear(canvas: Canvas, view: HeadView, light: Light) -> None:
+    """Paints, over skin and hair of a turned head, the ear on its near side."""
+    yaw = np.deg2rad(view.pose.yaw)
+    side = -1 if yaw > 0 else 1
+    angle = np.arcsin(0.80) - 0.8 * abs(yaw)
+    shown = float(smooth(0.05, 0.12, abs(yaw)))
+    if view.identity.hair_style not in COVERED_EARS:
+        _paint_ear(canvas, view, light, side, side * 0.49 * float(np.sin(angle)) * view.identity.face_width, shown)
+
+
+def _paint_ear(canvas: Canvas, view: HeadView, light: Light, side: int, centre_x: float, shown: float) -> None:
+    """Paints one ear around an upright place; `side` is -1 for the one on the left."""
+    if not shown:
+        return
+    identity = view.identity
+    centre_y = -0.015 - 0.05 * view.sin_pitch
+    region = view.region_upright(centre_x - 0.11, centre_y - 0.16, centre_x + 0.11, centre_y + 0.16)
+    if region.empty:
+        return
+    x, y = view.upright(region)
+    x, y = (x - centre_x) * side * (1 / identity.ear_size), (y - centre_y) * (1 / identity.ear_size)
+    x = x + 0.16 * np.minimum(y, 0) + 0.02 * smooth(0.0, 0.1, y)
+    far = np.hypot(x * (1 / 0.066), y * (1 / 0.115))
+    shade = 0.74 + 0.16 * bump(far, 0.83, 0.12) - 0.26 * bump(far, 0.50, 0.17) * smooth(0.09, -0.02, y)
+    shade = shade * (1 + 0.25 * side * light.direction[0])
+    skin = colour(identity.skin) * (light.key + light.ambient) * np.float32([1.06, 0.92, 0.90]).reshape(3, 1, 1)
+    alpha = shown * view.covered((1 - far) * 0.07) * smooth(-0.062, -0.02, x)
+    paint(region.of(canvas), skin * shade, alpha)
+
+
+def paint_glasses(canvas: Canvas, view: HeadView, head: Region, face_inside: Plane) -> None:
+    """Paints glasses a little before the face; `face_inside` is how far pixels of `head` lie inside the face."""
     identity = view.identity
     if identity.glasses == "none":
         return
@@ -152,7 +174,12 @@ def paint_glasses(canvas: Canvas, view: HeadView) -> None:
     paint(part, np.float32(1), 0.07 * inside(lens, pixel) * smooth(0.02, 0.05, np.abs(u - 0.6 * y - 0.17) % 0.3))
     rim = inside(0.0075 - np.abs(lens), pixel)
     bridge = inside(0.006 - np.abs(y + 0.022 + 0.6 * u * u), pixel) * inside(-lens, pixel) * (np.abs(u) < 0.12)
-    temple = inside(0.007 - np.abs(y + 0.03), pixel) * inside(-lens, pixel) * smooth(0.24, 0.27, np.abs(u))
+    temple = (
+        inside(0.007 - np.abs(y + 0.03), pixel)
+        * inside(-lens, pixel)
+        * smooth(0.24, 0.27, np.abs(u))
+        * view.covered(region.of(face_inside, head))
+    )
     tint(
         part,
         np.float32([0.80, 0.74, 0.72]).reshape(3, 1, 1),

@@ -83,18 +83,18 @@ def _relief(identity: Identity, u, v) -> Plane:
         + 0.022 * blob(u, v, (0, MOUTH_V), (0.125, 0.075))
         + 0.026 * blob(u, v, (0, CHIN_V - 0.030), (0.080, 0.040))
         - 0.007 * blob(u, v, (0, (NOSE_BASE_V + MOUTH_V) / 2 - 0.01), (0.011, 0.035))
-        - (0.006 + 0.008 * identity.age) * _fold(u, v)
+        - (0.003 + 0.006 * identity.age) * _fold(u, v)
     )
 
 
 def _nose_tip_v(identity: Identity) -> float:
-    return 0.158 + 0.05 * (identity.nose_length - 1)
+    return 0.147 + 0.05 * (identity.nose_length - 1)
 
 
 def _fold(u, v) -> Plane:
     """The line from the nose's wing to the mouth's corner."""
-    line = 0.078 + 0.55 * (v - 0.19) + 0.9 * (v - 0.19) ** 2
-    return bump(np.abs(u) - line, 0, 0.016) * smooth(0.15, 0.2, v) * smooth(0.36, 0.27, v)
+    line = 0.080 + 0.60 * (v - 0.18)
+    return bump(np.abs(u) - line, 0, 0.017) * smooth(0.14, 0.19, v) * smooth(0.31, 0.23, v)
 
 
 def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
@@ -104,18 +104,18 @@ def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.rand
     paints *= 1 + grain
     rosy, shade = np.float32([1.05, 0.80, 0.80]).reshape(3, 1, 1), np.float32([0.74, 0.60, 0.58]).reshape(3, 1, 1)
     cheeks = _pair(u, v, (0.225, 0.105), (0.085, 0.065)) + 0.5 * blob(u, v, (0, 0.15), (0.05, 0.04))
-    tint(paints, rosy, np.clip(0.62 * identity.blush * cheeks, 0, 1))
+    tint(paints, rosy, np.clip(0.42 * identity.blush * cheeks, 0, 1))
     eye_v = EYE_V + identity.eye_height
-    tint(paints, shade, 0.42 * _pair(u, v, (0.152, eye_v - 0.012), (0.082, 0.038)))
+    tint(paints, shade, 0.55 * _pair(u, v, (0.152, eye_v - 0.012), (0.082, 0.038)))
     tint(paints, shade, (0.10 + 0.22 * identity.age) * _pair(u, v, (0.150, eye_v + 0.052), (0.055, 0.014)))
-    tint(paints, shade, (0.10 + 0.40 * identity.age) * _fold(u, v))
+    tint(paints, shade, (0.06 + 0.30 * identity.age) * _fold(u, v))
     if identity.age > 0.45:
         lines = sum(bump(v + 0.02 * np.cos(5 * u), place, 0.0035) for place in (-0.25, -0.285, -0.32))
         tint(paints, shade, 0.3 * (identity.age - 0.3) * lines * bump(u, 0, 0.13))
     if identity.freckles:
-        spots = smooth(1.0, 1.6, plane_noise(rng, shape, (4.5, 4.5)))
+        spots = smooth(0.8, 1.5, plane_noise(rng, shape, (3.6, 3.6)))
         where = _pair(u, v, (0.17, 0.08), (0.11, 0.06)) + 0.6 * blob(u, v, (0, 0.08), (0.06, 0.06))
-        tint(paints, np.float32([0.72, 0.58, 0.48]).reshape(3, 1, 1), 0.8 * identity.freckles * spots * where)
+        tint(paints, np.float32([0.72, 0.58, 0.48]).reshape(3, 1, 1), 0.5 * identity.freckles * spots * where)
 
 
 def _paint_nose(paints: np.ndarray, identity: Identity, u, v) -> None:
@@ -136,13 +136,13 @@ def _paint_nose(paints: np.ndarray, identity: Identity, u, v) -> None:
 def _paint_brows(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
     """Brows of many short hairs, thick at the nose and thin at the temple."""
     t = (np.abs(u) - 0.075) / 0.195  # 0 at the inner end, 1 at the outer
-    arch = 0.030 * identity.brow_arch * (1 - ((t - 0.62) / 0.62) ** 2)
+    arch = 0.025 * identity.brow_arch * (1 - ((t - 0.55) / 0.75) ** 2)
     middle = BROW_V - identity.brow_height + identity.eye_height - arch + 0.012 + 0.10 * identity.eye_slant * t
     half = identity.brow_thickness * (0.0205 * smooth(-0.08, 0.12, t) * (1 - 0.72 * smooth(0.35, 1.05, t)))
-    hairs = plane_noise(rng, paints.shape[1:], (9, 1.6)) + plane_noise(rng, paints.shape[1:], (14, 2.2))
-    edge = half + 0.0028 * hairs - np.abs(v - middle)
+    hairs = plane_noise(rng, paints.shape[1:], (5, 2.2)) + plane_noise(rng, paints.shape[1:], (8, 3.5))
+    edge = half + 0.0013 * hairs - np.abs(v - middle)
     ends = smooth(-0.10, 0.04, t) * smooth(1.06, 0.9, t)
-    alpha = smooth(-0.006, 0.007, edge) * ends * np.clip(0.83 + 0.07 * hairs, 0, 1)
+    alpha = smooth(-0.007, 0.008, edge) * ends * np.clip(0.83 + 0.07 * hairs, 0, 1)
     paint(paints, colour(identity.brow) * np.clip(1 + 0.12 * hairs, 0.6, 1.5), alpha)
 
 
@@ -152,12 +152,16 @@ def _paint_beard(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Ge
         return
     shape = paints.shape[1:]
     side = np.abs(u)
-    upper = smooth(0.185, 0.215, v + 0.12 * smooth(0.06, 0, side)) * smooth(0.15, 0.125, side + 0.25 * (v - 0.26))
-    moustache = upper * smooth(0.222, 0.240, v - 0.10 * (side - 0.03)) * smooth(0.345, 0.32, v)
-    chin = smooth(0.135, 0.11, side) * smooth(0.345, 0.375, v)
-    ring = np.maximum(chin, smooth(0.105, 0.12, side) * smooth(0.158, 0.138, side) * smooth(0.25, 0.28, v))
-    cheek = smooth(-0.015, 0.015, v - 0.235 + 0.75 * np.clip(side - 0.16, 0, 0.3) ** 0.9)
-    full = np.maximum(cheek * smooth(0.13, 0.175, side + 0.3 * (v - 0.25)), smooth(0.36, 0.40, v))
+    # How far inside each part of a beard a place lies, in face units.
+    arc = 0.262 - 0.10 * side - 3.2 * np.maximum(side - 0.075, 0) ** 2  # middle of the moustache
+    moustache = np.minimum(0.030 - np.abs(v - arc - 0.55 * np.maximum(side - 0.06, 0)), (0.150 - side) * 0.8)
+    round_chin = 0.150 - np.hypot(side, 0.95 * (v - 0.335))
+    ring = np.minimum(round_chin, np.maximum(side - 0.105, (v - 0.345) * 0.9))
+    ring = np.minimum(ring, (v - 0.262) * 0.8)
+    cheek_line = 0.255 - 0.95 * np.clip(side - 0.15, 0, 0.115) - 2.6 * np.clip(side - 0.265, 0, 1)
+    full = np.minimum(v - cheek_line, np.maximum(side - 0.125 + 0.2 * (v - 0.27), (v - 0.352) * 0.9))
+    spread = 0.040 if identity.beard == "stubble" else 0.014
+    moustache, ring, full = (smooth(-spread, spread, part) for part in (moustache, ring, full))
     soft = plane_noise(rng, shape, (7, 7))
     hairs = 0.6 * plane_noise(rng, shape, (7, 1.8)) + 0.4 * plane_noise(rng, shape, (3, 1.6))
     areas = {
