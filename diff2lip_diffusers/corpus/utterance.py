@@ -77,13 +77,17 @@ def draw_utterance(seed: int, split: str) -> SpokenClip:
 
 
 def _draw_speech(rng: np.random.Generator, voice: Voice, split: str, silence_s: float) -> tuple[str, Utterance]:
-    """The first sentence that takes as long as a clip should, or the last of many that do not."""
+    """The first sentence that takes as long as a clip should; of many that do not, the one that comes nearest."""
+    shortest_s, longest_s = (duration_s - silence_s for duration_s in DURATIONS_S)
+    drawn = []
     for _ in range(MOST_DRAWS):
         text = draw_sentence(rng, voice.language, split)
         utterance = speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant)
-        if DURATIONS_S[0] <= utterance.duration_s + silence_s <= DURATIONS_S[1]:
+        miss_s = max(shortest_s - utterance.duration_s, utterance.duration_s - longest_s, 0.0)
+        drawn.append((miss_s, text, utterance))
+        if not miss_s:
             break
-    return text, utterance
+    return min(drawn, key=lambda one: one[0])[1:]
 
 
 def _whole_samples_s(seconds: float) -> float:
