@@ -1,0 +1,188 @@
+"""The corpus without people: drawn faces that speak, with the truth about their mouths."""
+
+import json
+import wave
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ..detections_file import DetectionsWriter
+from ..errors import Diff2LipError, MediaError
+from ..faces import Detection
+from ..media_writer import VideoWriter
+from ..output_paths import hidden_folder_beside, writing
+from ..prepare.worker_processes import run_in_processes
+from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings
+from .head import render_frame
+from .head_view import face_box
+from .identity import Identity, draw_identity
+from .motion import Pose, draw_motion
+from .mouth_table import write_mouth_table
+from .sentences import SPLITS
+from .utterance import SpokenClip, draw_utterance
+
+SMALLEST_PX = 96
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """What decides every byte of a corpus but for the number of its clips.
+
+    Attributes:
+        seed: another one gives other people, sentences and movements.
+        split: `"train"` or `"test"`, which share no person, no voice and no sentence.
+        fps: pictures a second.
+        size_px: height and width of the pictures.
+        pictures: False writes sound and mouth tables only, enough to train an audio encoder.
+        quality: of the H.264 pictures, 0 to 51, lower is better.
+    """
+
+    seed: int = 0
+    split: str = "train"
+    fps: int = 25
+    size_px: int = 256
+    pictures: bool = True
+    quality: int = 16
+
+    def __post_init__(self):
+        if self.seed < 0:
+            raise ValueError(f"`seed` is {self.seed}, expected 0 or more")
+        if self.split not in SPLITS:
+            raise ValueError(f"`split` is {self.split!r}, expected one of {', '.join(SPLITS)}")
+        if not 1 <= self.fps <= 120:
+            raise ValueError(f"`fps` is {self.fps}, expected 1 to 120")
+        if self.size_px < SMALLEST_PX or self.size_px % 2:
+            raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {SMALLEST_PX} on")
+        if not 0 <= self.quality <= 51:
+            raise ValueError(f"`quality` is {self.quality}, expected 0 to 51")
+
+
+def make_corpus(
+    output: str | Path,
+    clips: int,
+    settings: CorpusSettings | None = None,
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> list[CorpusClip]:
+    """Renders a corpus, or goes on with one: clips that are whole are left as they are.
+
+    Args:
+        output: its folder.
+        clips: how many it shall have.
+        settings: what they are like.
+        workers: processes that render beside each other.
+        on_progress: is called with the numbers of clips that are done and of all.
+
+    Returns:
+        the clips 0 to `clips` - 1.
+
+    Raises:
+        ValueError: if `clips` or `workers` is not above 0.
+        MediaError: if the folder cannot be written, or holds something else.
+        Diff2LipError: if it holds a corpus of other settings, or espeak-ng is not installed.
+    """
+    for name, value in (("clips", clips), ("workers", workers)):
+        if value < 1:
+            raise ValueError(f"`{name}` is {value}, expected 1 or more")
+    settings, folder = settings or CorpusSettings(), Path(output)
+    _open_folder(folder, settings)
+    wanted = [CorpusClip(folder, clip_name(index), settings.fps) for index in range(clips)]
+    waiting = [index for index, clip in enumerate(wanted) if not clip.description.is_file()]
+    make_work = partial(_clip_maker, folder, settings)
+    made = run_in_processes(make_work, waiting, min(workers, len(waiting)))
+    for done, _ in enumerate(made, start=clips - len(waiting) + 1):
+        if on_progress is not None:
+            on_progress(done, clips)
+    return wanted
+
+
+def _open_folder(folder: Path, settings: CorpusSettings) -> None:
+    """Makes the folder, or makes sure that it holds a corpus of these settings."""
+    if (folder / SETTINGS_NAME).is_file():
+        theirs, ours = read_settings(folder), _settings_json(settings)
+        for name, value in ours.items():
+            if theirs.get(name) != value:
+                raise Diff2LipError(
+                    f"{folder}: holds a corpus with {name} {theirs.get(name)!r}, not {value!r}; choose another folder"
+                )
+        return
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise MediaError(folder, "holds something else; choose a new folder")
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_text(folder / SETTINGS_NAME, json.dumps(_settings_json(settings), indent=2))
+
+
+def _settings_json(settings: CorpusSettings) -> dict:
+    return {"version": VERSION, **asdict(settings)}
+
+
+def _clip_maker(folder: Path, settings: CorpusSettings) -> Callable[[int], None]:
+    return partial(write_clip, folder, settings)
+
+
+def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
+    """Writes one clip of a corpus; its description comes last."""
+    seed = clip_seed(settings, index)
+    clip = CorpusClip(folder, clip_name(index), settings.fps)
+    spoken = draw_utterance(seed, settings.split)
+    times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
+    mouth = spoken.mouth_at(times_s)
+    _write_wav(clip.sound, spoken)
+    write_mouth_table(clip.mouth_table, settings.fps, mouth)
+    identity = draw_identity(seed)
+    if settings.pictures:
+        poses = draw_motion(seed, times_s)
+        _write_boxes(clip, settings, identity, poses)
+        _write_pictures(clip, settings, identity, poses, mouth)
+    description = {
+        "seed": seed,
+        "text": spoken.text,
+        "voice": asdict(spoken.voice),
+        "identity": identity.to_json(),
+    }
+    _write_text(clip.description, json.dumps(description, indent=2, ensure_ascii=False))
+
+
+def clip_seed(settings: CorpusSettings, index: int) -> int:
+    """The number that decides a clip: even for training, odd for the test, so that no person is in both."""
+    return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
+
+
+def _write_pictures(
+    clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
+) -> None:
+    size = settings.size_px
+    with VideoWriter(
+        clip.pictures, width=size, height=size, fps=settings.fps, audio=clip.sound, quality=settings.quality
+    ) as writer:
+        for pose, shape in zip(poses, mouth, strict=True):
+            writer.write(render_frame(identity, pose, shape, size))
+
+
+def _write_boxes(clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose]) -> None:
+    size = settings.size_px
+    with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
+        for pose in poses:
+            writer.write([Detection(face_box(identity, pose, size), 1.0)])
+
+
+def _write_wav(path: Path, spoken: SpokenClip) -> None:
+    with writing(path), hidden_folder_beside(path) as hidden:
+        part = Path(hidden) / path.name
+        with wave.open(str(part), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(spoken.sampling_rate)
+            file.writeframes(np.round(spoken.samples * 32767).astype("<i2").tobytes())
+        part.replace(path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with writing(path), hidden_folder_beside(path) as hidden:
+        part = Path(hidden) / path.name
+        part.write_text(text + "\n", encoding="utf-8")
+        part.replace(path)

@@ -1,0 +1,1 @@
+"""How well painted mouths follow the speech."""

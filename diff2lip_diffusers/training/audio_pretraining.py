@@ -1,0 +1,162 @@
+"""Teaches the audio encoder the mouth before any picture: mel windows to the corpus's true mouth parameters.
+
+A few minutes on sound alone give embeddings from which a linear layer reads the mouth. The U-Net, which adds them to
+its timestep embedding, then only has to learn what a mouth looks like.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
+from ..corpus.corpus_folder import CorpusClip, find_corpus_clips
+from ..corpus.mouth_table import MOUTH_PARAMETERS, read_mouth_table
+from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..media import read_audio
+from ..output_paths import filling_folder
+
+# A microphone further away or louder moves all mel bins alike; 0.4 on their scale are 5 dB.
+GAIN_SPREAD = 0.4
+SILENCE = -4.0
+
+
+@dataclass(frozen=True)
+class AudioPretrainingConfig:
+    """What is trained on what.
+
+    Attributes:
+        data: corpus folder, written by `diff2lip make-corpus`.
+        output: model folder of the audio encoder to write.
+        embed_dim: width of the embeddings, four times the first level's channels of the U-Net to come.
+        input_channels: channels after the first convolution.
+        block_out_channels: channels per level.
+        layers_per_block: residual blocks per level.
+        steps: optimiser steps.
+        batch_size: mel windows a step.
+        learning_rate: the highest; it rises over the first twentieth and falls along a cosine to 0.
+        held_out_fraction: of the clips, kept for testing, the last ones of the folder.
+        seed: decides weights and order.
+    """
+
+    data: str
+    output: str
+    embed_dim: int = 128
+    input_channels: int = 64
+    block_out_channels: tuple[int, ...] = (32, 32, 64, 64)
+    layers_per_block: int = 1
+    steps: int = 3000
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    held_out_fraction: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("steps", "batch_size", "learning_rate", "embed_dim"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"`{name}` is {getattr(self, name)}, expected a number above 0")
+        if not 0 < self.held_out_fraction < 1:
+            raise ValueError(f"`held_out_fraction` is {self.held_out_fraction}, expected a number between 0 and 1")
+
+
+@dataclass(frozen=True)
+class AudioPretrainingRecord:
+    """One step.
+
+    Attributes:
+        step: from 1.
+        loss: mean squared error of the mouth parameters.
+        correlations: of each parameter with the truth on held-out clips, at some steps and at the last; else None.
+    """
+
+    step: int
+    loss: float
+    correlations: dict[str, float] | None = None
+
+
+class MouthReader(nn.Module):
+    """Reads the mouth off audio embeddings as the U-Net's residual blocks take them in: SiLU, then a linear layer."""
+
+    def __init__(self, embed_dim: int):
+        super().__init__()
+        self.linear = nn.Linear(embed_dim, len(MOUTH_PARAMETERS))
+
+    def forward(self, audio_embeds: torch.Tensor) -> torch.Tensor:
+        """(N, E) to mouth parameters (N, 6), around 0 to 1."""
+        return self.linear(F.silu(audio_embeds))
+
+
+def pretrain_audio_encoder(
+    config: AudioPretrainingConfig, measure_every: int = 250
+) -> Iterator[AudioPretrainingRecord]:
+    """Trains an audio encoder and saves it to `config.output`, step by step as the caller asks for records.
+
+    Args:
+        config: what is trained on what.
+        measure_every: steps between measurements on held-out clips.
+
+    Raises:
+        MediaError: if the corpus is missing or damaged, or the output cannot be written.
+    """
+    clips = find_corpus_clips(config.data)
+    held_out = max(1, round(len(clips) * config.held_out_fraction))
+    extractor = Diff2LipFeatureExtractor()
+    test_windows, test_mouths = _load(clips[-held_out:], extractor)
+    windows, mouths = _load(clips[:-held_out] or clips, extractor)
+
+    torch.manual_seed(config.seed)
+    encoder = Diff2LipAudioEncoder(
+        embed_dim=config.embed_dim,
+        input_channels=config.input_channels,
+        block_out_channels=config.block_out_channels,
+        layers_per_block=config.layers_per_block,
+    )
+    reader = MouthReader(config.embed_dim)
+    parameters = [*encoder.parameters(), *reader.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.05
+    )
+    generator = torch.Generator().manual_seed(config.seed)
+    for step in range(1, config.steps + 1):
+        chosen = torch.randint(len(windows), (config.batch_size,), generator=generator)
+        loss = F.mse_loss(reader(encoder(_louder_or_softer(windows[chosen], generator))), mouths[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        measured = step % measure_every == 0 or step == config.steps
+        correlations = _correlations(encoder, reader, test_windows, test_mouths) if measured else None
+        yield AudioPretrainingRecord(step, loss.item(), correlations)
+    with filling_folder(config.output) as folder:
+        encoder.save_pretrained(folder)
+
+
+def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
+    """All mel windows (N, 80, 16) and mouth parameters (N, 6) of some clips."""
+    windows, mouths = [], []
+    for clip in clips:
+        mouth = torch.from_numpy(read_mouth_table(clip.mouth_table))
+        samples, sampling_rate = read_audio(clip.sound)
+        mel = extractor.mel_spectrogram(samples, sampling_rate)
+        count = min(len(mouth), extractor.count_windows(mel.shape[-1], clip.fps))
+        windows.append(extractor.windows(mel, range(count), clip.fps))
+        mouths.append(mouth[:count])
+    return torch.cat(windows), torch.cat(mouths)
+
+
+def _louder_or_softer(windows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    shift = GAIN_SPREAD * (2 * torch.rand(len(windows), 1, 1, generator=generator) - 1)
+    return (windows + shift).clamp(SILENCE, -SILENCE)
+
+
+@torch.no_grad()
+def _correlations(
+    encoder: Diff2LipAudioEncoder, reader: MouthReader, windows: torch.Tensor, mouths: torch.Tensor
+) -> dict[str, float]:
+    read = torch.cat([reader(encoder(part)) for part in windows.split(256)])
+    pairs = zip(MOUTH_PARAMETERS, read.unbind(1), mouths.unbind(1), strict=True)
+    return {name: torch.corrcoef(torch.stack([ours, true]))[0, 1].item() for name, ours, true in pairs}
