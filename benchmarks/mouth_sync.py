@@ -16,7 +16,7 @@ import torch
 
 from diff2lip_diffusers.corpus.identity import draw_identity
 from diff2lip_diffusers.corpus.motion import draw_motion
-from diff2lip_diffusers.demo import demo_model_folder
+from diff2lip_diffusers.demo.demo_clip import demo_model_folder
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.metrics.agreement import agreement
 from diff2lip_diffusers.metrics.drawn_clips import DrawnClip, draw_clip, draw_crops
@@ -40,7 +40,10 @@ def main() -> None:
     size = pipe.unet.config.sample_size
     clips = [draw_clip(FIRST_SEED + 2 * index, size, args.frames) for index in range(args.clips)]
     zones = [opening_zones(clip.identity, clip.poses, size) for clip in clips]
-    true = [agreement(mouth_opening(clip.crops, zone, clip.identity), clip.mouth[:, 0]) for clip, zone in zip(clips, zones)]
+    true = [
+        agreement(mouth_opening(clip.crops, zone, clip.identity), clip.mouth[:, 0])
+        for clip, zone in zip(clips, zones, strict=True)
+    ]
     print(f"{len(clips)} people, {sum(len(clip.mouth) for clip in clips)} frames of {size} pixels")
     print(f"the measure itself, on true frames: median correlation {_median(true):.3f}")
     base = pipe.scheduler.config
@@ -55,7 +58,7 @@ def main() -> None:
 
 def _print_sync(pipe, name: str, steps: int, clips: list[DrawnClip], zones: list[torch.Tensor]) -> None:
     given, taken = [], []
-    for index, (clip, zone) in enumerate(zip(clips, zones)):
+    for index, (clip, zone) in enumerate(zip(clips, zones, strict=True)):
         other = clips[(index + 1) % len(clips)]
         count = min(len(clip.mouth), len(other.mouth))
         painted = _paint(pipe, steps, clip.crops[:count], other, clip.crops[:count])
@@ -65,7 +68,7 @@ def _print_sync(pipe, name: str, steps: int, clips: list[DrawnClip], zones: list
     lags = [one.lag_frames for one in given]
     print(
         f"{name} {steps}: correlation with the given speech, median {_median(given):.3f},"
-        f" lowest {min(one.correlation for one in given):.3f}; with the speech taken away, median {_median(taken):.3f};"
+        f" lowest {min(one.correlation for one in given):.3f}; with the one taken away, median {_median(taken):.3f};"
         f" lag, median {np.median(lags):.0f}, from {min(lags)} to {max(lags)} frames"
     )
 

@@ -1,4 +1,4 @@
-"""The command line: `diff2lip sync`, `batch`, `status`, `convert` and `demo`.
+"""The command line: all commands of `diff2lip`.
 
 Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else. A batch of
 which some pairs failed ends with 3.
@@ -14,8 +14,11 @@ import threading
 import torch
 
 from .cli_batch import add_batch, add_status
+from .cli_corpus import add_demo, add_make_corpus, add_pretrain_audio
+from .cli_prepare import add_prepare
 from .cli_sync import add_sync
-from .demo import run_demo
+from .cli_train import add_export, add_train
+from .cli_train_syncnet import add_train_syncnet
 from .errors import Diff2LipError, StoppedError
 from .hub import DTYPES, convert_checkpoint, push_folder
 from .option_values import number
@@ -63,7 +66,13 @@ def build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_status(commands)
     _add_convert(commands)
-    _add_demo(commands)
+    add_export(commands)
+    add_demo(commands)
+    add_make_corpus(commands)
+    add_prepare(commands)
+    add_pretrain_audio(commands)
+    add_train_syncnet(commands)
+    add_train(commands)
     return parser
 
 
@@ -89,22 +98,11 @@ def _add_convert(commands) -> None:
     convert.set_defaults(run=_convert)
 
 
-def _add_demo(commands) -> None:
-    demo = commands.add_parser("demo", help="sync a generated clip with a small untrained model, to try the program")
-    demo.add_argument("--output", default="demo.mp4", metavar="FILE", help="video to write (default: demo.mp4)")
-    demo.set_defaults(run=_demo)
-
-
 def _convert(args: argparse.Namespace) -> None:
     output = convert_checkpoint(args.checkpoint, args.output, args.head_channels, args.dtype, args.variant)
     print(f"{output}: converted; the weights stay under CC BY-NC 4.0, no commercial use")
     if args.push_to_hub:
         print(push_folder(output, args.push_to_hub, args.private))
-
-
-def _demo(args: argparse.Namespace) -> None:
-    run_demo(args.output)
-    print(f"{args.output}: a drawn face and a made-up voice; the model is not trained, so its mouth is noise")
 
 
 def _one_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor, Diff2LipPipeline
-from diff2lip_diffusers.demo import untrained_pipeline
+from untrained import untrained_pipeline
 from diff2lip_diffusers.original_checkpoint import components_from_original
 from diff2lip_diffusers.schedulers import original_scheduler
 

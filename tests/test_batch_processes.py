@@ -21,7 +21,7 @@ from batch_pairs import decoded, logged, output_names, results, write_pairs
 from conftest import make_pipeline
 from face_films import on_background, write_film
 
-from diff2lip_diffusers.demo import untrained_pipeline
+from untrained import untrained_pipeline
 from diff2lip_diffusers.schedulers import original_scheduler
 
 pytestmark = pytest.mark.slow

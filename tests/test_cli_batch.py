@@ -8,7 +8,7 @@ import torch
 from batch_pairs import output_names, write_pairs
 
 from diff2lip_diffusers import BatchResult, cli, cli_batch
-from diff2lip_diffusers.demo import untrained_pipeline
+from untrained import untrained_pipeline
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from diff2lip_diffusers import (
     sync_job,
     sync_video,
 )
-from diff2lip_diffusers.demo import untrained_pipeline
+from untrained import untrained_pipeline
 from diff2lip_diffusers.errors import AudioTooShortError, FaceNotFoundError, MediaError, NoAudioError
 from diff2lip_diffusers.face_search import DEFAULT_BATCH_SIZE, DEFAULT_STRIDE
 from diff2lip_diffusers.face_smoothing import LOOK_AHEAD_FRAMES

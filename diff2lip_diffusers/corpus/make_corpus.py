@@ -113,7 +113,7 @@ def _open_folder(folder: Path, settings: CorpusSettings) -> None:
         raise MediaError(folder, "holds something else; choose a new folder")
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _write_text(folder / SETTINGS_NAME, json.dumps(_settings_json(settings), indent=2))
+        write_text(folder / SETTINGS_NAME, json.dumps(_settings_json(settings), indent=2))
 
 
 def _settings_json(settings: CorpusSettings) -> dict:
@@ -131,20 +131,17 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
     spoken = draw_utterance(seed, settings.split)
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
-    _write_wav(clip.sound, spoken)
-    write_mouth_table(clip.mouth_table, settings.fps, mouth)
+    write_spoken(clip, spoken, mouth)
     identity = draw_identity(seed)
     if settings.pictures:
-        poses = draw_motion(seed, times_s)
-        _write_boxes(clip, settings, identity, poses)
-        _write_pictures(clip, settings, identity, poses, mouth)
+        write_pictures(clip, settings, identity, draw_motion(seed, times_s), mouth)
     description = {
         "seed": seed,
         "text": spoken.text,
         "voice": asdict(spoken.voice),
         "identity": identity.to_json(),
     }
-    _write_text(clip.description, json.dumps(description, indent=2, ensure_ascii=False))
+    write_text(clip.description, json.dumps(description, indent=2, ensure_ascii=False))
 
 
 def clip_seed(settings: CorpusSettings, index: int) -> int:
@@ -152,10 +149,27 @@ def clip_seed(settings: CorpusSettings, index: int) -> int:
     return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
 
 
-def _write_pictures(
+def write_spoken(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
+    """Writes a clip's sound and the mouth (N, 6) that belongs to its frames."""
+    write_mouth_table(clip.mouth_table, clip.fps, mouth)
+    with writing(clip.sound), hidden_folder_beside(clip.sound) as hidden:
+        part = Path(hidden) / clip.sound.name
+        with wave.open(str(part), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(spoken.sampling_rate)
+            file.writeframes(np.round(spoken.samples * 32767).astype("<i2").tobytes())
+        part.replace(clip.sound)
+
+
+def write_pictures(
     clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
 ) -> None:
+    """Writes a clip's true boxes, and its pictures with the sound that lies there."""
     size = settings.size_px
+    with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
+        for pose in poses:
+            writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(
         clip.pictures, width=size, height=size, fps=settings.fps, audio=clip.sound, quality=settings.quality
     ) as writer:
@@ -163,25 +177,8 @@ def _write_pictures(
             writer.write(render_frame(identity, pose, shape, size))
 
 
-def _write_boxes(clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose]) -> None:
-    size = settings.size_px
-    with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
-        for pose in poses:
-            writer.write([Detection(face_box(identity, pose, size), 1.0)])
-
-
-def _write_wav(path: Path, spoken: SpokenClip) -> None:
-    with writing(path), hidden_folder_beside(path) as hidden:
-        part = Path(hidden) / path.name
-        with wave.open(str(part), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(spoken.sampling_rate)
-            file.writeframes(np.round(spoken.samples * 32767).astype("<i2").tobytes())
-        part.replace(path)
-
-
-def _write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
+    """Writes a file of text, whole or not at all."""
     with writing(path), hidden_folder_beside(path) as hidden:
         part = Path(hidden) / path.name
         part.write_text(text + "\n", encoding="utf-8")

@@ -9,7 +9,6 @@ from ..errors import MediaError
 from ..output_paths import hidden_folder_beside, writing
 from .visemes import PARAMETERS as MOUTH_PARAMETERS
 
-
 COLUMNS = ("frame", "time_s", *MOUTH_PARAMETERS)
 
 

@@ -1,7 +1,7 @@
 """The sound of one clip of the corpus, and what the mouth does in it, from a seed."""
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -70,10 +70,16 @@ def draw_utterance(seed: int, split: str) -> SpokenClip:
     voice = draw_voice(rng, split)
     silences_s = rng.uniform(*SILENCES_S, 2)
     text, utterance = _draw_speech(rng, voice, split, float(silences_s.sum()))
-    samples = _with_silence(utterance, *silences_s)
-    return SpokenClip(
-        soften(samples, SAMPLING_RATE, rng), SAMPLING_RATE, text, voice, utterance, _whole_samples_s(silences_s[0])
-    )
+    clean = between_silences(utterance, text, voice, *silences_s)
+    return replace(clean, samples=soften(clean.samples, SAMPLING_RATE, rng))
+
+
+def between_silences(utterance: Utterance, text: str, voice: Voice, lead_in_s: float, tail_s: float) -> SpokenClip:
+    """An utterance as a clip, with so many seconds of silence before and after it."""
+    speech = resample(torch.from_numpy(utterance.samples), utterance.sampling_rate, SAMPLING_RATE).numpy()
+    before, after = (np.zeros(round(side_s * SAMPLING_RATE), np.float32) for side_s in (lead_in_s, tail_s))
+    samples = np.concatenate([before, speech, after])
+    return SpokenClip(samples, SAMPLING_RATE, text, voice, utterance, len(before) / SAMPLING_RATE)
 
 
 def _draw_speech(rng: np.random.Generator, voice: Voice, split: str, silence_s: float) -> tuple[str, Utterance]:
@@ -88,14 +94,3 @@ def _draw_speech(rng: np.random.Generator, voice: Voice, split: str, silence_s: 
         if not miss_s:
             break
     return min(drawn, key=lambda one: one[0])[1:]
-
-
-def _whole_samples_s(seconds: float) -> float:
-    return round(seconds * SAMPLING_RATE) / SAMPLING_RATE
-
-
-def _with_silence(utterance: Utterance, lead_in_s: float, tail_s: float) -> np.ndarray:
-    """The speech at `SAMPLING_RATE` between two silences."""
-    speech = resample(torch.from_numpy(utterance.samples), utterance.sampling_rate, SAMPLING_RATE).numpy()
-    before, after = (np.zeros(round(side_s * SAMPLING_RATE), np.float32) for side_s in (lead_in_s, tail_s))
-    return np.concatenate([before, speech, after])

@@ -1,4 +1,4 @@
-"""Clips of the corpus for measurements: face crops straight from the renderer, with the truth about mouth and place."""
+"""Clips of the corpus for measurements: face crops straight from the renderer, with the truth about the mouth."""
 
 from dataclasses import dataclass
 
@@ -63,9 +63,9 @@ def draw_clip(seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: 
 
 def draw_crops(identity: Identity, poses: list[Pose], mouth: np.ndarray, crop_px: int) -> torch.Tensor:
     """True face crops (N, 3, S, S) float32 in [0, 1], cut and resized as the lip-sync does it."""
-    return torch.cat(
-        [_crop(identity, pose, shape, crop_px) for pose, shape in zip(poses, mouth, strict=True)]
-    ).clamp(0, 1)
+    return torch.cat([_crop(identity, pose, shape, crop_px) for pose, shape in zip(poses, mouth, strict=True)]).clamp(
+        0, 1
+    )
 
 
 def _crop(identity: Identity, pose: Pose, shape: np.ndarray, crop_px: int) -> torch.Tensor:

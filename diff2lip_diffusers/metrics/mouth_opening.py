@@ -11,7 +11,7 @@ from ..corpus.head_view import face_box
 from ..corpus.identity import Identity
 from ..corpus.motion import Pose
 
-# Where the middle of a wide open, narrow mouth is: a column between the lips' middles, so that its filling is a height.
+# A wide open, narrow mouth: a column between the middles of the lips, so that its filling is a height.
 WIDE_OPEN = (1.0, 0.1, 0.8, 0.5, 0.0, 0.8)
 # What light and shadow make of the colours: factors.
 OF_CAVITY, OF_TEETH, OF_TONGUE = (0.7, 1.0, 1.3), (0.55, 0.7, 0.85, 1.0), (0.55, 0.7)

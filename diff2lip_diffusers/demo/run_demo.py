@@ -1,0 +1,117 @@
+"""The demo: the shipped face says the shipped sentence, and how well its mouth follows is measured."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..corpus.head import render_frame
+from ..detections_file import read_detections
+from ..hub import load_pipeline
+from ..lipsync import SyncResult, sync_video
+from ..media import read_audio, read_frames
+from ..metrics.agreement import Agreement, agreement
+from ..metrics.mouth_opening import mouth_opening, opening_zones
+from ..output_paths import check_output_path, hidden_folder_beside, writing
+from ..schedulers import make_scheduler
+from .contact_sheet import contact_sheet
+from .demo_clip import FPS, SIZE_PX, DemoClip, demo_model_folder, load_demo_clip
+
+SCHEDULER, STEPS, BATCH_SIZE = "dpmsolver++", 8, 16
+CROP_PX, COLUMNS, COLUMN_PX = 64, 7, 160
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What the demo wrote and found.
+
+    Attributes:
+        sync: of the lip-sync.
+        sheet: the contact sheet.
+        text: what is said.
+        given: how the painted mouth follows the speech that was given.
+        taken: how it follows the speech that the video had before: the control.
+    """
+
+    sync: SyncResult
+    sheet: Path
+    text: str
+    given: Agreement
+    taken: Agreement
+
+
+def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
+    """Lip-syncs the clip that comes with the package and writes a contact sheet beside the result.
+
+    Args:
+        output: the video; the sheet gets the same name with `.png`.
+        device: as in [`load_pipeline`].
+
+    Raises:
+        MediaError: if the video or the sheet cannot be written.
+    """
+    check_output_path(output)
+    clip, sheet = load_demo_clip(), Path(output).with_suffix(".png")
+    pipe = load_pipeline(demo_model_folder(), device, dtype="fp32")
+    pipe.set_progress_bar_config(disable=True)
+    pipe.scheduler = make_scheduler(SCHEDULER, pipe.scheduler.config)
+    sync = sync_video(
+        pipe,
+        clip.video,
+        clip.speech,
+        output,
+        num_inference_steps=STEPS,
+        batch_size=BATCH_SIZE,
+        detections=clip.boxes,
+        length="video",
+    )
+    painted = list(read_frames(output))
+    count = min(len(painted), len(clip.mouth))
+    curve = _openings(painted[:count], clip)
+    _write_sheet(sheet, clip, painted[:count], curve)
+    given, taken = (agreement(curve, mouth[:count, 0]) for mouth in (clip.mouth, clip.own_mouth))
+    return DemoResult(sync, sheet, clip.text, given, taken)
+
+
+def _openings(frames: list[np.ndarray], clip: DemoClip) -> np.ndarray:
+    """The mouth's opening in each frame, read off the pixels."""
+    crops = []
+    for frame, faces in zip(frames, read_detections(clip.boxes, SIZE_PX, SIZE_PX, FPS), strict=False):
+        box = faces[0].box.clipped(SIZE_PX, SIZE_PX).rounded()
+        cut = torch.from_numpy(frame[box.y1 : box.y2, box.x1 : box.x2].copy()).permute(2, 0, 1)[None].float() / 255
+        crops.append(torch.nn.functional.interpolate(cut, (CROP_PX, CROP_PX), mode="bilinear", align_corners=False))
+    zones = opening_zones(clip.identity, clip.poses[: len(frames)], CROP_PX)
+    return mouth_opening(torch.cat(crops), zones, clip.identity)
+
+
+def _write_sheet(path: Path, clip: DemoClip, painted: list[np.ndarray], curve: np.ndarray) -> None:
+    """The columns are the frames in which the true mouth is widest open, or shut, in as many equal stretches."""
+    count, true = len(painted), clip.mouth[:, 0]
+    stretches = np.array_split(np.arange(count), COLUMNS)
+    chosen = [int(part[(np.argmax, np.argmin)[k % 2](true[part])]) for k, part in enumerate(stretches)]
+    source = list(read_frames(clip.video))
+    truth = {index: render_frame(clip.identity, clip.poses[index], clip.mouth[index], SIZE_PX) for index in chosen}
+    rows = [
+        ("source", [_shown(source[index]) for index in chosen]),
+        ("result", [_shown(painted[index]) for index in chosen]),
+        ("truth", [_shown(truth[index]) for index in chosen]),
+    ]
+    samples, _ = read_audio(clip.speech)
+    curves = [("true", true[:count]), ("painted", _on_scale_of(curve, true[:count]))]
+    sheet = contact_sheet(rows, [index / count for index in chosen], samples, curves)
+    with writing(path), hidden_folder_beside(path) as hidden:
+        part = Path(hidden) / path.name
+        sheet.save(part)
+        part.replace(path)
+
+
+def _shown(frame: np.ndarray) -> np.ndarray:
+    """The middle of a picture, where the face is."""
+    edge = (SIZE_PX - COLUMN_PX) // 2
+    return frame[edge + 20 : edge + 20 + COLUMN_PX, edge : edge + COLUMN_PX]
+
+
+def _on_scale_of(curve: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """A curve without unit, moved and stretched to the mean and spread of the true one."""
+    return (curve - curve.mean()) / max(curve.std(), 1e-6) * true.std() + true.mean()
