@@ -109,12 +109,14 @@ def _run_prepare(args: argparse.Namespace) -> int:
             bar.update(done - bar.n)
 
         report = prepare_videos(args.videos, args.output, options, show)
-    counts = [f"{count} {reason}" for reason, count in report.dropped.items()]
-    dropped = f"; dropped: {', '.join(counts)}" if counts else ""
+    dropped = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
+    ending = f"{f'; dropped: {dropped}' if dropped else ''}; see {report.report}"
+    videos = _count(report.num_videos, "video")
     if not report.num_kept:
-        raise Diff2LipError(
-            f"{report.folder}: no clip of {report.num_videos} videos was kept{dropped}; see {report.report}"
-        )
-    kept = f"{report.num_kept} clips of {report.kept_s:.0f} s from {report.num_videos} videos"
-    print(f"{report.folder}: {kept}{dropped}; see {report.report}")
+        raise Diff2LipError(f"{report.folder}: no clip of {videos} was kept{ending}")
+    print(f"{report.folder}: {_count(report.num_kept, 'clip')} of {report.kept_s:.0f} s from {videos}{ending}")
     return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

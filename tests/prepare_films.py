@@ -15,7 +15,7 @@ FACE = FaceBox(WOMAN_FACE.x1 + 40, WOMAN_FACE.y1 + 10, WOMAN_FACE.x2 + 40, WOMAN
 
 
 def portrait(number: int = 0, person: np.ndarray = WOMAN) -> np.ndarray:
-    """The face at its place, a little brighter from picture to picture, so that they can be told apart; up to 60 of them."""
+    """The face at its place; each of up to 60 pictures is a little brighter, so that they can be told apart."""
     frame = on_background([(person, *PLACE)], WIDTH, HEIGHT)
     return (frame * (0.4 + 0.01 * number)).astype(np.uint8)
 
