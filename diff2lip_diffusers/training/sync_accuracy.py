@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..sync_score import SyncScore, sync_score
 from ..syncnet import SYNC_FRAMES, SyncNet, sync_mel_windows, sync_probability
 from .sync_windows import is_silent
 from .training_clips import clip_spectrogram
-from .training_set import TrainingSet, to_model_range
+from .training_set import TrainingSet
 
 LEAST_OFFSET = SYNC_FRAMES
 # Of the sounds that are off sync, so many are taken from the clip itself.
@@ -88,6 +89,13 @@ def measure_pairs(syncnet: SyncNet, data: TrainingSet, seed: int = 0) -> SyncPai
     return SyncPairs(*(torch.cat(column) for column in zip(*found, strict=True)))
 
 
+def clip_score(syncnet: SyncNet, data: TrainingSet, index: int) -> SyncScore:
+    """The score of one clip of a set, the sound of which is looked for 15 frames to either side."""
+    clip = data.clips[index]
+    mel = clip_spectrogram(clip, data.extractor)
+    return sync_score(syncnet, data.sized(data.read(index, 0, clip.frames)), mel, clip.fps)
+
+
 def _draw_sounds(rng: np.random.Generator, data: TrainingSet, index: int) -> tuple[list[int], list[tuple[int, int]]]:
     """The first frames of a clip's windows, and for each a clip and frame that it does not belong to."""
     places = data.clips[index].frames - SYNC_FRAMES + 1
@@ -106,7 +114,7 @@ def _draw_sounds(rng: np.random.Generator, data: TrainingSet, index: int) -> tup
 def _similarities(
     syncnet: SyncNet, data: TrainingSet, index: int, starts: list[int], others: list[tuple[int, int]]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    pictures = to_model_range(data.read(index, starts[0], starts[-1] - starts[0] + SYNC_FRAMES))
+    pictures = data.sized(data.read(index, starts[0], starts[-1] - starts[0] + SYNC_FRAMES))
     crops = pictures.unflatten(0, (-1, SYNC_FRAMES)).to(syncnet.device)
     faces = syncnet.encode_faces(syncnet.face_input(crops))
     own, own_silent = _sounds(data, [(index, start) for start in starts])

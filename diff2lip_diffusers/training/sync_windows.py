@@ -10,6 +10,7 @@ from ..syncnet import SYNC_FRAMES, SyncNet
 
 # A window is silent where its mean mel is so much (12.5 dB) below that of the loudest one, or next to the floor of -4.
 QUIETER_BY, FLOOR = 1.0, -3.5
+TEMPERATURE = 0.1
 
 
 def windows_of(syncnet: SyncNet, frames: torch.Tensor, mel_windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,6 +65,25 @@ def balanced_loss(
     off_sync = (1 - other_clips) * _mean_where(losses, same_clip & tellable & ~in_sync)
     off_sync = off_sync + other_clips * _mean_where(losses, ~same_clip & tellable)
     return (losses.diagonal().mean() + off_sync) / 2
+
+
+def contrastive_loss(similarity: torch.Tensor, silent: torch.Tensor, windows_per_clip: int) -> torch.Tensor:
+    """Cross entropy of picking the own sound among those of the same clip, and the own mouth; a scalar.
+
+    It looks hardest at the pairs that are hardest to tell, where the binary cross entropy is content with most.
+
+    Args:
+        similarity: as in [`balanced_loss`].
+        silent: as in [`balanced_loss`].
+        windows_per_clip: W.
+
+    Source: van den Oord et al., "Representation learning with contrastive predictive coding", 2018, equation 4.
+    """
+    own = torch.arange(len(similarity), device=similarity.device)
+    clip = own // windows_per_clip
+    tellable = ~(silent[:, None] & silent) | (own[:, None] == own)
+    choices = similarity.div(TEMPERATURE).masked_fill(~tellable | (clip[:, None] != clip), -torch.inf)
+    return (F.cross_entropy(choices, own) + F.cross_entropy(choices.T, own)) / 2
 
 
 def _mean_where(values: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:

@@ -30,6 +30,7 @@ class SyncNetTrainConfig:
         windows_per_clip: windows of a stretch; clips that are shorter than the stretch are left out.
         other_clips: share of the negatives' weight that goes to sounds of other clips; the rest goes to sounds of the
             same clip, 5 frames off or more.
+        contrastive: weight of a further loss, see `contrastive_loss`; 0 is as in the paper, 0.3 learns faster.
         mixed_precision: `"no"`, `"fp16"` or `"bf16"`.
         learning_rate: of AdamW.
         learning_rate_schedule: `"constant"`, or `"cosine"`: down to 0 at the last step.
@@ -41,6 +42,7 @@ class SyncNetTrainConfig:
         jitter: of the crops, see [`Augmentation`].
         flip: whether half of the stretches are mirrored.
         colour_jitter: see [`Augmentation`].
+        loudness_jitter: largest change of a stretch's mel, as if it were recorded louder or softer; 0.4 is 5 dB.
         cache: `"memory"` decodes the whole set once, `"none"` reads every stretch from its file.
         reader: `"pyav"` or `"decord"`.
         num_workers: processes that read stretches; 0 reads them between the steps.
@@ -59,6 +61,7 @@ class SyncNetTrainConfig:
     clips_per_batch: int = 16
     windows_per_clip: int = 8
     other_clips: float = 0.25
+    contrastive: float = 0.0
     mixed_precision: str = "no"
     learning_rate: float = 1e-3
     learning_rate_schedule: str = "cosine"
@@ -70,6 +73,7 @@ class SyncNetTrainConfig:
     jitter: float = 0.03
     flip: bool = True
     colour_jitter: float = 0.2
+    loudness_jitter: float = 0.4
     cache: str = "none"
     reader: str = "pyav"
     num_workers: int = 0
@@ -98,6 +102,7 @@ RANGES = {
     "clips_per_batch": (2, math.inf),
     "windows_per_clip": (2, math.inf),
     "other_clips": (0, 1),
+    "contrastive": (0, math.inf),
     "learning_rate": (0, math.inf),
     "warmup_steps": (0, math.inf),
     "weight_decay": (0, math.inf),
@@ -106,6 +111,7 @@ RANGES = {
     "held_out_fraction": (0, 1),
     "jitter": (0, 0.49),
     "colour_jitter": (0, 0.99),
+    "loudness_jitter": (0, 4),
     "num_workers": (0, math.inf),
     "evaluate_every": (0, math.inf),
     "checkpoint_every": (1, math.inf),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.utils import str_to_bool
@@ -21,34 +22,26 @@ from ..syncnet import SYNC_FRAMES, SyncNet, load_syncnet
 from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written, save_checkpoint
 from .config_file import write_config
 from .sync_accuracy import SyncAccuracy, measure_pairs, sync_accuracy
-from .sync_windows import balanced_loss, is_silent, windows_of
+from .sync_windows import balanced_loss, contrastive_loss, is_silent, windows_of
 from .syncnet_config import SyncNetTrainConfig
-from .trainer import learning_rate_factor
+from .trainer import StepRecord, learning_rate_factor
 from .training_set import NO_AUGMENTATION, Augmentation, SampleNumbers, TrainingSet
 
 CONFIG_NAME, MODEL_NAME = "config.yaml", "model"
+MEL_LIMIT = 4.0
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class SyncNetRecord:
-    """What one step came to.
+class SyncNetRecord(StepRecord):
+    """What one step came to. Of the losses, `bce` is ln 2 = 0.69 for a guess, and `total` what is minimised.
 
     Attributes:
-        step: its number, from 1.
-        loss: binary cross entropy, averaged over all processes; ln 2 = 0.69 is guessing.
-        learning_rate: of the step.
-        grad_norm: of all gradients, before clipping; nan where they are not clipped.
-        seconds: it took.
-        held_out: accuracy on held-out identities at a similarity of 0.5, where it was measured.
+        held_out: accuracy on held-out identities at a similarity of 0.5, pairs of silence and silence left out, where
+            it was measured.
     """
 
-    step: int
-    loss: float
-    learning_rate: float
-    grad_norm: float
-    seconds: float
     held_out: SyncAccuracy | None = None
 
 
@@ -111,12 +104,12 @@ class SyncNetTrainer:
             learning_rate = self.config.learning_rate * learning_rate_factor(self.config, self.step)
             for group in self._optimizer.param_groups:
                 group["lr"] = learning_rate
-            loss, grad_norm = self._train_step(next(batches))
+            losses, grad_norm = self._train_step(next(batches))
             seconds = time.perf_counter() - start
             held_out = self.measure() if self._is_due(self.config.evaluate_every) else None
             if self._is_due(self.config.checkpoint_every):
                 self.save()
-            yield SyncNetRecord(self.step, loss, learning_rate, grad_norm, seconds, held_out)
+            yield SyncNetRecord(self.step, losses, learning_rate, grad_norm, seconds, held_out)
         if not (self.output / MODEL_NAME / "config.json").is_file():
             self.save()
 
@@ -145,22 +138,34 @@ class SyncNetTrainer:
         numbers = SampleNumbers(self.step * batch_size * num_processes, batch_size, process, num_processes)
         return iter(DataLoader(self.data, batch_size, sampler=numbers, num_workers=self.config.num_workers))
 
-    def _train_step(self, samples: dict[str, torch.Tensor]) -> tuple[float, float]:
-        """One step of the optimiser: the loss, and the norm of the gradients."""
+    def _train_step(self, samples: dict[str, torch.Tensor]) -> tuple[dict[str, float], float]:
+        """One step of the optimiser: the losses, and the norm of the gradients."""
         config, device = self.config, self.accelerator.device
-        frames, mel = samples["frames"].to(device), samples["mel_windows"].to(device)
+        frames, mel = samples["frames"].to(device), self._as_loud(samples["mel_windows"]).to(device)
         face_embeds, audio_embeds = self._syncnet(*windows_of(self.syncnet, frames, mel))
         # Unit vectors, so that products are cosines; nothing is negative behind a ReLU.
         similarity = (face_embeds @ audio_embeds.T).clamp(0, 1)
         silent = is_silent(mel[:, 1::SYNC_FRAMES]).flatten()
-        loss = balanced_loss(similarity, silent, config.windows_per_clip, config.other_clips)
-        self.accelerator.backward(loss)
+        losses = {"bce": balanced_loss(similarity, silent, config.windows_per_clip, config.other_clips)}
+        losses["total"] = losses["bce"]
+        if config.contrastive:
+            losses["contrastive"] = contrastive_loss(similarity, silent, config.windows_per_clip)
+            losses["total"] = losses["total"] + config.contrastive * losses["contrastive"]
+        self.accelerator.backward(losses["total"])
         grad_norm = float("nan")
         if config.max_grad_norm is not None:
             grad_norm = self.accelerator.clip_grad_norm_(self._syncnet.parameters(), config.max_grad_norm).item()
         self._optimizer.step()
         self._optimizer.zero_grad()
-        return self.accelerator.reduce(loss.detach(), "mean").item(), grad_norm
+        means = self.accelerator.reduce(torch.stack([loss.detach() for loss in losses.values()]), "mean").tolist()
+        return dict(zip(losses, means, strict=True)), grad_norm
+
+    def _as_loud(self, mel_windows: torch.Tensor) -> torch.Tensor:
+        """Stretches (B, T, 80, 16) each louder or softer, by what the seed, the step and the process decide."""
+        rng = np.random.default_rng((self.config.seed, self.step, self.accelerator.process_index))
+        jitter = self.config.loudness_jitter
+        change = torch.from_numpy(rng.uniform(-jitter, jitter, (len(mel_windows), 1, 1, 1)).astype(np.float32))
+        return (mel_windows + change).clamp(-MEL_LIMIT, MEL_LIMIT)
 
     def _prepare_output(self, resume: bool) -> None:
         if self.accelerator.is_main_process:
