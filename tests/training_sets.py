@@ -45,7 +45,7 @@ def _write_pictures(path: Path, number: int, count: int, size_px: int) -> None:
     with av.open(str(path), "w") as container:
         options = {"crf": "4", "g": "10", "bf": "2"}
         stream = container.add_stream("libx264", rate=FPS, options=options, width=size_px, height=size_px)
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = "yuv444p"
         for frame in range(count):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number, frame, size_px), format="rgb24")))
         container.mux(stream.encode())

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 
 # The place of the mouth in a crop from forehead to chin, and how far it reaches, as fractions of the crop.
-MOUTH_Y, MOUTH_X, MOUTH_SIGMA_Y, MOUTH_SIGMA_X = 0.78, 0.5, 0.1, 0.16
+MOUTH_Y, MOUTH_X, MOUTH_SIGMA_Y, MOUTH_SIGMA_X = 0.74, 0.5, 0.1, 0.16
 
 
 def painted_mask(size_px: int, painted_fraction: float = 0.5) -> torch.Tensor:

@@ -6,15 +6,18 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 
 from ..errors import Diff2LipError, MediaError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from ..media_streams import open_input, video_stream
+from ..media_streams import decode_frames, open_input, video_stream
+from ..pictures import EXACT_TO_RGB
 
 SETTINGS_NAME, INDEX_NAME, CLIPS_NAME = "settings.json", "index.jsonl", "clips"
 SET_VERSION = 1
@@ -91,25 +94,25 @@ def is_held_out(identity: str, fraction: float) -> bool:
 def read_frames_pyav(path: Path, start: int, count: int) -> np.ndarray:
     """Frames `start` to `start + count` of a clip, exactly, as (N, H, W, 3) uint8 RGB, fewer behind its end.
 
-    Decoding begins at the last key frame before them, so short groups of pictures make it fast.
+    Decoding begins at the last key frame before them, so short groups of pictures make it fast. Colours are those that
+    the program gives to the model when it syncs a video.
     """
     with open_input(path) as container:
         stream = video_stream(container, path)
+        # Handing such small pictures to other threads takes longer than decoding them.
+        stream.thread_type, stream.codec_context.thread_count = "NONE", 1
         rate, origin = Fraction(stream.average_rate), stream.start_time or 0
         # Half a frame early, so that no rounding of time stamps loses the first one.
         first = origin + Fraction(2 * start - 1, 2) / rate / stream.time_base
         container.seek(max(int(first), 0), stream=stream)
-        pictures = []
-        for frame in container.decode(stream):
-            if frame.pts >= first:
-                pictures.append(frame.to_ndarray(format="rgb24"))
-            if len(pictures) == count:
-                break
+        shown = (frame for frame in decode_frames(container, stream, path) if frame.pts >= first)
+        to_rgb = partial(VideoReformatter().reformat, format="rgb24", interpolation=EXACT_TO_RGB, threads=1)
+        pictures = [to_rgb(frame).to_ndarray() for frame in islice(shown, count)]
     return np.stack(pictures) if pictures else np.zeros((0, 0, 0, 3), np.uint8)
 
 
 def read_frames_decord(path: Path, start: int, count: int) -> np.ndarray:
-    """As [`read_frames_pyav`], by decord: faster, and exact on the clips that `diff2lip prepare` writes.
+    """As [`read_frames_pyav`], by decord: exact on the clips that `diff2lip prepare` writes, colours by FFmpeg.
 
     Raises:
         Diff2LipError: if decord is not installed.

@@ -1,0 +1,81 @@
+"""The settings of a run: read strictly, checked, and written so that they are read again."""
+
+import pytest
+
+from diff2lip_diffusers.errors import MediaError
+from diff2lip_diffusers.training.config import TrainConfig, read_train_config
+from diff2lip_diffusers.training.config_file import config_of, write_config
+from diff2lip_diffusers.training.loss_weights import LOSS_PRESETS
+
+SMALLEST = "data: set\noutput: run\nsteps: 10\n"
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text, *overrides):
+        (tmp_path / "run.yaml").write_text(text)
+        return read_train_config(tmp_path / "run.yaml", overrides)
+
+    return read
+
+
+def test_what_is_written_is_read_again(read, tmp_path):
+    text = SMALLEST + "learning_rate: 1e-4\nmodel:\n  block_out_channels: [32, 64]\n  attention_levels: [1]\n"
+    config = read(text + "  attention_head_dim: 32\nlora: null\nlosses: simple\nframes_per_sample: 1\n")
+    assert (config.learning_rate, config.model.block_out_channels, config.folders) == (1e-4, (32, 64), ["set"])
+    assert config.losses == LOSS_PRESETS["simple"]
+    write_config(config, tmp_path / "again.yaml")
+    assert read_train_config(tmp_path / "again.yaml") == config
+
+
+def test_overrides_win_and_reach_into_sections(read):
+    config = read(
+        SMALLEST + "losses: simple\n", "losses.x0=0.5", "steps=7", "data=[a, b]", "lora.rank=2", "init_from=m"
+    )
+    assert (config.steps, config.folders, config.losses.x0, config.losses.syncnet) == (7, ["a", "b"], 0.5, 0)
+    assert (config.lora.rank, config.lora.alpha) == (2, 4.0)
+
+
+def test_the_paper_preset_has_the_authors_weights():
+    weights = LOSS_PRESETS["paper"]
+    assert (weights.x0, weights.syncnet, weights.lpips, weights.adversarial) == (1, 0.1, 0.25, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("learning_rat: 1", "`learning_rat` is not known; the nearest setting is `learning_rate`"),
+        ("losses: {lpip: 1}", "`losses.lpip` is not known; the nearest setting is `losses.lpips`"),
+        ("batch_size: many", "`batch_size` is 'many', expected a whole number"),
+        ("batch_size: 0", "`batch_size` is 0, expected 1 or more"),
+        ("ema_decay: 1.5", "`ema_decay` is 1.5, expected 0 to 1"),
+        ("ema_decay: .nan", "`ema_decay` is nan, expected 0 to 1"),
+        ("flip: 1", "`flip` is 1, expected true or false"),
+        ("reader: opencv", "`reader` is 'opencv', known are pyav, decord"),
+        ("losses: paperr", "`losses` is 'paperr', known are paper, simple"),
+        ("data: 3", "`data` is 3, expected text or a list, each text"),
+        ("model: {block_out_channels: [16]}", "`model.block_out_channels` is [16], expected multiples of 32"),
+        ("model: {attention_levels: [7]}", "`model.attention_levels` has 7, expected levels from 0 to 4"),
+        ("model: {attention_head_dim: 48}", "`model.attention_head_dim` is 48, which does not divide the 256"),
+        ("timestep_range: [900, 100]", "`timestep_range` is [900, 100], expected two timesteps"),
+        ("frames_per_sample: 1", "`frames_per_sample` is 1, but SyncNet and the discriminator look at 5"),
+        ("lora: {rank: 4}", "`lora` needs `init_from`"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(read, line, message):
+    with pytest.raises(ValueError) as caught:
+        read(SMALLEST.replace(line.split(":")[0] + ": set\n", "") + line)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_setting_and_files_that_are_no_settings(read, tmp_path):
+    with pytest.raises(ValueError, match="`steps` is missing"):
+        config_of(TrainConfig, {"data": "set", "output": "run"})
+    with pytest.raises(MediaError, match="cannot be read .No such file"):
+        read_train_config(tmp_path / "none.yaml")
+    for text, reason in (("a: [", "is not YAML"), ("only words", "holds no settings"), ("", "holds no settings")):
+        with pytest.raises(MediaError, match=reason):
+            read(text)
+    with pytest.raises(ValueError, match="'steps' is not name=value"):
+        read(SMALLEST, "steps")
