@@ -22,6 +22,7 @@ from .cli_train_syncnet import add_train_syncnet
 from .errors import Diff2LipError, StoppedError
 from .hub import DTYPES, convert_checkpoint, push_folder
 from .option_values import number
+from .original_checkpoint import NORM_GROUPS
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
 
@@ -91,6 +92,18 @@ def _add_convert(commands) -> None:
         default=64,
         help="channels a head (default: 64)",
     )
+    convert.add_argument(
+        "--norm-groups",
+        type=number(int, 1, math.inf, "a whole number above 0"),
+        default=NORM_GROUPS,
+        help=f"groups a normalisation (default: {NORM_GROUPS})",
+    )
+    convert.add_argument(
+        "--sample-size",
+        type=number(int, 8, math.inf, "a whole number, 8 or more"),
+        metavar="PX",
+        help="height and width of the crops (default: the first level with attention is taken as 32 pixels wide)",
+    )
     convert.add_argument("--dtype", choices=DTYPES, default="fp32", help="of the stored weights")
     convert.add_argument("--variant", help="name inside the weight files, such as fp16")
     convert.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder, as user/name")
@@ -99,7 +112,15 @@ def _add_convert(commands) -> None:
 
 
 def _convert(args: argparse.Namespace) -> None:
-    output = convert_checkpoint(args.checkpoint, args.output, args.head_channels, args.dtype, args.variant)
+    output = convert_checkpoint(
+        args.checkpoint,
+        args.output,
+        args.head_channels,
+        args.dtype,
+        args.variant,
+        args.norm_groups,
+        args.sample_size,
+    )
     print(f"{output}: converted; the weights stay under CC BY-NC 4.0, no commercial use")
     if args.push_to_hub:
         print(push_folder(output, args.push_to_hub, args.private))

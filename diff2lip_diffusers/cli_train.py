@@ -65,8 +65,8 @@ def add_export(commands) -> None:
 def _run_export(args: argparse.Namespace) -> None:
     from .training.export import export_original
 
-    export_original(args.model, args.output)
-    print(f"{args.output}: exported")
+    convert = export_original(args.model, args.output)
+    print(f"{args.output}: exported; the way back: {convert}")
 
 
 def _run_train(args: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from .errors import CheckpointError, Diff2LipError, MediaError
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from .original_checkpoint import components_from_original, load_original_checkpoint
+from .original_checkpoint import NORM_GROUPS, components_from_original, load_original_checkpoint
 from .pipeline_diff2lip import Diff2LipPipeline
 from .schedulers import original_scheduler
 
@@ -30,6 +30,8 @@ def convert_checkpoint(
     head_channels: int = 64,
     dtype: str = "fp32",
     variant: str | None = None,
+    norm_groups: int = NORM_GROUPS,
+    sample_size: int | None = None,
 ) -> Path:
     """Writes an original checkpoint as a pipeline folder: safetensors, model card and licence.
 
@@ -42,6 +44,8 @@ def convert_checkpoint(
         dtype: `"fp32"`, `"fp16"` or `"bf16"`, of the stored weights; normalisation and convolution at the end of the
             U-Net stay in float32.
         variant: name inside the weight files, as in `from_pretrained(variant=...)`.
+        norm_groups: groups of every normalisation, which the file does not tell either.
+        sample_size: height and width of the crops; see [`components_from_original`].
 
     Returns:
         `output`.
@@ -49,7 +53,7 @@ def convert_checkpoint(
     Raises:
         CheckpointError: if the file is not a complete Diff2Lip checkpoint.
         MediaError: if the file is missing or the folder cannot be written.
-        ValueError: if `dtype` is unknown, or `head_channels` does not fit the checkpoint.
+        ValueError: if `dtype` is unknown, or `head_channels` or `norm_groups` does not fit the checkpoint.
     """
     torch_dtype = _torch_dtype(dtype)
     output = Path(output)
@@ -57,7 +61,7 @@ def convert_checkpoint(
         raise MediaError(output, "is a file; name a folder for the converted model")
     state_dict = load_original_checkpoint(checkpoint)
     try:
-        unet, audio_encoder = components_from_original(state_dict, head_channels)
+        unet, audio_encoder = components_from_original(state_dict, head_channels, sample_size, norm_groups)
     except CheckpointError as error:
         error.args = (f"{checkpoint}: {error}",)
         raise

@@ -27,6 +27,7 @@ RESNET_LAYERS = {
 ATTENTION_LAYERS = {"norm": "group_norm", "qkv": "to_qkv", "proj_out": "to_out.0"}
 # The original attends to itself where the picture is 32 pixels wide and at every coarser level.
 FINEST_ATTENTION_PX = 32
+NORM_GROUPS = 32
 # The audio encoder's pooling strides do not show in the shapes; they are the configuration's own.
 AUDIO_LEVELS = 4
 
@@ -71,24 +72,28 @@ def load_checkpoint_file(path: str | Path) -> object:
 
 
 def components_from_original(
-    state_dict: StateDict, head_channels: int = 64, sample_size: int | None = None
+    state_dict: StateDict, head_channels: int = 64, sample_size: int | None = None, norm_groups: int = NORM_GROUPS
 ) -> tuple[Diff2LipUNet2DConditionModel, Diff2LipAudioEncoder]:
     """The U-Net and the audio encoder that an original state dict holds, in evaluation mode.
 
-    Sizes are read off the shapes, but for two things that they do not show.
+    Sizes are read off the shapes, but for three things that they do not show.
 
     Args:
         state_dict: original names to tensors; the components share their memory where the layout allows.
         head_channels: channels per attention head.
         sample_size: height and width in pixels; by default the first level with attention is taken as 32 pixels wide.
+        norm_groups: groups of every normalisation.
 
     Raises:
         CheckpointError: if tensors are missing, unexpected or of another shape.
-        ValueError: if `head_channels` does not divide the channels of an attention layer.
+        ValueError: if `head_channels` does not divide the channels of an attention layer, or `norm_groups` those of
+            a normalisation.
 
     Source: SPEC "Original state dict".
     """
     unet_config, audio_config = _infer_configs(state_dict, head_channels, sample_size)
+    _check_norm_groups(unet_config, audio_config, norm_groups)
+    unet_config["norm_num_groups"] = audio_config["norm_num_groups"] = norm_groups
     with torch.device("meta"):
         unet = Diff2LipUNet2DConditionModel(**unet_config)
         audio_encoder = Diff2LipAudioEncoder(**audio_config)
@@ -206,6 +211,16 @@ def _check_head_channels(unet_config: dict, head_channels: int) -> None:
             raise ValueError(
                 f"`head_channels` is {head_channels}, which does not divide an attention of {channels} channels; pass"
                 " the number this model was trained with (--head-channels)"
+            )
+
+
+def _check_norm_groups(unet_config: dict, audio_config: dict, norm_groups: int) -> None:
+    normalised = [*unet_config["block_out_channels"], *audio_config["block_out_channels"]]
+    for channels in [*normalised, audio_config["input_channels"]]:
+        if norm_groups < 1 or channels % norm_groups:
+            raise ValueError(
+                f"`norm_groups` is {norm_groups}, which does not divide a normalisation of {channels} channels; pass"
+                " the number this model was trained with (--norm-groups)"
             )
 
 

@@ -14,7 +14,7 @@ from ..errors import Diff2LipError, MediaError
 from ..faces import Detection
 from ..media_writer import VideoWriter
 from ..output_paths import hidden_folder_beside, writing
-from ..prepare.worker_processes import run_in_processes
+from ..worker_processes import run_in_processes
 from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings
 from .head import render_frame
 from .head_view import face_box

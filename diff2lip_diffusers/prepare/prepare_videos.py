@@ -8,13 +8,13 @@ from pathlib import Path
 
 import torch
 
+from ..worker_processes import run_in_processes
 from .clip_sync import ClipSync, syncnet_digest
 from .prepare_options import CLIP_FPS, PrepareOptions
 from .prepare_video import prepare_video
 from .report_page import report_page
 from .set_folder import CLIPS_NAME, PICTURES_NAME, REPORT_NAME, SetFolder
 from .source_videos import SourceVideo, find_videos
-from .worker_processes import run_in_processes
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class AudioPretrainingConfig:
         input_channels: channels after the first convolution.
         block_out_channels: channels per level.
         layers_per_block: residual blocks per level.
+        norm_num_groups: groups of every normalisation.
         steps: optimiser steps.
         batch_size: mel windows a step.
         learning_rate: the highest; it rises over the first twentieth and falls along a cosine to 0.
@@ -47,6 +48,7 @@ class AudioPretrainingConfig:
     input_channels: int = 64
     block_out_channels: tuple[int, ...] = (32, 32, 64, 64)
     layers_per_block: int = 1
+    norm_num_groups: int = 32
     steps: int = 3000
     batch_size: int = 64
     learning_rate: float = 1e-3
@@ -112,6 +114,7 @@ def pretrain_audio_encoder(
         input_channels=config.input_channels,
         block_out_channels=config.block_out_channels,
         layers_per_block=config.layers_per_block,
+        norm_num_groups=config.norm_num_groups,
     )
     reader = MouthReader(config.embed_dim)
     parameters = [*encoder.parameters(), *reader.parameters()]

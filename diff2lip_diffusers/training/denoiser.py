@@ -126,6 +126,7 @@ def _unet_sizes(model: ModelConfig) -> dict:
         ),
         "layers_per_block": model.layers_per_block,
         "attention_head_dim": model.attention_head_dim,
+        "norm_num_groups": model.norm_num_groups,
     }
 
 
@@ -134,4 +135,5 @@ def _audio_sizes(model: ModelConfig) -> dict:
         "input_channels": model.audio.input_channels,
         "block_out_channels": model.audio.block_out_channels,
         "layers_per_block": model.audio.layers_per_block,
+        "norm_num_groups": model.audio.norm_num_groups,
     }

@@ -10,15 +10,18 @@ from ..original_checkpoint import components_from_original, components_to_origin
 from ..output_paths import hidden_folder_beside
 
 
-def export_original(model: str | Path, path: str | Path) -> None:
+def export_original(model: str | Path, path: str | Path) -> str:
     """Writes a pipeline's weights as one flat state dict with the authors' names, the inverse of `diff2lip convert`.
 
-    The layout tells neither the channels per attention head nor the size of the crops: whoever reads the file has to
-    know `unet.config.attention_head_dim` and `sample_size`.
+    The layout tells neither the channels per attention head, nor the groups of the normalisations, nor the size of the
+    crops: whoever reads the file has to know them.
 
     Args:
         model: pipeline folder, or repository on the Hub.
         path: the file to write.
+
+    Returns:
+        the command that makes a pipeline folder of the file again.
 
     Raises:
         Diff2LipError: if there is no such pipeline.
@@ -32,7 +35,9 @@ def export_original(model: str | Path, path: str | Path) -> None:
         for name, tensor in components_to_original(pipe.unet, pipe.audio_encoder).items()
     }
     try:
-        unet, audio_encoder = components_from_original(tensors, config.attention_head_dim, config.sample_size)
+        unet, audio_encoder = components_from_original(
+            tensors, config.attention_head_dim, config.sample_size, config.norm_num_groups
+        )
     except CheckpointError as error:
         raise CheckpointError(f"{model}: has sizes that the original layout cannot tell ({error})") from error
     for own, again in ((pipe.unet, unet), (pipe.audio_encoder, audio_encoder)):
@@ -49,3 +54,7 @@ def export_original(model: str | Path, path: str | Path) -> None:
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise MediaError(path, f"cannot be written: {reason}; choose another folder or make room") from error
+    return (
+        f"diff2lip convert {path} --output DIR --head-channels {config.attention_head_dim}"
+        f" --norm-groups {config.norm_num_groups} --sample-size {config.sample_size}"
+    )

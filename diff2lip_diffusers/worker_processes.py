@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..errors import Diff2LipError
+from .errors import Diff2LipError
 
 
 def run_in_processes(make_work: Callable[[], Callable], jobs: Iterable[Any], count: int) -> Iterator[tuple[Any, Any]]:

@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
-from diff2lip_diffusers.prepare.worker_processes import run_in_processes
+from diff2lip_diffusers.worker_processes import run_in_processes
 
 
 def make_square():
