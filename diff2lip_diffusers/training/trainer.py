@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator, InitProcessGroupKwargs
+from accelerate.state import AcceleratorState
 from accelerate.utils import is_tensorboard_available, str_to_bool
 from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader
@@ -318,6 +319,8 @@ def _accelerator(config: TrainConfig) -> Accelerator:
     if tracker == "tensorboard" and not is_tensorboard_available():
         logger.warning("TensorBoard is off: it is not installed (pip install tensorboard)")
         tracker = "none"
+    # An earlier run in this process may have had another precision.
+    AcceleratorState._reset_state()
     return Accelerator(
         # As a ProcessGroup: without a GPU, processes are joined only where accelerate is told that there is none.
         cpu=not torch.accelerator.is_available() or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))),
