@@ -1,0 +1,72 @@
+"""The audio encoder learns the mouths of a corpus from its sound."""
+
+import json
+import wave
+
+import numpy as np
+import pytest
+import torch
+
+from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from diff2lip_diffusers.corpus.mouth_table import write_mouth_table
+from diff2lip_diffusers.training.audio_pretraining import (
+    AudioPretrainingConfig,
+    MouthReader,
+    pretrain_audio_encoder,
+)
+
+SMALL = {"embed_dim": 32, "input_channels": 16, "block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """Hissing that comes and goes, and mouths that open with it: loud is open."""
+    folder = tmp_path_factory.mktemp("hissing")
+    (folder / "corpus.json").write_text(json.dumps({"version": 1, "fps": 25}))
+    for number in range(6):
+        rng = np.random.default_rng(number)
+        loudness = np.repeat(rng.integers(0, 2, 10), 3200).astype(np.float32)
+        with wave.open(str(folder / f"clip_{number:05d}.wav"), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16000)
+            file.writeframes(
+                (3000 * loudness * rng.standard_normal(32000)).clip(-32768, 32767).astype("<i2").tobytes()
+            )
+        mouth = np.tile(loudness[640 * np.arange(50)][:, None], (1, 6))
+        mouth[:, 1:] = rng.random((50, 5))
+        write_mouth_table(folder / f"clip_{number:05d}.csv", 25, mouth)
+        (folder / f"clip_{number:05d}.json").write_text("{}")
+    return folder
+
+
+def test_learns_what_can_be_heard_and_nothing_else(corpus, tmp_path):
+    config = AudioPretrainingConfig(
+        str(corpus), str(tmp_path / "audio"), steps=60, batch_size=32, held_out_fraction=0.2, **SMALL
+    )
+    records = list(pretrain_audio_encoder(config, measure_every=30))
+    assert [record.step for record in records] == list(range(1, 61))
+    assert [record.step for record in records if record.correlations] == [30, 60]
+    assert records[-1].correlations["opening"] > 0.8
+    assert abs(records[-1].correlations["width"]) < 0.5
+    saved = Diff2LipAudioEncoder.from_pretrained(tmp_path / "audio")
+    assert (saved.config.embed_dim, saved.config.norm_num_groups) == (32, 4)
+
+
+def test_is_repeatable(corpus, tmp_path):
+    config = AudioPretrainingConfig(str(corpus), str(tmp_path / "audio"), steps=2, batch_size=8, **SMALL)
+    first, second = ([record.loss for record in pretrain_audio_encoder(config)] for _ in range(2))
+    assert first == second
+
+
+def test_the_reader_is_silu_and_a_linear_layer():
+    reader, embeds = MouthReader(8), torch.randn(3, 8)
+    by_hand = (embeds / (1 + torch.exp(-embeds))) @ reader.linear.weight.T + reader.linear.bias
+    torch.testing.assert_close(reader(embeds), by_hand)
+
+
+def test_values_are_checked():
+    with pytest.raises(ValueError, match="`steps` is 0, expected a number above 0"):
+        AudioPretrainingConfig("corpus", "out", steps=0)
+    with pytest.raises(ValueError, match="`held_out_fraction` is 1, expected a number between 0 and 1"):
+        AudioPretrainingConfig("corpus", "out", held_out_fraction=1)
