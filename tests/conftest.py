@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from untrained import untrained_pipeline
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor, Diff2LipPipeline
-from untrained import untrained_pipeline
 from diff2lip_diffusers.original_checkpoint import components_from_original
 from diff2lip_diffusers.schedulers import original_scheduler
 

@@ -20,8 +20,8 @@ import pytest
 from batch_pairs import decoded, logged, output_names, results, write_pairs
 from conftest import make_pipeline
 from face_films import on_background, write_film
-
 from untrained import untrained_pipeline
+
 from diff2lip_diffusers.schedulers import original_scheduler
 
 pytestmark = pytest.mark.slow

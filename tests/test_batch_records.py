@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from untrained import untrained_pipeline
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor, Diff2LipPipeline, FaceBox
 from diff2lip_diffusers.batch_records import BatchRecords, check_same_settings, fingerprint
-from untrained import untrained_pipeline
 from diff2lip_diffusers.errors import Diff2LipError, FaceNotFoundError
 from diff2lip_diffusers.pairs import Pair
 from diff2lip_diffusers.schedulers import make_scheduler, original_scheduler

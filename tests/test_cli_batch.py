@@ -6,9 +6,9 @@ import os
 import pytest
 import torch
 from batch_pairs import output_names, write_pairs
+from untrained import untrained_pipeline
 
 from diff2lip_diffusers import BatchResult, cli, cli_batch
-from untrained import untrained_pipeline
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import EulerAncestralDiscreteScheduler
+from untrained import untrained_pipeline
 
 from diff2lip_diffusers import (
     Detection,
@@ -23,7 +24,6 @@ from diff2lip_diffusers import (
     sync_job,
     sync_video,
 )
-from untrained import untrained_pipeline
 from diff2lip_diffusers.errors import AudioTooShortError, FaceNotFoundError, MediaError, NoAudioError
 from diff2lip_diffusers.face_search import DEFAULT_BATCH_SIZE, DEFAULT_STRIDE
 from diff2lip_diffusers.face_smoothing import LOOK_AHEAD_FRAMES

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 from torture_makers import SIZE, color_error, face_box, picture_number
 from torture_set import CASES, FACE, RATES, SHAPES, SPEECH, STARTS, Case, Result, write_all
+from untrained import untrained_pipeline
 
 from diff2lip_diffusers import Diff2LipPipeline, Diff2LipPipelineOutput, cli, cli_options, sync_video
-from untrained import untrained_pipeline
 from diff2lip_diffusers.errors import Diff2LipError
 
 DOCS = Path(__file__).parent.parent / "docs" / "inputs.md"
