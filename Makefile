@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo test test-slow quality style benchmark clean
+.PHONY: install demo demo-weights test test-slow quality style benchmark clean
 
 install: $(INSTALLED)
 
@@ -15,6 +15,16 @@ $(INSTALLED): setup.py constraints.txt
 
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
+
+# Hours, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+demo-weights: $(INSTALLED)
+	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 600 --size 192 --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1500 --seed 1 --no-pictures --workers 2
+	$(BIN)/diff2lip prepare demo-run/corpus demo-run/set --size 96 --workers 2
+	$(BIN)/diff2lip pretrain-audio recipes/demo/audio.yaml
+	$(BIN)/diff2lip train recipes/demo/unet_32px.yaml
+	$(BIN)/diff2lip train recipes/demo/unet_64px.yaml
+	$(BIN)/python recipes/demo/ship.py demo-run/unet_64px/model
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -34,4 +44,4 @@ benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/unet.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo.mp4
+	rm -rf $(VENV) build dist *.egg-info demo.mp4 demo.png

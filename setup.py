@@ -17,7 +17,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
-    package_data={"diff2lip_diffusers": ["model_card.md", "weights/*"]},
+    package_data={"diff2lip_diffusers": ["model_card.md", "weights/*", "demo/assets/**"]},
     install_requires=[
         "torch>=2.6",
         "diffusers>=0.42,<1",
@@ -29,9 +29,13 @@ setup(
         "pillow",
         "av>=18",  # decoding, encoding and muxing without an ffmpeg program
         "tqdm",
+        "pyyaml",  # the configurations of training runs
     ],
     extras_require={
         "lora": ["peft"],  # adapters on the U-Net
+        "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
+        "decord": ["decord"],  # another reader of training clips, faster at random access
+        "lpips": ["lpips"],  # the perceptual loss with its own weights; brings torchvision, which must match your torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
         "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
         "dev": [

@@ -446,7 +446,7 @@ def test_the_demo_runs_from_a_folder_of_its_own(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     assert run(["demo"]) == 0
     assert capfd.readouterr().out.startswith("demo.mp4: ")
-    assert [path.name for path in tmp_path.iterdir()] == ["demo.mp4"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["demo.mp4", "demo.png"]
 
 
 @pytest.mark.slow

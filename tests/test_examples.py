@@ -1,14 +1,16 @@
 """The examples run as written."""
 
 import importlib.util
+import itertools
+import shutil
 from pathlib import Path
 
 import PIL.Image
 import pytest
 from conftest import make_pipeline
 
-from diff2lip_diffusers.demo import FPS, draw_face, write_voice
-from diff2lip_diffusers.media import probe_video
+from diff2lip_diffusers.demo.demo_clip import load_demo_clip
+from diff2lip_diffusers.media import probe_video, read_frames
 from diff2lip_diffusers.media_writer import VideoWriter
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -27,11 +29,13 @@ def load(name: str):
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("examples")
     make_pipeline("tiny").save_pretrained(folder / "model")
-    write_voice(folder / "voice.wav")
-    PIL.Image.fromarray(draw_face(0.5)[74:316, 92:292]).save(folder / "crop.png")
-    with VideoWriter(folder / "face.mp4", width=384, height=384, fps=FPS) as writer:
-        for index in range(3):
-            writer.write(draw_face(0.5 + index / FPS))
+    clip = load_demo_clip()
+    shutil.copy(clip.speech, folder / "voice.wav")
+    frames = list(itertools.islice(read_frames(clip.video), 3))
+    PIL.Image.fromarray(frames[0][54:216, 48:208]).save(folder / "crop.png")
+    with VideoWriter(folder / "face.mp4", width=256, height=256, fps=25) as writer:
+        for frame in frames:
+            writer.write(frame)
     return folder
 
 
