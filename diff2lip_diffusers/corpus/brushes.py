@@ -10,7 +10,8 @@ Canvas = np.ndarray
 
 def smooth(low: float, high: float, x):
     """0 below `low`, 1 above `high`, an S between them; `low` may be the greater one, then it falls."""
-    t = np.clip((x - low) * (1.0 / (high - low)), 0, 1)
+    t = (x - low) * (1.0 / (high - low))
+    t = min(max(t, 0.0), 1.0) if isinstance(t, float) else np.clip(t, 0, 1)  # a number must not turn planes to float64
     return t * t * (3 - 2 * t)
 
 

@@ -56,7 +56,7 @@ def _eyeball(view: HeadView, side: int, x, y, upper, light, pixel: float) -> Can
     paint(ball, shades, inside(_IRIS - far, 2 * pixel))
     paint(ball, np.float32(0.03), inside(0.0165 - far, 2 * pixel))
     tint(ball, np.float32([0.56, 0.50, 0.52]).reshape(3, 1, 1), smooth(0.024, 0.0, y - upper))
-    toward = -0.013 * side * np.sign(-identity.light_x)
+    toward = 0.013 * side * (1 if identity.light_x > 0 else -1)
     paint(ball, np.float32(1.0), 0.95 * inside(0.0092 - np.hypot(ix - toward, iy + 0.014), 2 * pixel))
     paint(ball, np.float32(0.9), 0.35 * inside(0.005 - np.hypot(ix + toward, iy - 0.014), 2 * pixel))
     return ball

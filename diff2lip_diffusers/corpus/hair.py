@@ -171,7 +171,8 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
     broad = look_up(strands.broad, -2.2, 2.2, flow)
     if identity.hair_style == "curls":
         fine, broad = _curls(u, v, identity.seed)
-    far_u = u + (x - u) * smooth(0.03, 0.0, face)  # beyond the rim of the head hair hangs as at its side
+    aside = np.copysign(np.maximum(np.abs(u), np.abs(x) + 0.06), x)
+    far_u = u + (aside - u) * smooth(0.025, -0.005, face)  # beyond the rim of the head hair hangs as at its side
     above = look_up(strands.hair_line, _LOW_U, _HIGH_U, far_u) - v
     above = above * look_up(strands.level, _LOW_U, _HIGH_U, far_u) + 0.003 * fine + 0.003 * broad
     alpha = view.covered(outward) * smooth(-cut.edge, cut.edge, above)

@@ -140,16 +140,16 @@ def _lip_colours(identity: Identity, lips: Lips, mouth: Mouth, v: Plane, lit: np
     """Returns the lips' colours: the upper one turned from the light, the lower one full and with a soft shine."""
     upper = (v - lips.outer_top) / np.maximum(lips.inner_top - lips.outer_top, 1e-3)
     lower = (v - lips.inner_bottom) / np.maximum(lips.outer_bottom - lips.inner_bottom, 1e-3)
-    on_lower = smooth(-0.15, 0.15, v - (lips.inner_top + lips.inner_bottom) / 2 >= 0)
+    on_lower = (v >= (lips.inner_top + lips.inner_bottom) / 2).astype(np.float32)
     up = np.clip(upper, 0, 1)
     low = np.clip(lower, 0, 1)
-    upper_shade = 0.99 - 0.20 * up + 0.10 * bump(up, 0.12, 0.14)
+    upper_shade = 0.972 - 0.10 * up + 0.05 * bump(up, 0.12, 0.14)
     lower_shade = 0.90 + 0.22 * bump(low, 0.40, 0.24) - 0.17 * smooth(0.62, 1.05, low)
     shade = upper_shade + on_lower * (lower_shade - upper_shade)
     shade = shade * (1 - 0.13 * smooth(0.45, 1.0, np.abs(lips.t)))
     colours = colour(identity.lips) * lit * shade
     shine = on_lower * bump(low, 0.36, 0.13) * (bump(lips.t, -0.22, 0.24) + 0.7 * bump(lips.t, 0.30, 0.18))
-    shine = shine + 0.4 * (1 - on_lower) * bump(up, 0.55, 0.2) * bump(np.abs(lips.t), 0.25, 0.16)
+    shine = shine + 0.2 * (1 - on_lower) * bump(up, 0.55, 0.2) * bump(np.abs(lips.t), 0.25, 0.16)
     colours += (0.10 + 0.04 * mouth.rounding) * shine
     return colours
 
@@ -174,12 +174,9 @@ def _inside_colours(identity: Identity, lips: Lips, mouth: Mouth, u: Plane, v: P
 
 
 def _gaps_between_teeth(u: Plane, tooth: float) -> Plane:
-    """Returns 1 on a tooth and less in the lines between two."""
-    return (
-        1 - np.abs(np.cos(u * (np.pi / tooth) + np.pi / 2)) ** 14
-        if tooth < 0.02
-        else 1 - bump(np.abs(((u / tooth) + 0.5) % 1 - 0.5), 0, 0.05)
-    )
+    """Returns 1 on a tooth and less in the lines between two, which are `tooth` apart."""
+    place = u * (1 / tooth)
+    return 1 - bump(place - np.round(place), 0, 0.05)
 
 
 def _paint_tongue(

@@ -20,7 +20,7 @@ def paint_room(identity: Identity, size_px: int) -> Canvas:
     steps = (np.arange(size_px, dtype=np.float32) + 0.5) / size_px
     x, y = steps[None], steps[:, None]
     wall, detail = colour(identity.background), colour(identity.background_detail)
-    side = -np.sign(identity.light_x)
+    side = -1.0 if identity.light_x > 0 else 1.0
     glow = blob(x, y, (0.5 - 0.28 * side, 0.30), (0.42, 0.46))
     room = wall * (0.62 + 0.46 * glow)
     if identity.background_kind == "gradient":

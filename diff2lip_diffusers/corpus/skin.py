@@ -74,6 +74,7 @@ def _relief(identity: Identity, u, v) -> Plane:
     eye_v = EYE_V + identity.eye_height
     return (
         ridge
+        + 0.022 * blob(u, v, (0, 0.0), (0.030, 0.10))
         + 0.030 * blob(u, v, (0, tip), (0.040 * wide, 0.034))
         + 0.026 * _pair(u, v, (0.056 * wide, tip + 0.016), (0.021 * wide, 0.022))
         + 0.016 * _pair(u, v, (0.15, eye_v - 0.115), (0.11, 0.026))
@@ -107,6 +108,7 @@ def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.rand
     tint(paints, rosy, np.clip(0.42 * identity.blush * cheeks, 0, 1))
     eye_v = EYE_V + identity.eye_height
     tint(paints, shade, 0.55 * _pair(u, v, (0.152, eye_v - 0.012), (0.082, 0.038)))
+    tint(paints, shade, 0.40 * _pair(u, v, (0.148, eye_v - 0.052), (0.055, 0.045)))
     tint(paints, shade, (0.10 + 0.22 * identity.age) * _pair(u, v, (0.150, eye_v + 0.052), (0.055, 0.014)))
     tint(paints, shade, (0.06 + 0.30 * identity.age) * _fold(u, v))
     if identity.age > 0.45:
@@ -136,7 +138,7 @@ def _paint_nose(paints: np.ndarray, identity: Identity, u, v) -> None:
 def _paint_brows(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
     """Brows of many short hairs, thick at the nose and thin at the temple."""
     t = (np.abs(u) - 0.075) / 0.195  # 0 at the inner end, 1 at the outer
-    arch = 0.025 * identity.brow_arch * (1 - ((t - 0.55) / 0.75) ** 2)
+    arch = 0.028 * identity.brow_arch * (1 - ((t - 0.55) / 0.75) ** 2)
     middle = BROW_V - identity.brow_height + identity.eye_height - arch + 0.012 + 0.10 * identity.eye_slant * t
     half = identity.brow_thickness * (0.0205 * smooth(-0.08, 0.12, t) * (1 - 0.72 * smooth(0.35, 1.05, t)))
     hairs = plane_noise(rng, paints.shape[1:], (5, 2.2)) + plane_noise(rng, paints.shape[1:], (8, 3.5))
