@@ -24,10 +24,11 @@ class FP32GroupNorm(nn.GroupNorm):
 
 
 class FP32Conv2d(nn.Conv2d):
-    """Convolution computed and returned in float32, whatever the type of weights and input."""
+    """Convolution computed and returned in float32, whatever the type of weights and input, also within autocast."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
-        return self._conv_forward(hidden_states.float(), self.weight.float(), self.bias.float())
+        with torch.autocast(hidden_states.device.type, enabled=False):
+            return self._conv_forward(hidden_states.float(), self.weight.float(), self.bias.float())
 
 
 class Diff2LipUNet2DConditionModel(UNet2DConditionModel):

@@ -179,3 +179,12 @@ def test_other_picture_sizes_pass(unet, recorded):
 def test_wrong_configurations_are_named(config, message):
     with pytest.raises(ValueError, match=message):
         Diff2LipUNet2DConditionModel(**config)
+
+
+@torch.no_grad()
+def test_within_autocast_the_last_convolution_stays_in_float32(unet, recorded):
+    seen = []
+    unet.conv_out.register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        forward(unet, recorded)
+    assert seen == [torch.float32]

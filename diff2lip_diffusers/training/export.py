@@ -1,5 +1,6 @@
 """A trained pipeline in the authors' layout, for programs that read their checkpoint."""
 
+import json
 from pathlib import Path
 
 import torch
@@ -41,11 +42,10 @@ def export_original(model: str | Path, path: str | Path) -> str:
     except CheckpointError as error:
         raise CheckpointError(f"{model}: has sizes that the original layout cannot tell ({error})") from error
     for own, again in ((pipe.unet, unet), (pipe.audio_encoder, audio_encoder)):
-        changed = [name for name, value in own.config.items() if name[0] != "_" and again.config[name] != value]
+        changed = [name for name in own.config if name[0] != "_" and not _same(own.config[name], again.config[name])]
         if changed:
-            raise CheckpointError(
-                f"{model}: `{changed[0]}` is {own.config[changed[0]]}, which that layout cannot tell"
-            )
+            value = own.config[changed[0]]
+            raise CheckpointError(f"{model}: `{changed[0]}` is {value}, which the original layout cannot tell")
     try:
         with hidden_folder_beside(path) as hidden:
             file = Path(hidden) / path.name
@@ -58,3 +58,8 @@ def export_original(model: str | Path, path: str | Path) -> str:
         f"diff2lip convert {path} --output DIR --head-channels {config.attention_head_dim}"
         f" --norm-groups {config.norm_num_groups} --sample-size {config.sample_size}"
     )
+
+
+def _same(value: object, other: object) -> bool:
+    """Whether two settings are equal; read from a file, tuples are lists."""
+    return json.dumps(value) == json.dumps(other)

@@ -64,7 +64,8 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
 def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
     """Writes the adapter as `pytorch_lora_weights.safetensors`, whole or not at all.
 
-    `pipe.unet.load_lora_adapter(folder, prefix=None)` puts it on a pipeline of the model that it was trained on.
+    `pipe.unet.load_lora_adapter(folder, prefix=None, use_safetensors=True)` puts it on a pipeline of the model that it
+    was trained on.
 
     Raises:
         MediaError: if the folder cannot be written.

@@ -1,0 +1,38 @@
+"""The sequence discriminator sees the painted half of a sequence, and learns to tell two kinds apart."""
+
+import torch
+
+from diff2lip_diffusers.training.discriminator import SequenceDiscriminator
+from diff2lip_diffusers.training.losses import discriminator_loss, painted_mask
+
+
+def test_it_scores_patches_of_the_painted_half_alone():
+    torch.manual_seed(0)
+    discriminator = SequenceDiscriminator().eval()
+    frames, mask = torch.rand(10, 3, 64, 64), painted_mask(64)
+    scores = discriminator(frames, mask)
+    assert scores.shape == (2, 1, 4, 8)
+    other = frames.clone()
+    other[:, :, :32] = 0
+    assert torch.equal(discriminator(other, mask), scores)
+    # The order of the frames is what it judges; each sample on its own.
+    other = frames.clone()
+    other[:5] = frames[:5].flip(0)
+    changed = discriminator(other, mask)
+    assert not torch.allclose(changed[0], scores[0], atol=1e-4)
+    torch.testing.assert_close(changed[1], scores[1])
+
+
+def test_it_learns_to_tell_still_frames_from_moving_ones():
+    torch.manual_seed(0)
+    discriminator, mask = SequenceDiscriminator(), painted_mask(16)
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-3)
+    for _ in range(40):
+        # Pictures of one colour each: five colours after one another, or one that stays.
+        moving, still = (2 * torch.rand(count, 3, 1, 1).expand(-1, -1, 16, 16) - 1 for count in (40, 8))
+        still = still.repeat_interleave(5, dim=0)
+        loss = discriminator_loss(discriminator(moving, mask), discriminator(still, mask)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
