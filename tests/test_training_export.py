@@ -38,5 +38,5 @@ def test_what_the_layout_cannot_tell_is_refused(tmp_path):
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path):
     untrained_pipeline(sample_size=16).save_pretrained(tmp_path / "model")
-    with pytest.raises(MediaError, match="cannot be written: No such file or directory"):
+    with pytest.raises(MediaError, match="cannot be written: its folder does not exist"):
         export_original(tmp_path / "model", tmp_path / "none" / "exported.pt")

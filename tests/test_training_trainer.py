@@ -229,15 +229,21 @@ def test_a_damaged_checkpoint_is_one_line(configure):
         losses_of(configure())
 
 
-def test_a_full_disk_is_one_line_and_earlier_checkpoints_stay(configure, monkeypatch):
+NO_SPACE = "No space left on device"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"), [(OSError(28, NO_SPACE), NO_SPACE), (RuntimeError("pos 3 vs 2"), "the disk is full")]
+)
+def test_a_full_disk_is_one_line_and_earlier_checkpoints_stay(configure, monkeypatch, error, reason):
     losses_of(configure(steps=2))
 
     def save(state, file):
         file.write(b"the beginning")
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(torch, "save", save)
-    with pytest.raises(MediaError, match="cannot be written: No space left on device; make room") as caught:
+    with pytest.raises(MediaError, match=f"cannot be written: {reason}.*; make room") as caught:
         losses_of(configure())
     assert "\n" not in str(caught.value)
     kept = Path(configure().output) / "checkpoints"

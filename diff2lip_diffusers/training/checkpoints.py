@@ -1,5 +1,6 @@
 """States of a run on disk: a file each, written beside and renamed, so that a killed run leaves only complete ones."""
 
+import errno
 import os
 import pickle
 from pathlib import Path
@@ -27,19 +28,30 @@ def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Pa
     target, half = folder / f"{PREFIX}{step:08d}.pt", folder / f".{PREFIX}{step:08d}.half"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with half.open("wb") as file:
-            torch.save(state, file)
-            file.flush()
-            os.fsync(file.fileno())
+        save_tensors(state, half)
         half.replace(target)
-    except (OSError, RuntimeError) as error:
-        # torch says of a full disk that its writer failed.
+    except OSError as error:
         half.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise MediaError(target, f"cannot be written: {reason}; make room and start again to go on") from error
+        raise MediaError(target, f"cannot be written: {error.strerror}; make room and start again to go on") from error
     for old in list_checkpoints(output)[:-keep]:
         old.unlink(missing_ok=True)
     return target
+
+
+def save_tensors(tensors: dict, path: Path) -> None:
+    """Writes nested dicts and lists of tensors, down to the disk.
+
+    Raises:
+        OSError: if the disk refuses.
+    """
+    with path.open("wb") as file:
+        try:
+            torch.save(tensors, file)
+        except RuntimeError as error:
+            # Of a full disk torch says that positions in its archive differ.
+            raise OSError(errno.ENOSPC, "the disk is full, or refuses to write") from error
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def list_checkpoints(output: str | Path) -> list[Path]:

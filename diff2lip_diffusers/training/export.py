@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 
-from ..errors import CheckpointError, MediaError
+from ..errors import CheckpointError
 from ..hub import load_pipeline
 from ..original_checkpoint import components_from_original, components_to_original
-from ..output_paths import hidden_folder_beside
+from ..output_paths import hidden_folder_beside, writing
+from .checkpoints import save_tensors
 
 
 def export_original(model: str | Path, path: str | Path) -> str:
@@ -46,14 +47,10 @@ def export_original(model: str | Path, path: str | Path) -> str:
         if changed:
             value = own.config[changed[0]]
             raise CheckpointError(f"{model}: `{changed[0]}` is {value}, which the original layout cannot tell")
-    try:
-        with hidden_folder_beside(path) as hidden:
-            file = Path(hidden) / path.name
-            torch.save(tensors, file)
-            file.replace(path)
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise MediaError(path, f"cannot be written: {reason}; choose another folder or make room") from error
+    with writing(path), hidden_folder_beside(path) as hidden:
+        file = Path(hidden) / path.name
+        save_tensors(tensors, file)
+        file.replace(path)
     return (
         f"diff2lip convert {path} --output DIR --head-channels {config.attention_head_dim}"
         f" --norm-groups {config.norm_num_groups} --sample-size {config.sample_size}"
