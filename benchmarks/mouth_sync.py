@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=20, help="how many people (default: 20)")
     parser.add_argument("--frames", type=int, default=50, help="frames of each (default: 50)")
     args = parser.parse_args()
-    pipe = load_pipeline(args.model)
+    pipe = load_pipeline(args.model, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
     size = pipe.unet.config.sample_size
     clips = [draw_clip(FIRST_SEED + 2 * index, size, args.frames) for index in range(args.clips)]

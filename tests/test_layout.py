@@ -39,6 +39,7 @@ ORDER = [
     "training.losses", "training.diffusion", "training.discriminator", "training.checkpoints",
     "training.loss_weights", "training.model_config", "training.lora", "training.perceptual", "training.export",
     "training.training_clips", "training.training_set", "training.config", "training.model_folder",
+    "training.first_weights",
     "training.denoiser", "training.objective", "training.previews", "training.trainer",
     "training.sync_windows", "training.sync_accuracy", "training.syncnet_config", "training.syncnet_trainer",
     "demo.contact_sheet", "demo.demo_clip", "demo.run_demo",

@@ -16,6 +16,7 @@ from ..media_writer import VideoWriter
 from ..output_paths import hidden_folder_beside, writing
 from ..worker_processes import run_in_processes
 from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings
+from .espeak import check_espeak
 from .head import render_frame
 from .head_view import face_box
 from .identity import Identity, draw_identity
@@ -87,6 +88,7 @@ def make_corpus(
     for name, value in (("clips", clips), ("workers", workers)):
         if value < 1:
             raise ValueError(f"`{name}` is {value}, expected 1 or more")
+    check_espeak()
     settings, folder = settings or CorpusSettings(), Path(output)
     _open_folder(folder, settings)
     wanted = [CorpusClip(folder, clip_name(index), settings.fps) for index in range(clips)]

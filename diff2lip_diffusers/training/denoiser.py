@@ -14,6 +14,7 @@ from ..schedulers import original_scheduler
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
 from .config import TrainConfig
 from .diffusion import NoisyBatch
+from .first_weights import begin_with_copy
 from .lora import add_lora
 from .model_config import ModelConfig
 
@@ -79,9 +80,7 @@ def _new_denoiser(model: ModelConfig, seed: int) -> Denoiser:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         unet = Diff2LipUNet2DConditionModel(**_unet_sizes(model))
-        # The first predictions are 0, the mean of the noise.
-        nn.init.zeros_(unet.conv_out.weight)
-        nn.init.zeros_(unet.conv_out.bias)
+        begin_with_copy(unet)
         audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config.time_embedding_dim, **_audio_sizes(model))
     return Denoiser(unet, audio_encoder)
 
