@@ -339,7 +339,7 @@ def test_a_syncnet_measures_each_clip(tmp_path, videos, syncnet):
 
 def test_what_is_no_syncnet_is_said_first(tmp_path, videos):
     folder = videos("a.mp4")
-    for place, message in ((folder, "videos: holds no SyncNet"), (tmp_path / "nowhere", "nowhere: holds no SyncNet")):
+    for place, message in ((folder, "videos: has no config.json"), (tmp_path / "nowhere", "nowhere: ")):
         options = PrepareOptions(size_px=32, min_seconds=0.4, syncnet=place)
         with pytest.raises(Diff2LipError, match=f"^[^\n]*{message}[^\n]*$"):
             prepare_videos(folder, tmp_path / "set", options)

@@ -11,7 +11,7 @@ from ..errors import Diff2LipError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media import INT16_STEPS
 from ..sync_score import sync_score
-from ..syncnet import SyncNet, load_wav2lip_expert
+from ..syncnet import load_syncnet
 from .prepare_options import CLIP_FPS, SAMPLING_RATE
 
 
@@ -26,7 +26,7 @@ class ClipSync:
     """
 
     def __init__(self, path: str | Path):
-        self._syncnet = _load(Path(path)).eval()
+        self._syncnet = load_syncnet(path)
         self._extractor = Diff2LipFeatureExtractor()
 
     def __call__(self, crops: Sequence[np.ndarray], samples: np.ndarray) -> tuple[int, float]:
@@ -56,13 +56,3 @@ def syncnet_digest(path: str | Path) -> str:
     except OSError as error:
         raise Diff2LipError(f"{path}: cannot be read as a SyncNet ({error.strerror}); name its folder") from error
     return digest.hexdigest()[:16]
-
-
-def _load(path: Path) -> SyncNet:
-    if path.is_file():
-        return load_wav2lip_expert(path)
-    try:
-        return SyncNet.from_pretrained(path, local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise Diff2LipError(f"{path}: holds no SyncNet ({reason}); name the folder that one was saved in") from error
