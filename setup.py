@@ -35,7 +35,7 @@ setup(
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
         "decord": ["decord"],  # another reader of training clips, faster at random access
-        "lpips": ["lpips"],  # the perceptual loss with its own weights; brings torchvision, which must match your torch
+        "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
         "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
         "dev": [

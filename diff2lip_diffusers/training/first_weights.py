@@ -13,8 +13,8 @@ from torch import nn
 
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
 
-# The constants beside the copied picture, which has strength 1. The stronger they are, the less the picture changes what
-# it is divided by; but then it drowns in the noise of the optimiser's steps.
+# The constants beside the copied picture, which has strength 1: the stronger they are, the less the picture changes
+# what it is divided by; but far too strong, they drown it in the noise of the optimiser's steps.
 CONSTANT = 3.0
 # Mean square of a blended sample: one half is noise, the other a picture.
 USUAL_POWER = 0.6
