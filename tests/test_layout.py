@@ -31,7 +31,7 @@ ORDER = [
     "corpus.identity", "corpus.motion", "corpus.brushes", "corpus.lighting", "corpus.head_view", "corpus.hair",
     "corpus.skin", "corpus.mouth", "corpus.eyes", "corpus.scene", "corpus.head",
     "corpus.corpus_folder", "corpus.mouth_table", "corpus.make_corpus",
-    "metrics.agreement", "metrics.mouth_opening", "metrics.drawn_clips",
+    "metrics.agreement", "metrics.mouth_opening", "metrics.drawn_clips", "metrics.mouth_sync",
     "prepare.prepare_options", "prepare.source_videos", "prepare.sharpness", "prepare.stretches",
     "prepare.clip_files", "prepare.clip_sync", "prepare.video_sound", "prepare.report_page", "prepare.set_folder",
     "prepare.prepare_video", "prepare.prepare_videos",
