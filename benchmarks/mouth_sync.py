@@ -2,8 +2,8 @@
 """Do the lips follow the speech? Drawn people that nobody trained on, for whom the true mouth is known.
 
 Each of them is given the speech of another one. Printed for each sampler: how the painted mouth's opening, read off
-the pixels, follows the true curve of the speech that was given, and, as the control, that of the speech that the person
-really said. Then each gets their own speech back, with their first frame as the reference, and is compared with the
+the pixels, follows the true curve of the speech that was given, and, as the control, that of the speech that was taken
+away. Then each gets their own speech back, with their first frame as the reference, and is compared with the
 truth pixel by pixel; and a face that holds still and says nothing tells how much the painting flickers.
 
     python benchmarks/mouth_sync.py [--model FOLDER] [--clips 20] [--frames 50]

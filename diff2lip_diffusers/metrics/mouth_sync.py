@@ -65,7 +65,7 @@ def measure_sync(
 
 
 def measure_reconstruction(pipe: Diff2LipPipeline, steps: int, clips: Sequence[DrawnClip]) -> list[float]:
-    """Gives each person their own speech, with their first frame as the only reference: PSNR of the painted half, dB."""
+    """Gives each person their own speech, with their first frame as the reference: PSNR of the painted half in dB."""
     return [psnr_db(paint(pipe, steps, clip.crops, clip, clip.crops[:1]), clip.crops) for clip in clips]
 
 
