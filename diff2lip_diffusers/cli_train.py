@@ -1,19 +1,14 @@
 """The commands `diff2lip train` and `diff2lip export`."""
 
 import argparse
-import json
 import logging
 import math
-import sys
-from collections import defaultdict
 from pathlib import Path
 
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from tqdm import tqdm
 
 from .option_values import number
-
-LOG_NAME = "log.jsonl"
 
 
 def add_train(commands) -> None:
@@ -45,7 +40,7 @@ def add_train(commands) -> None:
         type=number(int, 1, math.inf, "a whole number above 0"),
         default=50,
         metavar="N",
-        help=f"steps that a line of {LOG_NAME}, and of the output, is the mean of (default: 50)",
+        help="steps that a line of log.jsonl, and of the output, is the mean of (default: 50)",
     )
     train.set_defaults(run=_run_train)
 
@@ -71,6 +66,7 @@ def _run_export(args: argparse.Namespace) -> None:
 
 def _run_train(args: argparse.Namespace) -> None:
     from .training.config import read_train_config
+    from .training.step_log import LOG_NAME, log_steps
     from .training.trainer import Trainer
 
     set_verbosity(logging.CRITICAL)  # what goes wrong comes back as an exception, and is said once
@@ -88,26 +84,10 @@ def _run_train(args: argparse.Namespace) -> None:
                 bar.set_postfix(loss=f"{record.losses['total']:.4f}", refresh=False)
                 bar.update()
                 if is_main and (len(waiting) == args.log_every or record.step == config.steps):
-                    _log(Path(config.output) / LOG_NAME, waiting, shows=bar.disable)
+                    log_steps(Path(config.output) / LOG_NAME, waiting, shows=bar.disable)
                     waiting = []
     finally:
         trainer.accelerator.end_training()
     if is_main:
         result = Path(config.output) / ("model" if config.lora is None else "lora")
         print(f"{config.output}: {config.steps} steps done; see {result}")
-
-
-def _log(path: Path, records: list, shows: bool) -> None:
-    """Appends the means of some steps to the log, and prints them where no bar shows them."""
-    sums: dict[str, float] = defaultdict(float)
-    for record in records:
-        values = record.losses | {"grad_norm": record.grad_norm, "seconds": record.seconds}
-        for name, value in values.items():
-            sums[name] += value / len(records)
-    last = records[-1]
-    line = {"step": last.step, "learning_rate": last.learning_rate} | {name: sums[name] for name in sums}
-    with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}) + "\n")
-    if shows:
-        words = " ".join(f"{name} {value:.4g}" for name, value in sums.items())
-        print(f"step {last.step}: {words}", file=sys.stderr, flush=True)
