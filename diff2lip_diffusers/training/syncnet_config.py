@@ -16,7 +16,8 @@ class SyncNetTrainConfig:
     """A training run of the SyncNet.
 
     A batch is `clips_per_batch` stretches of `windows_per_clip` * 5 frames per process. Each stretch is cut into
-    windows of 5 frames, and every window is compared with the sound of every other one.
+    windows of 5 frames, and every window is compared with the sound of every other one. Processes share neither
+    negatives nor the statistics of batch normalisation: two with half a batch each learn about, not exactly, the same.
 
     Args:
         data: a folder that `diff2lip prepare` wrote, or several.
