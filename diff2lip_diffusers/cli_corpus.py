@@ -6,6 +6,7 @@ from functools import partial
 
 from tqdm import tqdm
 
+from .cli_runs import add_config
 from .option_values import number
 
 ABOVE_0 = number(int, 1, math.inf, "a whole number above 0")
@@ -47,15 +48,7 @@ def add_pretrain_audio(commands) -> None:
         description="Trains an audio encoder to tell the mouth's shape from the sound of a corpus that diff2lip"
         " make-corpus drew, as a YAML file says. diff2lip train begins with it as audio_encoder_from.",
     )
-    audio.add_argument("config", metavar="CONFIG", help="YAML file with the fields of AudioPretrainingConfig")
-    audio.add_argument(
-        "--set",
-        dest="overrides",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="another value than the file's, such as steps=100; may be repeated",
-    )
+    add_config(audio, "AudioPretrainingConfig")
     audio.set_defaults(run=_run_pretrain_audio)
 
 

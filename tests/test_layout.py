@@ -43,8 +43,8 @@ ORDER = [
     "training.denoiser", "training.objective", "training.previews", "training.trainer",
     "training.sync_windows", "training.sync_accuracy", "training.syncnet_config", "training.syncnet_trainer",
     "demo.contact_sheet", "demo.demo_clip", "demo.run_demo",
-    "cli_options", "cli_sync", "cli_batch", "cli_corpus", "cli_prepare", "cli_train", "cli_train_syncnet", "cli",
-    "__main__",
+    "cli_options", "cli_runs", "cli_sync", "cli_batch", "cli_corpus", "cli_prepare", "cli_train", "cli_train_syncnet",
+    "cli", "__main__",
 ]  # fmt: skip
 # What a user of the plugin never waits for: imported where it is used.
 HEAVY = ("corpus", "prepare", "training", "metrics", "demo")
