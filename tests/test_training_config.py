@@ -54,7 +54,7 @@ def test_the_paper_preset_has_the_authors_weights():
         ("reader: opencv", "`reader` is 'opencv', known are pyav, decord"),
         ("losses: paperr", "`losses` is 'paperr', known are paper, simple"),
         ("data: 3", "`data` is 3, expected text or a list, each text"),
-        ("model: {block_out_channels: [16]}", "`model.block_out_channels` is [16], expected multiples of 32"),
+        ("model: {block_out_channels: [16]}", "`model.block_out_channels` is [16], expected multiples of 4 and of 32"),
         ("model: {attention_levels: [7]}", "`model.attention_levels` has 7, expected levels from 0 to 4"),
         ("model: {attention_head_dim: 48}", "`model.attention_head_dim` is 48, which does not divide the 256"),
         ("timestep_range: [900, 100]", "`timestep_range` is [900, 100], expected two timesteps"),
