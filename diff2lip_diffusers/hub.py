@@ -1,8 +1,6 @@
 """Pipelines as folders and Hub repositories: convert a checkpoint into one, load one with fast defaults."""
 
-import os
 import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -10,11 +8,11 @@ from diffusers import DiffusionPipeline, ModelMixin
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RevisionResolutionError
 from huggingface_hub.utils import httpx
-from safetensors import SafetensorError
 
 from .errors import CheckpointError, Diff2LipError, MediaError
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .original_checkpoint import NORM_GROUPS, components_from_original, load_original_checkpoint
+from .output_paths import filling_folder
 from .pipeline_diff2lip import Diff2LipPipeline
 from .schedulers import original_scheduler
 
@@ -68,27 +66,16 @@ def convert_checkpoint(
     for component in (unet, audio_encoder):
         _cast(component, torch_dtype)
     pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
-    try:
-        save_with_card(pipe, output, variant)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or _reason(error)
-        raise MediaError(output, f"cannot be written: {reason}") from error
+    save_with_card(pipe, output, variant)
     return output
 
 
 def save_with_card(pipe: Diff2LipPipeline, output: str | Path, variant: str | None = None) -> None:
     """Saves a pipeline of converted weights with their model card and licence, each file whole or not at all."""
-    output = Path(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as folder:
+    with filling_folder(output) as folder:
         pipe.save_pretrained(folder, variant=variant)
-        shutil.copyfile(PACKAGE / "model_card.md", Path(folder) / "README.md")
-        shutil.copyfile(PACKAGE / "weights" / "CONVERTED_LICENSE.txt", Path(folder) / "LICENSE.txt")
-        for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
-            target = output / file.relative_to(folder)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.chmod(file, 0o644)
-            os.replace(file, target)
+        shutil.copyfile(PACKAGE / "model_card.md", folder / "README.md")
+        shutil.copyfile(PACKAGE / "weights" / "CONVERTED_LICENSE.txt", folder / "LICENSE.txt")
 
 
 def push_folder(folder: str | Path, repo_id: str, private: bool = False) -> str:

@@ -342,7 +342,8 @@ def test_a_full_disk_leaves_the_folder_as_it_was(error, model, checkpoint, tmp_p
     folder = shutil.copytree(model, tmp_path / "model")
     monkeypatch.setattr(Diff2LipPipeline, "save_pretrained", run_out_of_space)
     for output in (folder, tmp_path / "new"):
-        with pytest.raises(MediaError, match=f"^{output}: cannot be written: .*No space left on device$"):
+        reason = "cannot be written: .*No space left on device; choose another folder or make room"
+        with pytest.raises(MediaError, match=f"^{output}: {reason}$"):
             convert_checkpoint(checkpoint, output, HEAD_CHANNELS)
     assert files_of(folder) == files_of(model)
     assert [path.name for path in tmp_path.iterdir()] == ["model"]

@@ -37,6 +37,7 @@ ORDER = [
     "prepare.prepare_video", "prepare.prepare_videos",
     "training.config_file", "training.config_checks", "training.step_log", "training.audio_pretraining",
     "training.losses", "training.diffusion", "training.discriminator", "training.checkpoints",
+    "training.run_folder",
     "training.loss_weights", "training.model_config", "training.lora", "training.perceptual", "training.export",
     "training.training_clips", "training.training_set", "training.config", "training.model_folder",
     "training.first_weights",

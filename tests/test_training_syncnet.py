@@ -299,7 +299,7 @@ def test_data_that_cannot_be_trained_on_is_one_line(folder, tmp_path):
 
 def test_a_checkpoint_of_another_network_is_one_line(folder, tmp_path):
     list(train_syncnet(settings(folder, tmp_path / "run", steps=1, checkpoint_every=1)))
-    with pytest.raises(CheckpointError, match="was written by a run with another network"):
+    with pytest.raises(CheckpointError, match="was written by a run with other networks"):
         SyncNetTrainer(settings(folder, tmp_path / "run", steps=2, embed_dim=24))
 
 

@@ -1,8 +1,6 @@
 """The training loop of the SyncNet, as a generator of step records."""
 
 import logging
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,24 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
-from accelerate.utils import str_to_bool
-from safetensors import SafetensorError
 from torch.utils.data import DataLoader
 
-from ..errors import CheckpointError, Diff2LipError, MediaError
-from ..output_paths import hidden_folder_beside
-from ..process_group import PATIENCE
+from ..errors import Diff2LipError, MediaError
+from ..output_paths import filling_folder
 from ..syncnet import SYNC_FRAMES, SyncNet, load_syncnet
-from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written, save_checkpoint
-from .config_file import write_config
+from .checkpoints import save_checkpoint
+from .run_folder import MODEL_NAME, go_on, make_accelerator, open_run_folder, with_scaler
 from .sync_accuracy import SyncAccuracy, measure_pairs, sync_accuracy
 from .sync_windows import balanced_loss, contrastive_loss, is_silent, windows_of
 from .syncnet_config import SyncNetTrainConfig
 from .trainer import StepRecord, learning_rate_factor
 from .training_set import NO_AUGMENTATION, Augmentation, SampleNumbers, TrainingSet
 
-CONFIG_NAME, MODEL_NAME = "config.yaml", "model"
 MEL_LIMIT = 4.0
 
 logger = logging.getLogger(__name__)
@@ -72,23 +65,18 @@ class SyncNetTrainer:
 
     def __init__(self, config: SyncNetTrainConfig, resume: bool = True):
         self.config, self.output = config, Path(config.output)
-        self.accelerator = Accelerator(
-            # As a ProcessGroup: without a GPU, processes are joined only where accelerate is told that there is none.
-            cpu=not torch.accelerator.is_available() or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))),
-            mixed_precision=config.mixed_precision,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
-        )
+        self.accelerator = make_accelerator(config.mixed_precision)
         syncnet = make_syncnet(config)
         self.data = sync_set(config, syncnet.config.input_size)
         self.held_out = _held_out(config, syncnet.config.input_size)
-        self._prepare_output(resume)
+        open_run_folder(self.accelerator, self.output, config, resume)
         optimizer = torch.optim.AdamW(
             syncnet.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, foreach=True
         )
         self._syncnet, self._optimizer = self.accelerator.prepare(syncnet, optimizer)
         self.step = 0
         if resume:
-            self._resume()
+            go_on(self.accelerator, self.output, self._load)
 
     @property
     def syncnet(self) -> SyncNet:
@@ -167,45 +155,18 @@ class SyncNetTrainer:
         change = torch.from_numpy(rng.uniform(-jitter, jitter, (len(mel_windows), 1, 1, 1)).astype(np.float32))
         return (mel_windows + change).clamp(-MEL_LIMIT, MEL_LIMIT)
 
-    def _prepare_output(self, resume: bool) -> None:
-        if self.accelerator.is_main_process:
-            try:
-                self.output.mkdir(parents=True, exist_ok=True)
-                if not resume:
-                    shutil.rmtree(self.output / CHECKPOINTS_NAME, ignore_errors=True)
-                write_config(self.config, self.output / CONFIG_NAME)
-            except OSError as error:
-                raise MediaError(self.output, f"cannot be written: {error.strerror}; choose another folder") from error
-            remove_half_written(self.output)
-        self.accelerator.wait_for_everyone()
-
     def _state(self) -> dict:
         state = {
             "step": self.step,
             "syncnet": self.syncnet.state_dict(),
             "optimizer": self._optimizer.state_dict(),
         }
-        if self.accelerator.scaler is not None:
-            state["scaler"] = self.accelerator.scaler.state_dict()
-        return state
+        return with_scaler(self.accelerator, state)
 
-    def _resume(self) -> None:
-        found = list_checkpoints(self.output)
-        if not found:
-            return
-        state = load_checkpoint(found[-1])
-        try:
-            self.syncnet.load_state_dict(state["syncnet"])
-            self._optimizer.load_state_dict(state["optimizer"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(
-                f"{found[-1]}: was written by a run with another network; choose another `output`, or start anew with"
-                " --no-resume"
-            ) from error
-        if self.accelerator.scaler is not None and "scaler" in state:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+    def _load(self, state: dict) -> None:
+        self.syncnet.load_state_dict(state["syncnet"])
+        self._optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
-        logger.info("going on from step %d", self.step)
 
 
 def make_syncnet(config: SyncNetTrainConfig) -> SyncNet:
@@ -254,13 +215,5 @@ def save_syncnet(syncnet: SyncNet, folder: Path) -> None:
     Raises:
         MediaError: if it cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with hidden_folder_beside(folder) as hidden:
-            syncnet.save_pretrained(hidden)
-            for file in sorted(Path(hidden).iterdir()):
-                file.chmod(0o644)
-                file.replace(folder / file.name)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
-        raise MediaError(folder, f"cannot be written: {reason}; make room and start again to go on") from error
+    with filling_folder(folder) as hidden:
+        syncnet.save_pretrained(hidden)

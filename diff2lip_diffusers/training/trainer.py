@@ -2,8 +2,6 @@
 
 import logging
 import math
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -11,17 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from accelerate import Accelerator, InitProcessGroupKwargs
-from accelerate.state import AcceleratorState
-from accelerate.utils import is_tensorboard_available, str_to_bool
+from accelerate import Accelerator
+from accelerate.utils import is_tensorboard_available
 from diffusers.training_utils import EMAModel
 from torch.utils.data import DataLoader
 
-from ..errors import CheckpointError, MediaError
-from ..process_group import PATIENCE
-from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written, save_checkpoint
+from .checkpoints import save_checkpoint
 from .config import TrainConfig
-from .config_file import write_config
 from .denoiser import Denoiser, check_size_px, make_denoiser
 from .diffusion import Diffusion
 from .discriminator import SequenceDiscriminator
@@ -29,10 +23,11 @@ from .lora import save_lora
 from .model_folder import save_model_folder
 from .objective import Objective, load_experts
 from .previews import write_previews
+from .run_folder import CONFIG_NAME, MODEL_NAME, go_on, make_accelerator, open_run_folder, with_scaler
 from .training_clips import find_clips, is_held_out
 from .training_set import Augmentation, SampleNumbers, TrainingSet
 
-CONFIG_NAME, MODEL_NAME, LORA_NAME, SAMPLES_NAME = "config.yaml", "model", "lora", "samples"
+LORA_NAME, SAMPLES_NAME = "lora", "samples"
 
 logger = logging.getLogger(__name__)
 
@@ -96,8 +91,10 @@ class Trainer:
         self.step = self.samples = 0
         self._make_networks(denoiser)
         if resume:
-            self._resume()
-        self._prepare_output(resume)
+            go_on(self.accelerator, self.output, self._load)
+        open_run_folder(self.accelerator, self.output, config, resume)
+        if self.accelerator.log_with:
+            self.accelerator.init_trackers("diff2lip")
 
     @property
     def denoiser(self) -> Denoiser:
@@ -228,20 +225,6 @@ class Trainer:
             optimizer = torch.optim.AdamW(discriminator.parameters(), lr=rate, betas=betas, foreach=True)
             self._discriminator, self._optimizers["discriminator"] = self.accelerator.prepare(discriminator, optimizer)
 
-    def _prepare_output(self, resume: bool) -> None:
-        if self.accelerator.is_main_process:
-            try:
-                self.output.mkdir(parents=True, exist_ok=True)
-                if not resume:
-                    shutil.rmtree(self.output / CHECKPOINTS_NAME, ignore_errors=True)
-                write_config(self.config, self.output / CONFIG_NAME)
-            except OSError as error:
-                raise MediaError(self.output, f"cannot be written: {error.strerror}; choose another folder") from error
-            remove_half_written(self.output)
-        self.accelerator.wait_for_everyone()
-        if self.accelerator.log_with:
-            self.accelerator.init_trackers("diff2lip")
-
     # States
 
     def _state(self) -> dict:
@@ -254,32 +237,17 @@ class Trainer:
         }
         if self._discriminator is not None:
             state["discriminator"] = self.accelerator.unwrap_model(self._discriminator).state_dict()
-        if self.accelerator.scaler is not None:
-            state["scaler"] = self.accelerator.scaler.state_dict()
-        return state
+        return with_scaler(self.accelerator, state)
 
-    def _resume(self) -> None:
-        found = list_checkpoints(self.output)
-        if not found:
-            return
-        state = load_checkpoint(found[-1])
-        try:
-            _load_trained_state(self.denoiser, state["denoiser"])
-            self.ema.load_state_dict(state["ema"])
-            self.ema.to(self.device)
-            for name, optimizer in self._optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
-            if self._discriminator is not None:
-                self.accelerator.unwrap_model(self._discriminator).load_state_dict(state["discriminator"])
-        except (KeyError, RuntimeError, ValueError) as error:
-            raise CheckpointError(
-                f"{found[-1]}: was written by a run with other networks; choose another `output`, or start anew with"
-                " --no-resume"
-            ) from error
-        if self.accelerator.scaler is not None and "scaler" in state:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+    def _load(self, state: dict) -> None:
+        _load_trained_state(self.denoiser, state["denoiser"])
+        self.ema.load_state_dict(state["ema"])
+        self.ema.to(self.device)
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        if self._discriminator is not None:
+            self.accelerator.unwrap_model(self._discriminator).load_state_dict(state["discriminator"])
         self.step, self.samples = state["step"], state["samples"]
-        logger.info("going on from step %d", self.step)
 
 
 def training_set(config: TrainConfig, size_px: int) -> TrainingSet:
@@ -319,16 +287,11 @@ def _accelerator(config: TrainConfig) -> Accelerator:
     if tracker == "tensorboard" and not is_tensorboard_available():
         logger.warning("TensorBoard is off: it is not installed (pip install tensorboard)")
         tracker = "none"
-    # An earlier run in this process may have had another precision.
-    AcceleratorState._reset_state()
-    return Accelerator(
-        # As a ProcessGroup: without a GPU, processes are joined only where accelerate is told that there is none.
-        cpu=not torch.accelerator.is_available() or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))),
-        mixed_precision=config.mixed_precision,
+    return make_accelerator(
+        config.mixed_precision,
         gradient_accumulation_steps=config.gradient_accumulation_steps,
         log_with=None if tracker == "none" else tracker,
         project_dir=config.output,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
     )
 
 
