@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""What SyncNet's loss and the sequence discriminator change: short runs on the corpus from the same weights.
+
+Each run goes on from one model for the same steps, on the same samples; only the weights of the two losses differ.
+
+    python benchmarks/ablation.py --model RUN/model --data SET --syncnet SYNCNET_RUN/model [--steps 200] [--size 32]
+"""
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from diff2lip_diffusers.hub import load_pipeline
+from diff2lip_diffusers.metrics.drawn_clips import DrawnClip
+from diff2lip_diffusers.metrics.mouth_sync import draw_people, measure_reconstruction, measure_sync, zones_of
+from diff2lip_diffusers.schedulers import make_scheduler
+from diff2lip_diffusers.training.config import TrainConfig
+from diff2lip_diffusers.training.loss_weights import LossWeights
+from diff2lip_diffusers.training.trainer import train
+
+PAPER = LossWeights()
+VARIANTS = {
+    "neither": (0.0, 0.0),
+    "SyncNet": (PAPER.syncnet, 0.0),
+    "discriminator": (0.0, PAPER.adversarial),
+    "both": (PAPER.syncnet, PAPER.adversarial),
+}
+SAMPLER, STEPS = "dpmsolver++", 8
+
+
+def main() -> None:
+    """Prints a row for each variant, and one for the weights that all begin with."""
+    args = parse_args()
+    clips = draw_people(args.clips, args.size, args.frames)
+    print("losses          correlation  with the speech taken away  lag  PSNR, dB")
+    print_row("before", args.model, args.size, clips)
+    for name, (syncnet, adversarial) in VARIANTS.items():
+        with tempfile.TemporaryDirectory() as folder:
+            run(args, Path(folder), LossWeights(syncnet=syncnet, adversarial=adversarial, lpips=0.0))
+            print_row(name, f"{folder}/model", args.size, clips)
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", required=True, metavar="DIR", help="model folder that all runs begin with")
+    parser.add_argument("--data", required=True, metavar="DIR", help="a set that diff2lip prepare wrote")
+    parser.add_argument("--syncnet", required=True, metavar="DIR", help="the SyncNet's folder")
+    parser.add_argument("--steps", type=int, default=200, help="of training (default: 200)")
+    parser.add_argument("--size", type=int, default=32, help="height and width of the crops (default: 32)")
+    parser.add_argument("--clips", type=int, default=10, help="people to measure on (default: 10)")
+    parser.add_argument("--frames", type=int, default=40, help="frames of each (default: 40)")
+    return parser.parse_args()
+
+
+def run(args: argparse.Namespace, output: Path, losses: LossWeights) -> None:
+    """One run to its end."""
+    config = TrainConfig(
+        data=args.data,
+        output=str(output),
+        steps=args.steps,
+        init_from=args.model,
+        size_px=args.size,
+        batch_size=4,
+        learning_rate=3e-4,
+        warmup_steps=20,
+        ema_decay=0.98,
+        losses=losses,
+        syncnet=args.syncnet if losses.syncnet else None,
+        x0_gain=60.0,
+        mouth_focus=2.0,
+        timestep_focus=0.5,
+        timestep_range=(300, 850),
+        cache="memory",
+        sample_every=0,
+        tracker="none",
+    )
+    for _ in train(config):
+        pass
+
+
+def print_row(name: str, model: str, size: int, clips: Sequence[DrawnClip]) -> None:
+    """Measures a model folder."""
+    pipe = load_pipeline(model, dtype="fp32")
+    pipe.set_progress_bar_config(disable=True)
+    pipe.unet.register_to_config(sample_size=size)
+    pipe.scheduler = make_scheduler(SAMPLER, pipe.scheduler.config)
+    sync, ratios = measure_sync(pipe, STEPS, clips, zones_of(clips)), measure_reconstruction(pipe, STEPS, clips)
+    given, taken = (np.median([one.correlation for one in some]) for some in (sync.given, sync.taken))
+    lag = np.median([one.lag_frames for one in sync.given])
+    print(f"{name:<14}  {given:11.3f}  {taken:26.3f}  {lag:3g}  {np.median(ratios):8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
