@@ -94,8 +94,13 @@ def _run_pretrain_audio(args: argparse.Namespace) -> None:
         for record in pretrain_audio_encoder(config):
             bar.set_postfix(loss=f"{record.loss:.4f}", refresh=False)
             bar.update()
-    words = ", ".join(f"{name} {value:.3f}" for name, value in record.correlations.items())
-    print(f"{config.output}: correlation with the truth on clips that were kept out: {words}")
+            if record.correlations and bar.disable:
+                print(f"step {record.step}: loss {record.loss:.4f}, {_listed(record.correlations)}", flush=True)
+    print(f"{config.output}: correlation with the truth on clips that were kept out: {_listed(record.correlations)}")
+
+
+def _listed(correlations: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3f}" for name, value in correlations.items())
 
 
 def _run_demo(args: argparse.Namespace) -> None:

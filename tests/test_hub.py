@@ -363,7 +363,8 @@ def test_arguments_are_checked_before_the_work(model, tmp_path):
 
 def test_an_output_below_a_file_is_one_line(model, checkpoint):
     output = model / "README.md" / "model"
-    with pytest.raises(MediaError, match=f"^{output}: cannot be written: (Not a directory|File exists)$"):
+    reason, cure = "(Not a directory|File exists)", "choose another folder or make room"
+    with pytest.raises(MediaError, match=f"^{output}: cannot be written: {reason}; {cure}$"):
         convert_checkpoint(checkpoint, output, HEAD_CHANNELS)
 
 
