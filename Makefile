@@ -16,15 +16,17 @@ $(INSTALLED): setup.py constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
 
-# Hours, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+# Two hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
-	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 600 --size 192 --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1500 --seed 1 --no-pictures --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-pictures --workers 2
 	$(BIN)/diff2lip prepare demo-run/corpus demo-run/set --size 96 --workers 2
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio.yaml
-	$(BIN)/diff2lip train recipes/demo/unet_32px.yaml
-	$(BIN)/diff2lip train recipes/demo/unet_64px.yaml
-	$(BIN)/python recipes/demo/ship.py demo-run/unet_64px/model
+	$(BIN)/diff2lip train recipes/demo/picture_32px.yaml
+	$(TRAIN) recipes/demo/mouth_32px.yaml
+	$(TRAIN) recipes/demo/mouth_64px.yaml
+	$(BIN)/python recipes/demo/ship.py demo-run/mouth_64px/model
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
