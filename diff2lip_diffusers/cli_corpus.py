@@ -36,6 +36,7 @@ def add_make_corpus(commands) -> None:
         "--size", dest="size_px", type=ABOVE_0, default=256, metavar="PX", help="height and width (default: 256)"
     )
     corpus.add_argument("--no-pictures", action="store_true", help="sound and tables only, for pretrain-audio")
+    corpus.add_argument("--nonsense", action="store_true", help="say words that mean nothing, not sentences")
     corpus.add_argument("--workers", type=ABOVE_0, default=1, metavar="N", help="processes (default: 1)")
     corpus.set_defaults(run=_run_make_corpus)
 
@@ -73,7 +74,12 @@ def _run_make_corpus(args: argparse.Namespace) -> None:
     from .corpus.make_corpus import CorpusSettings, make_corpus
 
     settings = CorpusSettings(
-        seed=args.seed, split=args.split, fps=args.fps, size_px=args.size_px, pictures=not args.no_pictures
+        seed=args.seed,
+        split=args.split,
+        fps=args.fps,
+        size_px=args.size_px,
+        pictures=not args.no_pictures,
+        nonsense=args.nonsense,
     )
     with tqdm(total=args.clips, unit="clip", disable=None) as bar:
         clips = make_corpus(args.output, args.clips, settings, args.workers, partial(_show, bar))

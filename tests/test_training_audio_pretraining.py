@@ -9,9 +9,11 @@ import torch
 
 from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.corpus.mouth_table import write_mouth_table
+from diff2lip_diffusers.errors import Diff2LipError
 from diff2lip_diffusers.training.audio_pretraining import (
     AudioPretrainingConfig,
     MouthReader,
+    _warped,
     pretrain_audio_encoder,
 )
 
@@ -53,6 +55,34 @@ def test_learns_what_can_be_heard_and_nothing_else(corpus, tmp_path):
     assert (saved.config.embed_dim, saved.config.norm_num_groups) == (32, 4)
 
 
+def test_goes_on_from_an_encoder_with_its_sizes_and_hears_several_corpora(corpus, tmp_path):
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    losses = [
+        [record.loss for record in pretrain_audio_encoder(AudioPretrainingConfig(data, output, **settings))]
+        for data, output, settings in (
+            (str(corpus), first, {"steps": 60, "batch_size": 32, **SMALL}),
+            ((str(corpus), str(corpus)), second, {"steps": 2, "learning_rate": 1e-6, "init_from": first}),
+        )
+    ]
+    before, after = (Diff2LipAudioEncoder.from_pretrained(folder) for folder in (first, second))
+    assert dict(before.config)["block_out_channels"] == dict(after.config)["block_out_channels"] == [8, 8, 8, 8]
+    for name, weight in before.state_dict().items():
+        torch.testing.assert_close(after.state_dict()[name], weight, rtol=0, atol=1e-4)
+    assert len(losses[1]) == 2
+    with pytest.raises(Diff2LipError, match="nowhere: has no config.json"):
+        next(pretrain_audio_encoder(AudioPretrainingConfig(str(corpus), second, init_from="nowhere")))
+
+
+def test_a_warp_moves_every_frequency_by_the_same_factor():
+    ramp = torch.arange(80.0)[None, :, None].expand(50, 80, 16)
+    warped = _warped(ramp, 0.1, torch.Generator().manual_seed(0))
+    factors = warped[:, 40, 0] / 40
+    assert factors.min() < 0.92 and factors.max() > 1.08
+    expected = (torch.arange(80.0) * factors[:, None]).clamp(max=79)
+    torch.testing.assert_close(warped, expected[..., None].expand_as(warped))
+    assert torch.equal(_warped(ramp, 0.0, torch.Generator()), ramp)
+
+
 def test_is_repeatable(corpus, tmp_path):
     config = AudioPretrainingConfig(str(corpus), str(tmp_path / "audio"), steps=2, batch_size=8, **SMALL)
     first, second = ([record.loss for record in pretrain_audio_encoder(config)] for _ in range(2))
@@ -70,3 +100,7 @@ def test_values_are_checked():
         AudioPretrainingConfig("corpus", "out", steps=0)
     with pytest.raises(ValueError, match="`held_out_fraction` is 1, expected a number between 0 and 1"):
         AudioPretrainingConfig("corpus", "out", held_out_fraction=1)
+    with pytest.raises(ValueError, match="`frequency_warp` is 0.5, expected a number from 0 to below 0.5"):
+        AudioPretrainingConfig("corpus", "out", frequency_warp=0.5)
+    with pytest.raises(ValueError, match="`data` is empty"):
+        AudioPretrainingConfig((), "out")

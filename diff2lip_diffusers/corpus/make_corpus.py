@@ -39,6 +39,7 @@ class CorpusSettings:
         size_px: height and width of the pictures.
         pictures: False writes sound and mouth tables only, enough to train an audio encoder.
         quality: of the H.264 pictures, 0 to 51, lower is better.
+        nonsense: what is said are words that mean nothing, instead of sentences.
     """
 
     seed: int = 0
@@ -47,6 +48,7 @@ class CorpusSettings:
     size_px: int = 256
     pictures: bool = True
     quality: int = 16
+    nonsense: bool = False
 
     def __post_init__(self):
         if self.seed < 0:
@@ -130,7 +132,7 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
     """Writes one clip of a corpus; its description comes last."""
     seed = clip_seed(settings, index)
     clip = CorpusClip(folder, clip_name(index), settings.fps)
-    spoken = draw_utterance(seed, settings.split)
+    spoken = draw_utterance(seed, settings.split, settings.nonsense)
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
     write_spoken(clip, spoken, mouth)

@@ -10,6 +10,7 @@ from ..feature_extraction_diff2lip import resample
 from .acoustics import soften
 from .espeak import Utterance, speak
 from .mouth_curve import mouth_curve
+from .nonsense import draw_nonsense
 from .sentences import check_split, draw_sentence
 from .voices import Voice, draw_voice
 
@@ -52,12 +53,13 @@ class SpokenClip:
         return mouth_curve(self.utterance, np.asarray(times_s, dtype=np.float64) - self.lead_in_s)
 
 
-def draw_utterance(seed: int, split: str) -> SpokenClip:
+def draw_utterance(seed: int, split: str, nonsense: bool = False) -> SpokenClip:
     """The clip of a seed, always the same: voice, sentence, silences and the sound of the room.
 
     Args:
         seed: 0 or more.
         split: `"train"` or `"test"`, which share no sentence and no speaker.
+        nonsense: says words that mean nothing, instead of a sentence.
 
     Raises:
         ValueError: if `seed` is negative or `split` is unknown.
@@ -69,7 +71,7 @@ def draw_utterance(seed: int, split: str) -> SpokenClip:
     rng = np.random.default_rng([seed, zlib.crc32(split.encode())])
     voice = draw_voice(rng, split)
     silences_s = rng.uniform(*SILENCES_S, 2)
-    text, utterance = _draw_speech(rng, voice, split, float(silences_s.sum()))
+    text, utterance = _draw_speech(rng, voice, split, nonsense, float(silences_s.sum()))
     clean = between_silences(utterance, text, voice, *silences_s)
     return replace(clean, samples=soften(clean.samples, SAMPLING_RATE, rng))
 
@@ -82,12 +84,14 @@ def between_silences(utterance: Utterance, text: str, voice: Voice, lead_in_s: f
     return SpokenClip(samples, SAMPLING_RATE, text, voice, utterance, len(before) / SAMPLING_RATE)
 
 
-def _draw_speech(rng: np.random.Generator, voice: Voice, split: str, silence_s: float) -> tuple[str, Utterance]:
+def _draw_speech(
+    rng: np.random.Generator, voice: Voice, split: str, nonsense: bool, silence_s: float
+) -> tuple[str, Utterance]:
     """The first sentence that takes as long as a clip should; of many that do not, the one that comes nearest."""
     shortest_s, longest_s = (duration_s - silence_s for duration_s in DURATIONS_S)
     drawn = []
     for _ in range(MOST_DRAWS):
-        text = draw_sentence(rng, voice.language, split)
+        text = draw_nonsense(rng, voice.language) if nonsense else draw_sentence(rng, voice.language, split)
         utterance = speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant)
         miss_s = max(shortest_s - utterance.duration_s, utterance.duration_s - longest_s, 0.0)
         drawn.append((miss_s, text, utterance))

@@ -17,6 +17,7 @@ from ..corpus.mouth_table import MOUTH_PARAMETERS, read_mouth_table
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media import read_audio
 from ..output_paths import filling_folder
+from .audio_encoder_folder import load_audio_encoder
 
 # A microphone further away or louder moves all mel bins alike; 0.4 on their scale are 5 dB.
 GAIN_SPREAD = 0.4
@@ -28,8 +29,9 @@ class AudioPretrainingConfig:
     """What is trained on what.
 
     Attributes:
-        data: corpus folder, written by `diff2lip make-corpus`.
+        data: a corpus folder, written by `diff2lip make-corpus`, or several.
         output: model folder of the audio encoder to write.
+        init_from: model folder of an audio encoder to go on from, which then decides the sizes.
         embed_dim: width of the embeddings, four times the first level's channels of the U-Net to come.
         input_channels: channels after the first convolution.
         block_out_channels: channels per level.
@@ -38,12 +40,14 @@ class AudioPretrainingConfig:
         steps: optimiser steps.
         batch_size: mel windows a step.
         learning_rate: the highest; it rises over the first twentieth and falls along a cosine to 0.
-        held_out_fraction: of the clips, kept for testing, the last ones of the folder.
+        frequency_warp: largest relative change of the frequencies, in [0, 0.5): other heads have other resonances.
+        held_out_fraction: of the clips, kept for testing, the last ones of each folder.
         seed: decides weights and order.
     """
 
-    data: str
+    data: str | tuple[str, ...]
     output: str
+    init_from: str | None = None
     embed_dim: int = 128
     input_channels: int = 64
     block_out_channels: tuple[int, ...] = (32, 32, 64, 64)
@@ -52,6 +56,7 @@ class AudioPretrainingConfig:
     steps: int = 3000
     batch_size: int = 64
     learning_rate: float = 1e-3
+    frequency_warp: float = 0.0
     held_out_fraction: float = 0.05
     seed: int = 0
 
@@ -59,8 +64,17 @@ class AudioPretrainingConfig:
         for name in ("steps", "batch_size", "learning_rate", "embed_dim"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a number above 0")
+        if not 0 <= self.frequency_warp < 0.5:
+            raise ValueError(f"`frequency_warp` is {self.frequency_warp}, expected a number from 0 to below 0.5")
+        if not self.folders:
+            raise ValueError("`data` is empty, expected a folder that diff2lip make-corpus wrote")
         if not 0 < self.held_out_fraction < 1:
             raise ValueError(f"`held_out_fraction` is {self.held_out_fraction}, expected a number between 0 and 1")
+
+    @property
+    def folders(self) -> list[str]:
+        """The corpora."""
+        return [self.data] if isinstance(self.data, str) else list(self.data)
 
 
 @dataclass(frozen=True)
@@ -102,21 +116,14 @@ def pretrain_audio_encoder(
     Raises:
         MediaError: if the corpus is missing or damaged, or the output cannot be written.
     """
-    clips = find_corpus_clips(config.data)
-    held_out = max(1, round(len(clips) * config.held_out_fraction))
     extractor = Diff2LipFeatureExtractor()
-    test_windows, test_mouths = _load(clips[-held_out:], extractor)
-    windows, mouths = _load(clips[:-held_out] or clips, extractor)
+    clips, test_clips = _split(config)
+    test_windows, test_mouths = _load(test_clips, extractor)
+    windows, mouths = _load(clips, extractor)
 
     torch.manual_seed(config.seed)
-    encoder = Diff2LipAudioEncoder(
-        embed_dim=config.embed_dim,
-        input_channels=config.input_channels,
-        block_out_channels=config.block_out_channels,
-        layers_per_block=config.layers_per_block,
-        norm_num_groups=config.norm_num_groups,
-    )
-    reader = MouthReader(config.embed_dim)
+    encoder = _first_encoder(config)
+    reader = MouthReader(encoder.config.embed_dim)
     parameters = [*encoder.parameters(), *reader.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -125,7 +132,8 @@ def pretrain_audio_encoder(
     generator = torch.Generator().manual_seed(config.seed)
     for step in range(1, config.steps + 1):
         chosen = torch.randint(len(windows), (config.batch_size,), generator=generator)
-        loss = F.mse_loss(reader(encoder(_louder_or_softer(windows[chosen], generator))), mouths[chosen])
+        heard = _louder_or_softer(_warped(windows[chosen], config.frequency_warp, generator), generator)
+        loss = F.mse_loss(reader(encoder(heard)), mouths[chosen])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -136,6 +144,29 @@ def pretrain_audio_encoder(
         yield AudioPretrainingRecord(step, loss.item(), correlations)
     with filling_folder(config.output) as folder:
         encoder.save_pretrained(folder)
+
+
+def _split(config: AudioPretrainingConfig) -> tuple[list[CorpusClip], list[CorpusClip]]:
+    """Clips to train on, and clips that are kept out."""
+    training, kept_out = [], []
+    for folder in config.folders:
+        clips = find_corpus_clips(folder)
+        count = max(1, round(len(clips) * config.held_out_fraction))
+        training += clips[:-count] or clips
+        kept_out += clips[-count:]
+    return training, kept_out
+
+
+def _first_encoder(config: AudioPretrainingConfig) -> Diff2LipAudioEncoder:
+    if config.init_from is not None:
+        return load_audio_encoder(config.init_from).train()
+    return Diff2LipAudioEncoder(
+        embed_dim=config.embed_dim,
+        input_channels=config.input_channels,
+        block_out_channels=config.block_out_channels,
+        layers_per_block=config.layers_per_block,
+        norm_num_groups=config.norm_num_groups,
+    )
 
 
 def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,6 +180,21 @@ def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple
         windows.append(extractor.windows(mel, range(count), clip.fps))
         mouths.append(mouth[:count])
     return torch.cat(windows), torch.cat(mouths)
+
+
+def _warped(windows: torch.Tensor, most: float, generator: torch.Generator) -> torch.Tensor:
+    """Mel windows (N, 80, 16), the bins of each stretched or squeezed by a factor of its own.
+
+    Source: Jaitly and Hinton, "Vocal tract length perturbation improves speech recognition", 2013.
+    """
+    if not most:
+        return windows
+    bins = windows.shape[1]
+    factors = 1 + most * (2 * torch.rand(len(windows), 1, generator=generator) - 1)
+    places = (torch.arange(bins) * factors).clamp(max=bins - 1)
+    below = places.long().clamp(max=bins - 2)
+    low, high = (windows.gather(1, index[..., None].expand_as(windows)) for index in (below, below + 1))
+    return torch.lerp(low, high, (places - below)[..., None])
 
 
 def _louder_or_softer(windows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

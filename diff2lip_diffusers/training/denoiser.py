@@ -1,17 +1,15 @@
 """What is trained: the U-Net and the audio encoder as one module, made new or from folders; and its pipeline."""
 
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
-from ..errors import CheckpointError, Diff2LipError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..hub import load_pipeline
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import original_scheduler
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
+from .audio_encoder_folder import load_audio_encoder
 from .config import TrainConfig
 from .diffusion import NoisyBatch
 from .first_weights import begin_with_copy
@@ -96,13 +94,7 @@ def _loaded_denoiser(folder: str, model: ModelConfig | None) -> Denoiser:
 
 
 def _loaded_audio_encoder(folder: str, denoiser: Denoiser) -> Diff2LipAudioEncoder:
-    if not (Path(folder) / "config.json").is_file():
-        raise Diff2LipError(f"{folder}: has no config.json; name the folder of a trained audio encoder")
-    try:
-        audio_encoder = Diff2LipAudioEncoder.from_pretrained(folder, dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise CheckpointError(f"{folder}: cannot be loaded as an audio encoder: {reason}") from error
+    audio_encoder = load_audio_encoder(folder)
     _check_sizes(folder, audio_encoder, {"embed_dim": denoiser.unet.config.time_embedding_dim}, "")
     return audio_encoder
 

@@ -1,0 +1,23 @@
+"""A trained audio encoder in a folder of its own, as `diff2lip pretrain-audio` writes it."""
+
+from pathlib import Path
+
+import torch
+
+from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
+from ..errors import CheckpointError, Diff2LipError
+
+
+def load_audio_encoder(folder: str | Path) -> Diff2LipAudioEncoder:
+    """The audio encoder of a folder, in float32.
+
+    Raises:
+        Diff2LipError: if there is none, or it cannot be loaded.
+    """
+    if not (Path(folder) / "config.json").is_file():
+        raise Diff2LipError(f"{folder}: has no config.json; name the folder of a trained audio encoder")
+    try:
+        return Diff2LipAudioEncoder.from_pretrained(folder, dtype=torch.float32)
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise CheckpointError(f"{folder}: cannot be loaded as an audio encoder: {reason}") from error
