@@ -28,7 +28,8 @@ demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip train recipes/demo/picture_32px.yaml
 	$(TRAIN) recipes/demo/mouth_32px.yaml
 	$(TRAIN) recipes/demo/mouth_64px.yaml
-	$(BIN)/python recipes/demo/ship.py demo-run/mouth_64px/model
+	$(TRAIN) recipes/demo/lips_64px.yaml
+	$(BIN)/python recipes/demo/ship.py demo-run/lips_64px/model
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

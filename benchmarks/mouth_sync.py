@@ -6,7 +6,7 @@ the pixels, follows the true curve of the speech that was given, and, as the con
 away. Then each gets their own speech back, with their first frame as the reference, and is compared with the
 truth pixel by pixel; and a face that holds still and says nothing tells how much the painting flickers.
 
-    python benchmarks/mouth_sync.py [--model FOLDER] [--clips 20] [--frames 50]
+    python benchmarks/mouth_sync.py [--model FOLDER] [--clips 20] [--frames 50] [--sampler ddim]
 """
 
 import argparse
@@ -26,7 +26,7 @@ from diff2lip_diffusers.metrics.mouth_sync import (
 )
 from diff2lip_diffusers.schedulers import make_scheduler
 
-SAMPLERS = (("ddim", 25), ("dpmsolver++", 8))
+SAMPLERS = {"ddim": 25, "dpmsolver++": 8}
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument("--model", default=str(demo_model_folder()), help="model folder (default: the demo's)")
     parser.add_argument("--clips", type=int, default=20, help="how many people (default: 20)")
     parser.add_argument("--frames", type=int, default=50, help="frames of each (default: 50)")
+    parser.add_argument("--sampler", choices=SAMPLERS, action="append", help="only this one (default: both)")
     args = parser.parse_args()
     pipe = load_pipeline(args.model, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
@@ -43,10 +44,11 @@ def main() -> None:
     print(f"{len(clips)} people, {sum(len(clip.mouth) for clip in clips)} frames of {clips[0].crops.shape[-1]} pixels")
     print(f"the measure itself, on true frames: {describe(measure_the_measure(clips, zones))}")
     schedule = pipe.scheduler.config
-    for name, steps in SAMPLERS:
+    for name in args.sampler or SAMPLERS:
+        steps = SAMPLERS[name]
         pipe.scheduler = make_scheduler(name, schedule)
         sync, ratios = measure_sync(pipe, steps, clips, zones), measure_reconstruction(pipe, steps, clips)
-        print(f"{name} {steps}")
+        print(f"{name}, {steps} steps")
         print(f"  with the given speech:      {describe(sync.given)}")
         print(f"  with the speech taken away: {describe(sync.taken)}")
         print(
