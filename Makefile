@@ -16,7 +16,7 @@ $(INSTALLED): setup.py constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
 
-# Two hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+# Under three hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
