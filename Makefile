@@ -16,20 +16,24 @@ $(INSTALLED): setup.py constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
 
-# Under three hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+# Five to six hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
 	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-pictures --workers 2
 	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-pictures --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-pictures --nonsense --workers 2
 	$(BIN)/diff2lip prepare demo-run/corpus demo-run/set --size 96 --workers 2
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio.yaml
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio_nonsense.yaml
+	$(BIN)/diff2lip pretrain-audio recipes/demo/audio_voices.yaml
 	$(BIN)/diff2lip train recipes/demo/picture_32px.yaml
 	$(TRAIN) recipes/demo/mouth_32px.yaml
 	$(TRAIN) recipes/demo/mouth_64px.yaml
 	$(TRAIN) recipes/demo/lips_64px.yaml
-	$(BIN)/python recipes/demo/ship.py demo-run/lips_64px/model
+	$(BIN)/diff2lip train recipes/demo/edges_64px.yaml
+	$(TRAIN) recipes/demo/voices_64px.yaml
+	$(BIN)/python recipes/demo/ship.py demo-run/voices_64px/model
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts trained weights into the package, in half precision, with their model card.
 
-python recipes/demo/ship.py demo-run/lips_64px/model
+python recipes/demo/ship.py demo-run/voices_64px/model
 """
 
 import sys
