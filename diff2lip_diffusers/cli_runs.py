@@ -77,4 +77,4 @@ def run_to_end(trainer: Any, log_every: int, measured: Callable[[Any], Mapping[s
                     log_steps(trainer.output / LOG_NAME, waiting, shows=bar.disable, measured=found)
                     waiting = []
     finally:
-        trainer.accelerator.end_training()
+        trainer.close()

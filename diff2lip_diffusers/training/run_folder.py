@@ -40,6 +40,16 @@ def make_accelerator(mixed_precision: str, **options: Any) -> Accelerator:
     )
 
 
+def end_run(accelerator: Accelerator) -> None:
+    """Closes the trackers and leaves the other processes; the trainer must hold no network that was prepared any more.
+
+    PyTorch's wrapper of such a network, were it the last owner of the process group, would wait for a thread of the
+    group while it holds the interpreter's lock, which that thread may be waiting for.
+    """
+    accelerator.free_memory()
+    accelerator.end_training()
+
+
 def open_run_folder(accelerator: Accelerator, output: Path, config: Any, resume: bool) -> None:
     """Makes the folder of a run, with its settings in it; the main process does, the others wait.
 

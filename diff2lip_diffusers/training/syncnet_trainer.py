@@ -14,7 +14,7 @@ from ..errors import Diff2LipError, MediaError
 from ..output_paths import filling_folder
 from ..syncnet import SYNC_FRAMES, SyncNet, load_syncnet
 from .checkpoints import save_checkpoint
-from .run_folder import MODEL_NAME, go_on, make_accelerator, open_run_folder, with_scaler
+from .run_folder import MODEL_NAME, end_run, go_on, make_accelerator, open_run_folder, with_scaler
 from .sync_accuracy import SyncAccuracy, measure_pairs, sync_accuracy
 from .sync_windows import balanced_loss, contrastive_loss, is_silent, windows_of
 from .syncnet_config import SyncNetTrainConfig
@@ -52,7 +52,7 @@ def train_syncnet(config: SyncNetTrainConfig, resume: bool = True) -> Iterator[S
     try:
         yield from trainer.run()
     finally:
-        trainer.accelerator.end_training()
+        trainer.close()
 
 
 class SyncNetTrainer:
@@ -116,6 +116,11 @@ class SyncNetTrainer:
             save_checkpoint(self.output, self.step, self._state(), self.config.keep_checkpoints)
             save_syncnet(self.syncnet, self.output / MODEL_NAME)
         self.accelerator.wait_for_everyone()
+
+    def close(self) -> None:
+        """Leaves the other processes: there are no steps after this."""
+        self._syncnet = self.syncnet
+        end_run(self.accelerator)
 
     def _is_due(self, every: int) -> bool:
         return bool(every) and (self.step % every == 0 or self.step == self.config.steps)

@@ -23,7 +23,7 @@ from .lora import save_lora
 from .model_folder import save_model_folder
 from .objective import Objective, load_experts
 from .previews import write_previews
-from .run_folder import CONFIG_NAME, MODEL_NAME, go_on, make_accelerator, open_run_folder, with_scaler
+from .run_folder import CONFIG_NAME, MODEL_NAME, end_run, go_on, make_accelerator, open_run_folder, with_scaler
 from .training_clips import find_clips, is_held_out
 from .training_set import Augmentation, SampleNumbers, TrainingSet
 
@@ -66,7 +66,7 @@ def train(config: TrainConfig, resume: bool = True) -> Iterator[StepRecord]:
     try:
         yield from trainer.run()
     finally:
-        trainer.accelerator.end_training()
+        trainer.close()
 
 
 class Trainer:
@@ -137,6 +137,13 @@ class Trainer:
             with self._averaged():
                 write_previews(self.denoiser.pipeline(), self._shown, self.output / SAMPLES_NAME, self.step)
         self.accelerator.wait_for_everyone()
+
+    def close(self) -> None:
+        """Closes the trackers and leaves the other processes: there are no steps after this."""
+        self._denoiser = self.denoiser
+        if self._discriminator is not None:
+            self._discriminator = self.accelerator.unwrap_model(self._discriminator)
+        end_run(self.accelerator)
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
