@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip
+from diff2lip_diffusers.evaluation.mouth_sync import draw_people, measure_reconstruction, measure_sync, zones_of
 from diff2lip_diffusers.hub import load_pipeline
-from diff2lip_diffusers.metrics.drawn_clips import DrawnClip
-from diff2lip_diffusers.metrics.mouth_sync import draw_people, measure_reconstruction, measure_sync, zones_of
 from diff2lip_diffusers.schedulers import make_scheduler
 from diff2lip_diffusers.training.config import TrainConfig
 from diff2lip_diffusers.training.loss_weights import LossWeights

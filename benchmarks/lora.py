@@ -18,9 +18,9 @@ import torch
 from diff2lip_diffusers.corpus.make_corpus import CorpusSettings, clip_seed, make_corpus
 from diff2lip_diffusers.corpus.motion import draw_motion
 from diff2lip_diffusers.demo.demo_clip import demo_model_folder
+from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip, draw_clip, draw_crops
+from diff2lip_diffusers.evaluation.mouth_sync import paint, psnr_db
 from diff2lip_diffusers.hub import load_pipeline
-from diff2lip_diffusers.metrics.drawn_clips import DrawnClip, draw_clip, draw_crops
-from diff2lip_diffusers.metrics.mouth_sync import paint, psnr_db
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_videos import prepare_videos
 from diff2lip_diffusers.schedulers import make_scheduler

@@ -14,9 +14,8 @@ import argparse
 import numpy as np
 
 from diff2lip_diffusers.demo.demo_clip import demo_model_folder
-from diff2lip_diffusers.hub import load_pipeline
-from diff2lip_diffusers.metrics.agreement import Agreement
-from diff2lip_diffusers.metrics.mouth_sync import (
+from diff2lip_diffusers.evaluation.agreement import Agreement
+from diff2lip_diffusers.evaluation.mouth_sync import (
     draw_people,
     measure_flicker,
     measure_reconstruction,
@@ -24,6 +23,7 @@ from diff2lip_diffusers.metrics.mouth_sync import (
     measure_the_measure,
     zones_of,
 )
+from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.schedulers import make_scheduler
 
 SAMPLERS = {"ddim": 25, "dpmsolver++": 8}

@@ -21,7 +21,7 @@ import av
 import numpy as np
 
 from diff2lip_diffusers import load_pipeline, sync_video
-from diff2lip_diffusers.media import read_audio
+from diff2lip_diffusers.media.reader import read_audio
 
 STAGES = ("decode", "detect", "crop", "paste", "encode", "sample")
 

@@ -8,7 +8,7 @@ See `--help` for the options, and README.md beside this file.
 
 import sys
 
-from diff2lip_diffusers.cli import main
+from diff2lip_diffusers.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["convert", *sys.argv[1:]]))

@@ -9,8 +9,11 @@ import sys
 import diffusers
 
 from .audio_encoder_diff2lip import Diff2LipAudioEncoder
-from .batch import BatchResult, sync_batch
-from .batch_status import BatchStatus, batch_status
+from .batch.pair_lists import read_pairs
+from .batch.pairs import Pair
+from .batch.run import BatchResult, sync_batch
+from .batch.status import BatchStatus, batch_status
+from .boxes import Detection, FaceBox
 from .errors import (
     AudioTooShortError,
     CheckpointError,
@@ -20,16 +23,13 @@ from .errors import (
     NoAudioError,
     PairListError,
 )
-from .face_detectors import load_face_detector
-from .faces import Detection, FaceBox
+from .faces.detectors import load_face_detector
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .hub import convert_checkpoint, load_pipeline
-from .lipsync import sync_video
-from .pair_lists import read_pairs
-from .pairs import Pair
+from .lipsync.job import SyncResult
+from .lipsync.options import SyncOptions
+from .lipsync.run import sync_video
 from .pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
-from .sync_job import SyncResult
-from .sync_options import SyncOptions
 from .unet_diff2lip import Diff2LipUNet2DConditionModel
 
 __version__ = "0.1.0"

@@ -11,7 +11,7 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
 from diff2lip_diffusers import load_pipeline
-from diff2lip_diffusers.media import read_audio
+from diff2lip_diffusers.media.reader import read_audio
 
 CHOICES = ((DDIMScheduler, 25), (DPMSolverMultistepScheduler, 8), (UniPCMultistepScheduler, 5))
 

@@ -1,50 +1,16 @@
-"""Shared by all tests: the deterministic weights of the recorded outputs, and tiny pipelines made from them."""
+"""Fixtures of all tests: tiny pipelines."""
 
-import json
-import zlib
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
-from untrained import untrained_pipeline
+from helpers.recorded import HEAD_CHANNELS, original_state_dict
+from helpers.untrained import untrained_pipeline
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor, Diff2LipPipeline
 from diff2lip_diffusers.original_checkpoint import components_from_original
 from diff2lip_diffusers.schedulers import original_scheduler
 
-DATA = Path(__file__).parent / "data"
-HEAD_CHANNELS = {"tiny": 16, "released": 64}
-
 # Two threads that wait for each other are many times slower on a busy machine, and results vary with their number.
 torch.set_num_threads(1)
-
-
-def fill(name: str, shape: list[int]) -> torch.Tensor:
-    """The weight that the recordings were made with: see data/README.md."""
-    generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
-    values = generator.standard_normal(int(np.prod(shape)), dtype=np.float32).reshape(shape)
-    if len(shape) > 1:
-        values *= 1.0 / (np.prod(shape[1:]) ** 0.5)
-    elif name.endswith("bias"):
-        values *= 0.05
-    else:
-        values = 1 + 0.1 * values
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
-
-
-def original_state_dict(config: str) -> dict[str, torch.Tensor]:
-    """A state dict in the original's layout, `config` being "tiny" or "released"."""
-    manifest = json.loads((DATA / f"{config}_manifest.json").read_text())
-    return {name: fill(name, shape) for name, shape in manifest.items()}
-
-
-def make_pipeline(config: str) -> Diff2LipPipeline:
-    """The pipeline whose outputs were recorded."""
-    unet, audio_encoder = components_from_original(original_state_dict(config), HEAD_CHANNELS[config])
-    pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
 
 @pytest.fixture(scope="session")

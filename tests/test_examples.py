@@ -7,11 +7,11 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from conftest import make_pipeline
+from helpers.recorded import make_pipeline
 
 from diff2lip_diffusers.demo.demo_clip import load_demo_clip
-from diff2lip_diffusers.media import probe_video, read_frames
-from diff2lip_diffusers.media_writer import VideoWriter
+from diff2lip_diffusers.media.reader import probe_video, read_frames
+from diff2lip_diffusers.media.video_writer import VideoWriter
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from conftest import DATA
+from helpers.recorded import DATA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

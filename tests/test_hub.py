@@ -15,7 +15,7 @@ import pytest
 import torch
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffusers.utils.logging import disable_progress_bar, enable_progress_bar
-from hub_stand_in import HubStandIn
+from helpers.hub_stand_in import HubStandIn
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 

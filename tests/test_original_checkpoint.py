@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 import torch
-from conftest import DATA, HEAD_CHANNELS
+from helpers.recorded import DATA, HEAD_CHANNELS
 
 from diff2lip_diffusers import CheckpointError, MediaError
 from diff2lip_diffusers.original_checkpoint import (

@@ -4,8 +4,8 @@ import numpy as np
 import PIL.Image
 import pytest
 import torch
-from conftest import DATA
 from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from helpers.recorded import DATA
 from safetensors.torch import load_file
 
 from diff2lip_diffusers import Diff2LipPipeline, pipeline_diff2lip

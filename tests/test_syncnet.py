@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from conftest import fill
+from helpers.recorded import fill
 
 from diff2lip_diffusers.errors import CheckpointError, MediaError
 from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from conftest import DATA, make_pipeline
+from helpers.recorded import DATA, make_pipeline
 from safetensors.torch import load_file
 
 from diff2lip_diffusers import Diff2LipUNet2DConditionModel

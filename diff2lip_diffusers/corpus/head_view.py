@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ..faces import FaceBox
+from ..boxes import FaceBox
 from .brushes import Plane, bump, inside, look_up, smooth
 from .identity import Identity
 from .motion import Pose

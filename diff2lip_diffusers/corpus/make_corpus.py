@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..detections_file import DetectionsWriter
+from ..boxes import Detection
 from ..errors import Diff2LipError, MediaError
-from ..faces import Detection
-from ..media_writer import VideoWriter
+from ..faces.detections_file import DetectionsWriter
+from ..media.video_writer import VideoWriter
 from ..output_paths import hidden_folder_beside, writing
 from ..worker_processes import run_in_processes
 from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings

@@ -7,12 +7,12 @@ import numpy as np
 import torch
 
 from ..corpus.head import render_frame
-from ..detections_file import read_detections
+from ..evaluation.agreement import Agreement, agreement
+from ..evaluation.mouth_opening import mouth_opening, opening_zones
+from ..faces.detections_file import read_detections
 from ..hub import load_pipeline
-from ..lipsync import SyncResult, sync_video
-from ..media import read_audio, read_frames
-from ..metrics.agreement import Agreement, agreement
-from ..metrics.mouth_opening import mouth_opening, opening_zones
+from ..lipsync.run import SyncResult, sync_video
+from ..media.reader import read_audio, read_frames
 from ..output_paths import check_output_path, hidden_folder_beside, writing
 from ..schedulers import make_scheduler
 from .contact_sheet import contact_sheet

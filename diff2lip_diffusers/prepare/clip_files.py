@@ -9,9 +9,9 @@ import av
 import numpy as np
 import PIL.Image
 
+from ..media.frame import Picture
+from ..media.video_encoder import BT601_TAGS
 from ..output_paths import writing
-from ..picture_file import BT601_TAGS
-from ..pictures import Picture
 from .prepare_options import CLIP_FPS, SAMPLING_RATE
 
 # Whoever reads from any place decodes at most 4 frames in vain. No B-frames, so that pictures come in their order; one

@@ -9,7 +9,7 @@ import torch
 
 from ..errors import Diff2LipError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from ..media import INT16_STEPS
+from ..media.reader import INT16_STEPS
 from ..sync_score import sync_score
 from ..syncnet import load_syncnet
 from .prepare_options import CLIP_FPS, SAMPLING_RATE

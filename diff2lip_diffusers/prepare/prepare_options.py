@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from pathlib import Path
 
-from ..face_detectors import FACE_DETECTORS
-from ..sync_options import SyncOptions
+from ..faces.detectors import FACE_DETECTORS
+from ..lipsync.options import SyncOptions
 
 CLIP_FPS = 25
 SAMPLING_RATE = 16000

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..driving_video import DrivingVideo
 from ..errors import MediaError, NoAudioError
-from ..face_boxes import BoxedPictures
-from ..stage_timer import StageTimer
+from ..lipsync.face_boxes import BoxedPictures
+from ..lipsync.source_video import DrivingVideo
+from ..lipsync.stage_timer import StageTimer
 from .clip_files import write_crops, write_picture, write_sound, write_strip
 from .prepare_options import CLIP_FPS, SAMPLES_PER_FRAME, PrepareOptions
 from .set_folder import CLIPS_NAME, PICTURES_NAME, SetFolder

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..batch_folder import STATE_NAME
+from ..batch.folder import STATE_NAME
+from ..batch.heartbeat import LiveProcess, names_in
 from ..errors import Diff2LipError, MediaError
-from ..live_process import LiveProcess, names_in
 from ..output_paths import writing
 from .prepare_options import CLIP_FPS, SAMPLING_RATE, PrepareOptions
 from .source_videos import SourceVideo

@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from ..face_search import is_cut
-from ..face_smoothing import SAME_FACE_IOU
-from ..faces import FaceBox
-from ..paste import resize_image
-from ..pictures import Picture
+from ..boxes import FaceBox
+from ..faces.search import is_cut
+from ..faces.smoothing import SAME_FACE_IOU
+from ..lipsync.compositing import resize_image
+from ..media.frame import Picture
 from .sharpness import sharpness
 
 # Longest side of the small pictures in which cuts are seen, and of those in the report.

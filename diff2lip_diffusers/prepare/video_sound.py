@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import NoAudioError
-from ..media import INT16_STEPS
-from ..media_streams import audio_blocks, audio_stream, open_input
-from ..speech import resampled_blocks
+from ..lipsync.speech import resampled_blocks
+from ..media.reader import INT16_STEPS
+from ..media.streams import audio_blocks, audio_stream, open_input
 from .prepare_options import SAMPLING_RATE
 from .source_videos import SourceVideo
 

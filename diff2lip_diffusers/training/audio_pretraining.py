@@ -15,7 +15,7 @@ from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..corpus.corpus_folder import CorpusClip, find_corpus_clips
 from ..corpus.mouth_table import MOUTH_PARAMETERS, read_mouth_table
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from ..media import read_audio
+from ..media.reader import read_audio
 from ..output_paths import filling_folder
 from .audio_encoder_folder import load_audio_encoder
 

@@ -8,7 +8,7 @@ import numpy as np
 import PIL.Image
 import torch
 
-from ..media_writer import VideoWriter
+from ..media.video_writer import VideoWriter
 from ..output_paths import writing
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import make_scheduler

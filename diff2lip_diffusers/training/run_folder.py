@@ -12,8 +12,8 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import str_to_bool
 
+from ..batch.process_group import PATIENCE
 from ..errors import CheckpointError, MediaError
-from ..process_group import PATIENCE
 from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written
 from .config_file import write_config
 

@@ -16,8 +16,8 @@ from av.video.reformatter import VideoReformatter
 
 from ..errors import Diff2LipError, MediaError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from ..media_streams import decode_frames, open_input, video_stream
-from ..pictures import EXACT_TO_RGB
+from ..media.frame import EXACT_TO_RGB
+from ..media.streams import decode_frames, open_input, video_stream
 
 SETTINGS_NAME, INDEX_NAME, CLIPS_NAME = "settings.json", "index.jsonl", "clips"
 SET_VERSION = 1

@@ -1,0 +1,1 @@
+"""Many lip-sync jobs, by any number of processes."""

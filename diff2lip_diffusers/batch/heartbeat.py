@@ -1,0 +1,218 @@
+"""Which processes live: each one that shares a folder shows itself in it, and judges the others by what it sees.
+
+A process of the same machine is known to be dead at once, any other one when its lease runs out: when it has not
+touched its file for that long. Both times of this comparison come from the file server, so clocks may differ.
+"""
+
+import errno
+import json
+import math
+import os
+import re
+import secrets
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+
+from ..errors import MediaError
+
+# What is not there, or not there any more: NFS calls a file stale that was removed while it was open.
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
+
+
+class LiveProcess:
+    """This process as the others that share a folder see it: a file that is touched as long as it lives.
+
+    A context manager: the file is there inside of the block.
+
+    Args:
+        folder: what the processes share; made on demand.
+        heartbeat_s: seconds from one touch to the next.
+        lease_s: for how many seconds a process of another machine counts as alive after its last touch.
+
+    Attributes:
+        id: names this process like no other one, in letters, digits, dots and hyphens.
+
+    Raises:
+        ValueError: for a lease of less than three heartbeats.
+        MediaError: on entering, if the folder cannot be written.
+    """
+
+    def __init__(self, folder: str | Path, heartbeat_s: float = 15, lease_s: float = 180):
+        if not 0 < 3 * heartbeat_s <= lease_s:
+            raise ValueError(f"`lease_s` must be at least three times `heartbeat_s`, got {lease_s} and {heartbeat_s}")
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:64].strip(".-")
+        self.id = f"{host or 'host'}-{os.getpid()}-{secrets.token_hex(4)}"
+        self._shared, self._folder = Path(folder), Path(folder) / "processes"
+        self._path = self._path_of(self.id)
+        self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
+        # By the file server's clock: when our file was touched, and when that went on after a standstill.
+        self._touched_s, self._resumed_s = math.inf, -math.inf
+        self._lock, self._leaving = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> "LiveProcess":
+        with accessing(self._shared):
+            self._touch()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        self._leaving.set()
+        self._thread.join()
+        with suppress(OSError):  # it will be found dead
+            self._path.unlink()
+
+    def is_alive(self, process_id: str) -> bool:
+        """Whether a process is at work: sure about this machine, and as of its last touch about another one.
+
+        Args:
+            process_id: its `id`.
+
+        Raises:
+            MediaError: if the folder cannot be read or written.
+        """
+        if process_id == self.id:
+            return True
+        with accessing(self._shared):
+            found = read_if_there(self._path_of(process_id))
+            if found is None:
+                return False
+            content, touched_s = found
+            runs = _runs_here(content)
+            return self._has_lease(touched_s) if runs is None else runs
+
+    def forget_dead(self) -> set[str]:
+        """The dead processes whose files this call removed: each is returned to one caller, who can clean up after it.
+
+        Raises:
+            MediaError: if the folder cannot be read or written.
+        """
+        with accessing(self._shared):
+            self._drop_parts()
+            ids = {name.removesuffix(".json") for name in names_in(self._folder) if name.endswith(".json")}
+            return {process_id for process_id in ids if not self.is_alive(process_id) and self._forget(process_id)}
+
+    def _forget(self, process_id: str) -> bool:
+        try:
+            self._path_of(process_id).unlink()
+        except OSError:  # another process was faster, or may do it where this one must not
+            return False
+        return True
+
+    def _drop_parts(self) -> None:
+        """Removes what is left of processes that were killed while they wrote their file."""
+        for part in self._folder.glob(".*.part"):
+            with suppress(OSError):
+                if not self._has_lease(part.stat().st_mtime):
+                    part.unlink()
+
+    def _path_of(self, process_id: str) -> Path:
+        return self._folder / f"{process_id}.json"
+
+    def _beat(self) -> None:
+        while not self._leaving.wait(self._heartbeat_s):
+            with suppress(OSError):  # the file server may be back at the next beat
+                self._touch()
+
+    def _touch(self) -> float:
+        """Touches the file of this process, or makes it anew; returns its time, which is the file server's clock."""
+        with self._lock:
+            try:
+                os.utime(self._path)
+                now_s = self._path.stat().st_mtime
+            except FileNotFoundError:
+                now_s = self._write()
+            if now_s - self._touched_s > self._lease_s / 2:
+                self._resumed_s = now_s
+            self._touched_s = now_s
+            return now_s
+
+    def _write(self) -> float:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        part = self._folder / f".{self.id}.{secrets.token_hex(4)}.part"
+        host, boot_id, pid_namespace = _place()
+        process = {"pid": os.getpid(), "created_s": _started_s(psutil.Process())}
+        place = {"host": host, "boot_id": boot_id, "pid_namespace": pid_namespace}
+        part.write_text(json.dumps({**place, **process}) + "\n")
+        now_s = part.stat().st_mtime
+        part.replace(self._path)
+        return now_s
+
+    def _has_lease(self, touched_s: float) -> bool:
+        now_s = self._touch()
+        # A file server that stood still makes all look dead to the first one that gets through afterwards: where not
+        # even this process could touch its file, the others get a whole lease from then on.
+        return now_s - max(touched_s, self._resumed_s) <= self._lease_s
+
+
+@contextmanager
+def accessing(folder: Path) -> Iterator[None]:
+    """Turns what the disk says into one line that names the shared folder.
+
+    Raises:
+        MediaError: for an `OSError` of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror or error}; make room or choose another folder"
+        raise MediaError(folder, reason) from error
+
+
+def names_in(folder: Path) -> list[str]:
+    """What is in a folder, nothing where there is no such folder."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
+
+
+def read_if_there(path: Path) -> tuple[bytes, float] | None:
+    """The content of a file and the time of its last change in seconds, or None where there is no such file."""
+    try:
+        # Opening a file makes an NFS client ask the server for its time of change; a mere `stat` may be a minute old.
+        with path.open("rb") as file:
+            return file.read(), os.fstat(file.fileno()).st_mtime
+    except OSError as error:
+        if error.errno in _GONE:
+            return None
+        raise
+
+
+def _runs_here(content: bytes) -> bool | None:
+    """Whether the process of a file runs, None where that cannot be known here."""
+    try:
+        card = json.loads(content)
+        place = (card["host"], card["boot_id"], card["pid_namespace"])
+        return _runs(int(card["pid"]), float(card["created_s"])) if place == _place() else None
+    except (ValueError, TypeError, KeyError, psutil.AccessDenied):
+        return None
+
+
+def _runs(pid: int, started_s: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and abs(_started_s(process) - started_s) <= 1
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _started_s(process: psutil.Process) -> float:
+    """When a process started: on Linux in seconds since boot, which does not change when the clock is set."""
+    booted_s = psutil.boot_time() if psutil.LINUX else 0
+    return process.create_time() - booted_s
+
+
+def _place() -> tuple[str, str | None, str | None]:
+    """Where a process number means one process: host, its boot, and namespace of process numbers."""
+    boot_id = pid_namespace = None
+    with suppress(OSError):
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    with suppress(OSError):
+        pid_namespace = os.readlink("/proc/self/ns/pid")
+    return socket.gethostname(), boot_id, pid_namespace

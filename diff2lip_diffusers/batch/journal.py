@@ -1,0 +1,132 @@
+"""What many processes have done, in a shared folder: each appends to a file of its own, everybody reads all files."""
+
+import json
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from .heartbeat import accessing, names_in
+
+logger = logging.getLogger(__name__)
+
+
+class ResultsLog:
+    """Records of all processes in one folder: each appends lines to a file of its own, everybody reads all.
+
+    A record that could not be appended for sure may be there all the same, so those who append it again have it twice.
+
+    Args:
+        folder: what the processes share; made on demand.
+        process_id: names this process like no other one, as `LiveProcess.id` does; None to read only.
+    """
+
+    def __init__(self, folder: str | Path, process_id: str | None):
+        self._shared, self._folder = Path(folder), Path(folder) / "results"
+        self._process_id = process_id
+        self._lock, self._torn = threading.Lock(), False
+        self._offsets: dict[str, int] = {}
+        self._sizes: dict[str, int] = {}
+
+    def append(self, record: dict) -> None:
+        """Adds a record, which is on the disk when this returns; from any thread.
+
+        Raises:
+            ValueError: if this log is one to read only.
+            TypeError: for a record that JSON cannot hold.
+            MediaError: if the folder cannot be written.
+        """
+        if self._process_id is None:
+            raise ValueError("`process_id` must be given to append, got None")
+        line = _line_of(record)
+        with self._lock, accessing(self._shared):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            # Opened for each record: closing it is what shows it to the other machines of NFS, and one that somebody
+            # deleted is made anew.
+            start, self._torn = b"\n" if self._torn else b"", True
+            with (self._folder / f"{self._process_id}.jsonl").open("ab", buffering=0) as file:
+                _write_all(file, start + line)
+            self._torn = False
+
+    def refresh(self) -> list[dict]:
+        """The records that are new since the last call, of each process in its order; from one thread at a time.
+
+        What is no JSON object is skipped with a warning, a line that is not complete yet is left for a later call.
+
+        Raises:
+            MediaError: if the folder cannot be read.
+        """
+        with accessing(self._shared):
+            names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
+            return [record for name in names for record in self._read_on(name)]
+
+    def write_summary(self, path: str | Path, records: Iterable[dict]) -> None:
+        """Writes a file with a line per record, which is there whole or as it was before.
+
+        Args:
+            path: the file, on the file system of the folder.
+            records: what to write, in this order.
+
+        Raises:
+            TypeError: for a record that JSON cannot hold.
+            MediaError: if the file or the folder cannot be written.
+        """
+        part = self._shared / f".{self._process_id or 'summary'}.{secrets.token_hex(4)}.part"
+        try:
+            with accessing(Path(path)):
+                self._shared.mkdir(parents=True, exist_ok=True)
+                with part.open("wb") as file:
+                    file.writelines(map(_line_of, records))
+                    file.flush()
+                    os.fsync(file.fileno())
+                part.replace(path)
+        finally:
+            with suppress(OSError):
+                part.unlink()
+
+    def _read_on(self, name: str) -> list[dict]:
+        with suppress(FileNotFoundError):
+            size = (self._folder / name).stat().st_size
+            if size != self._sizes.get(name):
+                return _parse(name, self._new_lines(name, size))
+        return []
+
+    def _new_lines(self, name: str, size: int) -> list[bytes]:
+        offset = self._offsets.get(name, 0)
+        if size < offset:  # somebody deleted it, and its writer made it anew
+            offset = 0
+        with (self._folder / name).open("rb") as file:
+            file.seek(offset)
+            # Zeros are bytes that are still on their way to an NFS server, which has got later ones already.
+            content = file.read().partition(b"\0")[0]
+        whole = content[: content.rfind(b"\n") + 1]
+        self._offsets[name], self._sizes[name] = offset + len(whole), offset + len(content)
+        return whole.split(b"\n")
+
+
+def _line_of(record: dict) -> bytes:
+    return json.dumps(record).encode() + b"\n"
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    while content:
+        content = content[file.write(content) :]
+    os.fsync(file.fileno())
+
+
+def _parse(name: str, lines: list[bytes]) -> list[dict]:
+    records = []
+    for line in filter(None, lines):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
+            record = None
+        if isinstance(record, dict):
+            records.append(record)
+        else:
+            logger.warning("%s: a line that is no record is skipped: %r", name, line[:40])
+    return records

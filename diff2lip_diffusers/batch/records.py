@@ -1,0 +1,151 @@
+"""What is remembered of each pair of a batch, and whether that is what is asked for now."""
+
+import hashlib
+import importlib.metadata
+import json
+import math
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, fields
+from numbers import Real
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ..boxes import FaceBox
+from ..errors import Diff2LipError
+from ..lipsync.job import SyncResult
+from ..lipsync.options import SyncOptions
+from ..media.reader import exact_rate
+from ..pipeline_diff2lip import Diff2LipPipeline
+from .pairs import Pair
+from .work_queue import DONE, FAILED
+
+PACKAGES = ("diff2lip-diffusers", "torch", "diffusers", "av")
+# How the work is done, not what comes out.
+UNSEEN_OPTIONS = ("batch_size", "detections")
+
+
+class BatchRecords:
+    """Makes the records of one process, of plain JSON values.
+
+    Args:
+        pipe: what paints.
+        process_id: names this process.
+        process_index: its number in its group.
+    """
+
+    def __init__(self, pipe: Diff2LipPipeline, process_id: str, process_index: int):
+        self._fingerprint = fingerprint(pipe)
+        self._common = {
+            "model": str(pipe.config.get("_name_or_path") or ""),
+            "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+            | {"python": platform.python_version()},
+            "process": process_id,
+            "process_index": process_index,
+        }
+
+    def settings(self, pair: Pair, options: SyncOptions) -> dict:
+        """What the output of a pair depends on."""
+        values = {option.name: (getattr(options, option.name), option.default) for option in fields(options)}
+        values["fps"] = options.fps and exact_rate(options.fps), None
+        chosen = {
+            name: _as_json(value)
+            for name, (value, default) in values.items()
+            if name not in UNSEEN_OPTIONS and _as_json(value) != _as_json(default)
+        }
+        names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
+        return {**names, "model": self._fingerprint, **chosen}
+
+    def done(self, pair: Pair, options: SyncOptions, started_s: float, result: SyncResult) -> dict:
+        """The record of a pair whose output is in place."""
+        numbers = {
+            "num_frames": result.num_frames,
+            "num_faceless_frames": result.num_faceless_frames,
+            "fps": str(result.fps),
+            "duration_s": round(result.duration_s, 3),
+            "speech_s": round(result.speech_s, 3),
+            "stage_s": {stage: round(seconds, 3) for stage, seconds in result.stage_s.items()},
+        }
+        return self._record(DONE, pair, options, started_s) | numbers
+
+    def failed(self, pair: Pair, options: SyncOptions, started_s: float, error: Exception) -> dict:
+        """The record of a pair that failed."""
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return self._record(FAILED, pair, options, started_s) | {"error": reason, "error_type": type(error).__name__}
+
+    def _record(self, status: str, pair: Pair, options: SyncOptions, started_s: float) -> dict:
+        return {
+            "output": pair.output,
+            "status": status,
+            "video": str(pair.video),
+            "audio": str(pair.audio or pair.video),
+            "seed": int(options.seed),
+            "started_s": round(started_s, 3),
+            "ended_s": round(time.time(), 3),
+            "settings": self.settings(pair, options),
+            **self._common,
+        }
+
+
+def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], output_dir: str | Path) -> None:
+    """Makes sure that no output of other settings is taken for done.
+
+    Args:
+        done: the records of what is done, by output.
+        wanted: the settings of all pairs, by output.
+        output_dir: where the outputs are.
+
+    Raises:
+        Diff2LipError: if one differs.
+    """
+    other = [output for output in wanted if output in done and done[output].get("settings") != wanted[output]]
+    if not other:
+        return
+    was, now = done[other[0]].get("settings", {}), wanted[other[0]]
+    default = "the default"
+    name = next(name for name in {**was, **now} if was.get(name, default) != now.get(name, default))
+    difference = f"`{name}` was {was.get(name, default)}, now it is {now.get(name, default)}"
+    difference = "another model, sampler or precision" if name == "model" else difference
+    more = f" and {len(other) - 1} more" if len(other) > 1 else ""
+    raise Diff2LipError(
+        f"{output_dir}: {other[0]}{more} there were made otherwise: {difference};"
+        " choose another folder, or delete these outputs"
+    )
+
+
+def fingerprint(pipe: Diff2LipPipeline) -> str:
+    """What tells pipelines apart that paint differently, by weights in their precision, sampler and mel features."""
+    digest = hashlib.sha256()
+    parts = {"scheduler": pipe.scheduler, "unet": pipe.unet, "audio_encoder": pipe.audio_encoder}
+    described = {
+        **{name: [type(part).__name__, _settings_in(part.config)] for name, part in parts.items()},
+        "feature_extractor": pipe.feature_extractor.to_dict(),
+        "pipeline": [pipe.config.default_num_inference_steps, pipe.config.painted_fraction],
+    }
+    digest.update(json.dumps(described, sort_keys=True, default=str).encode())
+    for component in (pipe.unet, pipe.audio_encoder):
+        for name, tensor in sorted(component.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _settings_in(config: Mapping[str, object]) -> dict[str, object]:
+    """A configuration without what diffusers notes about versions and places."""
+    return {name: value for name, value in config.items() if not name.startswith("_")}
+
+
+def _as_json(value: object) -> object:
+    """A value as JSON has it; alike for numbers that are, whatever their type."""
+    if isinstance(value, FaceBox):
+        return _as_json(astuple(value))
+    if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
+        return [_as_json(part) for part in value]
+    if isinstance(value, (bool, str)) or value is None:
+        return value
+    if isinstance(value, Real):
+        return int(value) if math.isfinite(value) and value == int(value) else float(value)
+    return getattr(value, "__qualname__", type(value).__qualname__)

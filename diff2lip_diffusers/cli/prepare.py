@@ -1,0 +1,122 @@
+"""The command `diff2lip prepare`."""
+
+import argparse
+import math
+
+from ..errors import Diff2LipError
+from ..faces.detectors import FACE_DETECTORS
+from ..lipsync.option_values import UNLESS_GIVEN, number, number_option, pads
+
+
+def add_prepare(commands) -> None:
+    """Adds the command."""
+    prepare = commands.add_parser(
+        "prepare",
+        help="make a training set of talking-head videos",
+        description="Cuts talking-head videos into short face clips with their speech: a set to train with. Of each"
+        " shot the largest face is taken. The same command again goes on where it was stopped and takes up new videos."
+        " NAME.boxes.jsonl beside NAME.mp4 says where faces are (see sync --detections) instead of the detector;"
+        " NAME.wav beside it is its sound, if it has none itself.",
+    )
+    prepare.add_argument("videos", metavar="VIDEOS", nargs="+", help="videos, and folders of them at any depth")
+    prepare.add_argument("output", metavar="OUT", help="folder for the set; report.html in it shows what was kept")
+    _add_clips(prepare)
+    _add_faces(prepare)
+    _add_sync(prepare)
+    prepare.add_argument(
+        "--workers", metavar="N", **_number(int, 1, "a whole number above 0"), help="processes that share the videos"
+    )
+    prepare.set_defaults(run=_run_prepare)
+
+
+def _add_clips(prepare) -> None:
+    group = prepare.add_argument_group("clips")
+    group.add_argument(
+        "--size",
+        dest="size_px",
+        metavar="PX",
+        **_number(int, 16, "a whole number of pixels, at least 16"),
+        help="height and width of the face crops (default: 128)",
+    )
+    seconds = _number(float, 0.4, "a number of seconds, at least 0.4")
+    group.add_argument("--min-seconds", metavar="S", **seconds, help="drop shorter clips (default: 1)")
+    group.add_argument("--max-seconds", metavar="S", **seconds, help="cut longer clips into such (default: 10)")
+    group.add_argument(
+        "--identity",
+        choices=("video", "folder"),
+        **UNLESS_GIVEN,
+        help="who is one person: all of a video, or of a folder of VIDEOS (default: video)",
+    )
+
+
+def _add_faces(prepare) -> None:
+    group = prepare.add_argument_group("faces")
+    group.add_argument(
+        "--min-face-px",
+        metavar="PX",
+        **_number(float, 8, "a number of pixels, at least 8"),
+        help="drop clips with a smaller face in the video (default: 64)",
+    )
+    group.add_argument(
+        "--min-sharpness",
+        metavar="X",
+        **_number(float, 0, "a number, at least 0"),
+        help="drop blurred clips (default: 0.01; report.html tells how sharp each one is; 0 keeps all)",
+    )
+    group.add_argument("--pads", type=pads, metavar="T,B,L,R", **UNLESS_GIVEN, help="grow the face's boxes by pixels")
+    group.add_argument("--detector", choices=FACE_DETECTORS, **UNLESS_GIVEN, help="face detector (default: mtcnn)")
+    stride = number_option("detection_stride", int)
+    group.add_argument("--detection-stride", metavar="N", **stride, help="look at every Nth frame (default: 4)")
+    size = number_option("detection_size", int)
+    group.add_argument("--detection-size", metavar="PX", **size, help="longest side of what it sees (default: 640)")
+
+
+def _add_sync(prepare) -> None:
+    group = prepare.add_argument_group("sync")
+    group.add_argument(
+        "--syncnet",
+        metavar="DIR",
+        **UNLESS_GIVEN,
+        help="move the sound of each clip to where this SyncNet finds it to fit best: a folder, or the Wav2Lip expert",
+    )
+    group.add_argument(
+        "--min-confidence",
+        metavar="X",
+        **_number(float, 0, "a number, at least 0"),
+        help="drop clips of which the SyncNet is less confident (default: none; report.html tells each one's)",
+    )
+
+
+def _number(kind, smallest: float, expected: str) -> dict:
+    return {"type": number(kind, smallest, math.inf, expected), **UNLESS_GIVEN}
+
+
+def _run_prepare(args: argparse.Namespace) -> int:
+    from dataclasses import fields
+
+    from tqdm import tqdm
+
+    from ..prepare.prepare_options import PrepareOptions
+    from ..prepare.prepare_videos import prepare_videos
+
+    options = PrepareOptions(
+        **{field.name: getattr(args, field.name) for field in fields(PrepareOptions) if field.name in args}
+    )
+    with tqdm(unit="video", disable=None) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        report = prepare_videos(args.videos, args.output, options, show)
+    dropped = ", ".join(f"{count} {reason}" for reason, count in report.dropped.items())
+    ending = f"{f'; dropped: {dropped}' if dropped else ''}; see {report.report}"
+    videos = _count(report.num_videos, "video")
+    if not report.num_kept:
+        raise Diff2LipError(f"{report.folder}: no clip of {videos} was kept{ending}")
+    print(f"{report.folder}: {_count(report.num_kept, 'clip')} of {report.kept_s:.0f} s from {videos}{ending}")
+    return 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

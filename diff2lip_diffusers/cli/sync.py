@@ -1,0 +1,64 @@
+"""The command `diff2lip sync`."""
+
+import argparse
+
+from tqdm import tqdm
+
+from ..lipsync.option_values import UNLESS_GIVEN
+from ..lipsync.options import SyncOptions
+from ..lipsync.run import sync_video
+from ..lipsync.speech import check_speech
+from ..media.reader import probe_video
+from ..output_paths import check_output_path
+from .options import add_model, add_options, load_model, options_of
+
+# Less than a word that is cut at the end is not worth a remark.
+UNHEARD_S = 0.5
+
+
+def add_sync(commands) -> None:
+    """Adds the command."""
+    sync = commands.add_parser(
+        "sync",
+        help="make the lips in a video follow a recording",
+        description="Makes the lips in a video follow a recording. Use it on people who agreed to it.",
+    )
+    sync.add_argument(
+        "--video", required=True, metavar="FILE", help="video with the face; an image, or a folder of numbered images"
+    )
+    sync.add_argument("--audio", metavar="FILE", help="speech, from a sound or video file (default: the video's own)")
+    sync.add_argument(
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="video to write: .mp4, .m4v, .mov or .mkv; no suffix: a folder of PNG",
+    )
+    add_model(sync)
+    add_options(sync)
+    sync.add_argument(
+        "--detections",
+        metavar="FILE",
+        **UNLESS_GIVEN,
+        help="boxes of all faces to use, or to write if the file is missing",
+    )
+    sync.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    # A wrong file name should not cost the time of loading a model.
+    check_output_path(args.output, args.video, args.audio)
+    probe_video(args.video)
+    check_speech(args.audio or args.video)
+    SyncOptions(**options_of(args))
+    pipe = load_model(args, args.device, args.dtype)
+    with tqdm(unit="frame", disable=None) as bar:
+
+        def show(done: int, expected: int | None) -> None:
+            bar.total = expected
+            bar.update(done - bar.n)
+
+        result = sync_video(pipe, args.video, args.audio, args.output, on_progress=show, **options_of(args))
+    faceless = f", {result.num_faceless_frames} without the face" if result.num_faceless_frames else ""
+    unheard_s = result.speech_s - result.duration_s
+    unheard = f", {unheard_s:.2f} s of speech left out (--length audio keeps it)" if unheard_s > UNHEARD_S else ""
+    print(f"{result.output}: {result.num_frames} frames, {result.duration_s:.2f} s{faceless}{unheard}")

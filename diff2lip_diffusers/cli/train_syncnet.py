@@ -1,0 +1,36 @@
+"""The command `diff2lip train-syncnet`."""
+
+import argparse
+
+from .runs import add_config, add_resuming, quiet, run_to_end
+
+
+def add_train_syncnet(commands) -> None:
+    """Adds the command."""
+    train = commands.add_parser(
+        "train-syncnet",
+        help="train a SyncNet, which tells whether a mouth fits a sound",
+        description="Trains a SyncNet on a set that diff2lip prepare wrote, as a YAML file says. The same command"
+        " again goes on where it was stopped. Over several GPUs: accelerate launch -m diff2lip_diffusers train-syncnet"
+        " ...",
+    )
+    add_config(train, "SyncNetTrainConfig")
+    add_resuming(train)
+    train.set_defaults(run=_run_train_syncnet)
+
+
+def _run_train_syncnet(args: argparse.Namespace) -> None:
+    from ..training.syncnet_config import read_syncnet_config
+    from ..training.syncnet_trainer import MODEL_NAME, SyncNetTrainer
+
+    quiet()
+    config = read_syncnet_config(args.config, args.overrides)
+    trainer = SyncNetTrainer(config, args.resume)
+    run_to_end(trainer, args.log_every, _measured)
+    if trainer.accelerator.is_main_process:
+        print(f"{config.output}: {config.steps} steps done; see {trainer.output / MODEL_NAME}")
+
+
+def _measured(record) -> dict[str, float] | None:
+    found = record.held_out
+    return {"held_out_accuracy": found.accuracy, "held_out_choice": found.choice} if found else None

@@ -1,0 +1,1 @@
+"""Where faces are in a video, and which one to follow."""

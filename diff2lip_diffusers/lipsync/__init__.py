@@ -1,0 +1,1 @@
+"""One lip-sync job: from a face video and speech to the finished video."""

@@ -1,0 +1,59 @@
+"""A folder of numbered PNG files out, all or nothing."""
+
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import PIL.PngImagePlugin
+
+from ..output_paths import check_output_path, hidden_folder_beside, writing
+from .frame import Picture
+
+
+class ImageFolderWriter:
+    """Writes pictures as `000000.png`, `000001.png`, … into a new folder; there is no sound.
+
+    A context manager: the folder appears, complete, when the block ends, and not at all when it raises.
+
+    Args:
+        path: the folder, which must not be there yet, or be empty.
+        metadata: texts for each file, such as a comment.
+
+    Raises:
+        MediaError: as `check_output_path`; on writing, the disk is full.
+    """
+
+    def __init__(self, path: str | Path, metadata: dict[str, str] | None = None):
+        check_output_path(path)
+        self.path, self.frame_count = Path(path), 0
+        self._texts = PIL.PngImagePlugin.PngInfo()
+        for name, text in (metadata or {}).items():
+            self._texts.add_text(name.capitalize(), text)
+
+    def __enter__(self) -> "ImageFolderWriter":
+        with writing(self.path):
+            self._hidden = hidden_folder_beside(self.path)
+            self._images = Path(self._hidden.name) / "images"
+            self._images.mkdir()
+        return self
+
+    def write(self, picture: Picture | np.ndarray) -> None:
+        """Appends a picture, or an array uint8 RGB (H, W, 3).
+
+        Raises:
+            MediaError: it cannot be written, e.g. the disk is full.
+        """
+        rgb = picture if isinstance(picture, np.ndarray) else picture.rgb()
+        with writing(self.path):
+            # Fast and large: PNG's stronger compression takes longer than everything else.
+            PIL.Image.fromarray(rgb).save(
+                self._images / f"{self.frame_count:06d}.png", pnginfo=self._texts, compress_level=1
+            )
+        self.frame_count += 1
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        with self._hidden, writing(self.path):
+            if error_type is None:
+                if self.path.is_dir():
+                    self.path.rmdir()
+                self._images.replace(self.path)

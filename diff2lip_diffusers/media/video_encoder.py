@@ -1,0 +1,148 @@
+"""Pictures into a file of their own: encoded as they come, without sound, for another file to take up."""
+
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange
+
+from ..errors import MediaError
+from ..output_paths import writing
+from .encoders import RGB_FORMATS, choose_encoding, default_codec
+from .frame import ColorTags, Picture
+from .pixel_formats import encodable_size
+from .reader import VideoInfo
+
+MATRIX_RGB = 0  # AVColorSpace
+HD_HEIGHT_PX = 720
+BT709_TAGS = ColorTags(matrix=1, range=1, primaries=1, transfer=1)
+BT601_TAGS = ColorTags(matrix=6, range=1, primaries=6, transfer=6)
+
+
+class PictureFile:
+    """Encodes pictures of one size at a constant rate. Those in the encoder's own format reach it untouched.
+
+    To be opened, written to and closed; once open, it can be used as a context manager that closes it.
+
+    Args:
+        target: the video that it is for: its name decides on formats, and errors name it.
+        width: of the pictures, in pixels.
+        height: of the pictures, in pixels.
+        fps: frames a second.
+        info: the source, for its colour tags, pixel format and pixel aspect.
+        codec: a key of `CODECS`; by default H.264, HEVC for HDR.
+        quality: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
+        lossless: whether to keep every pixel to the bit.
+
+    Attributes:
+        frame_count: pictures so far.
+        tag: what mp4 and mov call the stream; None for FFmpeg's choice.
+        suffix: of the file. Mov keeps any frame rate exactly, but does not take FFV1.
+
+    Raises:
+        ValueError: a size, rate or quality that cannot be.
+        MediaError: the codec cannot be had, or does not go into the target; from the methods, the disk is full.
+    """
+
+    def __init__(
+        self,
+        target: Path,
+        *,
+        width: int,
+        height: int,
+        fps: Fraction | float,
+        info: VideoInfo | None = None,
+        codec: str | None = None,
+        quality: int | None = None,
+        lossless: bool = False,
+    ):
+        if width < 1 or height < 1 or not fps > 0:
+            raise ValueError(f"width, height and fps must be positive, got {width}, {height}, {fps}")
+        self.target, self.width, self.height = target, width, height
+        self.fps = Fraction(fps).limit_denominator(100_000)
+        self.frame_count = 0
+        self._tags = info.color if info and info.color else BT709_TAGS if height >= HD_HEIGHT_PX else BT601_TAGS
+        self._pixel_aspect = info.pixel_aspect if info else Fraction(1)
+        source_format = info.pixel_format if info else "gbrp"
+        codec = codec or default_codec(self._tags, lossless)
+        self._encoding = choose_encoding(target, codec, source_format, quality, lossless)
+        self.tag = self._encoding.tag
+        self.suffix = ".mkv" if self._encoding.encoder == "ffv1" else ".mov"
+
+    def open(self, path: Path) -> None:
+        """Begins the file, whose name ends in the suffix."""
+        with ExitStack() as stack, writing(self.target):
+            self._container = stack.enter_context(av.open(f"file:{path}", "w"))
+            self._stream = self._add_stream()
+            self._cleanup = stack.pop_all()
+
+    def _add_stream(self):
+        encoding = self._encoding
+        stream = self._container.add_stream(encoding.encoder, rate=self.fps, options=encoding.options)
+        context = stream.codec_context
+        context.pix_fmt = encoding.pixel_format
+        context.width, context.height = encodable_size(self.width, self.height, encoding.pixel_format)
+        context.time_base = 1 / self.fps
+        context.sample_aspect_ratio = self._pixel_aspect
+        if encoding.pixel_format in RGB_FORMATS:
+            context.colorspace, context.color_range = MATRIX_RGB, ColorRange.JPEG
+        else:
+            context.colorspace, context.color_range = self._tags.matrix, self._tags.range
+        context.color_primaries, context.color_trc = self._tags.primaries, self._tags.transfer
+        if encoding.tag:
+            context.codec_tag = encoding.tag
+        self._start(context)
+        return stream
+
+    def _start(self, context) -> None:
+        try:
+            context.open()
+        except (av.error.FFmpegError, OSError) as error:
+            raise MediaError(
+                self.target, f"{self._encoding.encoder} cannot encode here ({error.strerror}); choose another codec"
+            ) from error
+
+    def write(self, picture: Picture | np.ndarray) -> None:
+        """Appends a picture, or an array uint8 RGB (H, W, 3).
+
+        Raises:
+            ValueError: it has another type or shape.
+            MediaError: it cannot be written, e.g. the disk is full.
+        """
+        if isinstance(picture, np.ndarray):
+            picture = self._as_picture(picture)
+        if (picture.width, picture.height) != (self.width, self.height):
+            raise ValueError(
+                f"picture must have {self.width} x {self.height} pixels, got {picture.width} x {picture.height}"
+            )
+        context = self._stream.codec_context
+        frame = picture.to_frame(context.pix_fmt, context.width, context.height, self._tags)
+        frame.pts, frame.time_base = self.frame_count, 1 / self.fps
+        with writing(self.target):
+            self._container.mux(self._stream.encode(frame))
+        self.frame_count += 1
+
+    def _as_picture(self, array: np.ndarray) -> Picture:
+        if array.dtype != np.uint8 or array.shape != (self.height, self.width, 3):
+            raise ValueError(f"frame must be uint8 {(self.height, self.width, 3)}, got {array.dtype} {array.shape}")
+        return Picture.from_rgb(array)
+
+    def close(self, complete: bool = True) -> None:
+        """Ends the file; what is not complete is of no use."""
+        with self._cleanup:
+            if not complete:
+                with suppress(av.error.FFmpegError):  # the first error counts
+                    self._container.close()
+                return
+            with writing(self.target):
+                if self.frame_count:
+                    self._container.mux(self._stream.encode(None))
+                self._container.close()
+
+    def __enter__(self) -> "PictureFile":
+        return self
+
+    def __exit__(self, error_type, error, traceback) -> None:
+        self.close(complete=error_type is None)

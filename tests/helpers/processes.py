@@ -1,0 +1,41 @@
+"""Processes that share a folder: started for real, or made up as files of some age."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import diff2lip_diffusers
+
+# The package without its __init__, which loads torch: a process starts in a moment, and could not import torch by the
+# way.
+PREAMBLE = f"""
+import sys, types
+package = types.ModuleType("diff2lip_diffusers")
+package.__path__ = {diff2lip_diffusers.__path__!r}
+sys.modules["diff2lip_diffusers"] = package
+"""
+
+
+def start(script, *arguments) -> subprocess.Popen:
+    command = [sys.executable, "-c", PREAMBLE + script, *map(str, arguments)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def file_of(folder: Path, process_id: str) -> Path:
+    return folder / "processes" / f"{process_id}.json"
+
+
+def make_process(folder: Path, age_s: float, **changes) -> str:
+    """The id of a process like this one but for the changes, whose file is of some time ago."""
+    mine = next((folder / "processes").glob(f"*-{os.getpid()}-*.json"))
+    process_id = f"made-{len(list(mine.parent.iterdir()))}"
+    file_of(folder, process_id).write_text(json.dumps(json.loads(mine.read_text()) | changes))
+    set_age(file_of(folder, process_id), age_s)
+    return process_id
+
+
+def set_age(path: Path, age_s: float):
+    os.utime(path, (time.time() - age_s,) * 2)
