@@ -12,6 +12,7 @@ import torch
 
 from diff2lip_diffusers import cli, output_paths
 from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from diff2lip_diffusers.cli import options as cli_options
 from diff2lip_diffusers.cli import sync
 from diff2lip_diffusers.media.reader import probe_video
 from diff2lip_diffusers.media.video_writer import VideoWriter
