@@ -10,7 +10,7 @@ import pytest
 from helpers.recorded import make_pipeline
 
 from diff2lip_diffusers.demo.demo_clip import load_demo_clip
-from diff2lip_diffusers.media.reader import probe_video, read_frames
+from diff2lip_diffusers.media.reader import probe_video, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
     make_pipeline("tiny").save_pretrained(folder / "model")
     clip = load_demo_clip()
     shutil.copy(clip.speech, folder / "voice.wav")
-    frames = list(itertools.islice(read_frames(clip.video), 3))
+    frames = list(itertools.islice(read_rgb(clip.video), 3))
     PIL.Image.fromarray(frames[0][54:216, 48:208]).save(folder / "crop.png")
     with VideoWriter(folder / "face.mp4", width=256, height=256, fps=25) as writer:
         for frame in frames:

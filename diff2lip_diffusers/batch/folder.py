@@ -44,7 +44,7 @@ class BatchFolder:
 
     Attributes:
         output_dir: the same.
-        state: hidden folder in it, for claims, logs and what is half done.
+        state: hidden folder in it, for leases, logs and what is half done.
         results: the list of what became of each pair.
     """
 

@@ -24,7 +24,7 @@ from ..errors import MediaError
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
-class LiveProcess:
+class Heartbeat:
     """This process as the others that share a folder see it: a file that is touched as long as it lives.
 
     A context manager: the file is there inside of the block.
@@ -54,7 +54,7 @@ class LiveProcess:
         self._touched_s, self._resumed_s = math.inf, -math.inf
         self._lock, self._leaving = threading.Lock(), threading.Event()
 
-    def __enter__(self) -> "LiveProcess":
+    def __enter__(self) -> "Heartbeat":
         with accessing(self._shared):
             self._touch()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)

@@ -15,14 +15,14 @@ from .heartbeat import accessing, names_in
 logger = logging.getLogger(__name__)
 
 
-class ResultsLog:
+class Journal:
     """Records of all processes in one folder: each appends lines to a file of its own, everybody reads all.
 
     A record that could not be appended for sure may be there all the same, so those who append it again have it twice.
 
     Args:
         folder: what the processes share; made on demand.
-        process_id: names this process like no other one, as `LiveProcess.id` does; None to read only.
+        process_id: names this process like no other one, as `Heartbeat.id` does; None to read only.
     """
 
     def __init__(self, folder: str | Path, process_id: str | None):

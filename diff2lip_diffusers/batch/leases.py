@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from .heartbeat import LiveProcess, accessing, names_in, read_if_there
+from .heartbeat import Heartbeat, accessing, names_in, read_if_there
 
 _NAME = re.compile(r"([0-9a-f]{32})\.([0-9]+)")
 _OWNER = "owner.json"
@@ -27,7 +27,7 @@ _IN_PLACE_ALREADY = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @dataclass(frozen=True)
-class _Claim:
+class _Lease:
     """What was found in place; one that cannot be read, as after a power failure, has no key and nobody as holder."""
 
     path: Path
@@ -37,7 +37,7 @@ class _Claim:
     key: str | None
 
 
-class Claims:
+class Leases:
     """Who works on what: at most one live process has a key.
 
     Whoever has taken a key has to look then whether the work is done: it may have been released a moment before.
@@ -48,8 +48,8 @@ class Claims:
         process: this process, as the others see it.
     """
 
-    def __init__(self, folder: str | Path, process: LiveProcess):
-        self._shared, self._folder = Path(folder), Path(folder) / "claims"
+    def __init__(self, folder: str | Path, process: Heartbeat):
+        self._shared, self._folder = Path(folder), Path(folder) / "leases"
         self._process = process
         self._lock = threading.Lock()
 
@@ -61,12 +61,12 @@ class Claims:
             MediaError: if the folder cannot be read or written.
         """
         with self._lock, accessing(self._shared):
-            claims = self._find(key)
-            if any(claim.holder == self._process.id for claim in claims):
+            leases = self._find(key)
+            if any(claim.holder == self._process.id for claim in leases):
                 raise ValueError(f"`key` must be one that this process does not have, got {key!r}")
-            if self._any_alive(claims):
+            if self._any_alive(leases):
                 return False
-            generation = claims[-1].generation + 1 if claims else 0
+            generation = leases[-1].generation + 1 if leases else 0
             place = self._folder / f"{_name_of(key)}.{generation}"
             return self._put(place, key) and self._keep(place, key)
 
@@ -77,12 +77,12 @@ class Claims:
             MediaError: if the folder cannot be read or written.
         """
         with self._lock, accessing(self._shared):
-            claims = self._find(key)
-            mine = [claim for claim in claims if claim.holder == self._process.id]
+            leases = self._find(key)
+            mine = [claim for claim in leases if claim.holder == self._process.id]
             # Our own one goes last. As long as it is in place nobody else comes to hold the key, so the lower ones are
-            # still the dead holders', and whoever lists the claims sees it or, as they were removed before, none.
+            # still the dead holders', and whoever lists the leases sees it or, as they were removed before, none.
             # Killed in between, we leave the claim of a dead process: the next holder finds the result.
-            for claim in claims:
+            for claim in leases:
                 if mine and claim.generation < mine[-1].generation and not self._any_alive([claim]):
                     self._remove(claim.path)
             for claim in mine:
@@ -96,8 +96,8 @@ class Claims:
         """
         is_alive = functools.cache(self._process.is_alive)
         with accessing(self._shared):
-            claims = [claim for claim in self._find() if claim.key is not None]
-            return {claim.key: claim.holder for claim in claims if is_alive(claim.holder)}
+            leases = [claim for claim in self._find() if claim.key is not None]
+            return {claim.key: claim.holder for claim in leases if is_alive(claim.holder)}
 
     def all(self) -> set[str]:
         """The keys that anyone, dead or alive, has or had when it died.
@@ -116,17 +116,17 @@ class Claims:
         """
         is_alive = functools.cache(self._process.is_alive)
         with accessing(self._shared):
-            claims = [claim for claim in self._find() if claim.key is not None]
-            busy = {claim.name for claim in claims if is_alive(claim.holder)}
-            dead = [claim for claim in claims if claim.name not in busy]
+            leases = [claim for claim in self._find() if claim.key is not None]
+            busy = {claim.name for claim in leases if is_alive(claim.holder)}
+            dead = [claim for claim in leases if claim.name not in busy]
             # A holder may have released it and gone between our look at its claim and at itself.
             return {claim.key for claim in dead if _read(claim.path) == claim}
 
     def sweep(self, dead_ids: Iterable[str]) -> None:
-        """Removes what dead processes left half made; their claims stay, to be overtaken.
+        """Removes what dead processes left half made; their leases stay, to be overtaken.
 
         Args:
-            dead_ids: such as [`LiveProcess.forget_dead`] returns.
+            dead_ids: such as [`Heartbeat.forget_dead`] returns.
 
         Raises:
             MediaError: if the folder cannot be read.
@@ -137,16 +137,16 @@ class Claims:
                 if name.startswith(".") and name[1:].rpartition(".")[0] in dead_ids:
                     shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    def _find(self, key: str | None = None) -> list[_Claim]:
-        """The claims on a key, or on all, from the lowest generation."""
+    def _find(self, key: str | None = None) -> list[_Lease]:
+        """The leases on a key, or on all, from the lowest generation."""
         wanted = "" if key is None else _name_of(key)
         # All names before any content: a claim whose higher one was missed as it was being released is gone by then.
         names = [name for name in names_in(self._folder) if name.startswith(wanted) and _NAME.fullmatch(name)]
         found = [_read(self._folder / name) for name in names]
         return sorted((claim for claim in found if claim is not None), key=lambda claim: claim.generation)
 
-    def _any_alive(self, claims: Iterable[_Claim]) -> bool:
-        return any(self._process.is_alive(claim.holder) for claim in claims)
+    def _any_alive(self, leases: Iterable[_Lease]) -> bool:
+        return any(self._process.is_alive(claim.holder) for claim in leases)
 
     def _put(self, place: Path, key: str) -> bool:
         """Whether a claim of this process got there first."""
@@ -167,7 +167,7 @@ class Claims:
         """Whether nobody else has the key, seen with this process's claim in place; takes that back where not."""
         # What was listed before may be out of date: the claim that was overtaken has been released since, by another
         # successor, and the key has been taken anew from generation 0. Of two who look only after both have put their
-        # claims in place, at least one sees the other. Ours comes second: it may have been removed in mistake for the
+        # leases in place, at least one sees the other. Ours comes second: it may have been removed in mistake for the
         # dead one's, by a holder who released the key before we looked for others.
         others = [claim for claim in self._find(key) if claim.path != place]
         if not self._is_mine(place):
@@ -203,7 +203,7 @@ def _write(folder: Path, owner: dict[str, str]) -> None:
         os.fsync(file.fileno())
 
 
-def _read(path: Path) -> _Claim | None:
+def _read(path: Path) -> _Lease | None:
     """The claim in place there, None where there is none any more."""
     found = read_if_there(path / _OWNER)
     if found is None:
@@ -211,6 +211,6 @@ def _read(path: Path) -> _Claim | None:
     name, _, generation = path.name.rpartition(".")
     try:
         owner = json.loads(found[0])
-        return _Claim(path, name, int(generation), str(owner["process"]), str(owner["key"]))
+        return _Lease(path, name, int(generation), str(owner["process"]), str(owner["key"]))
     except (ValueError, TypeError, KeyError):
-        return _Claim(path, name, int(generation), "", None)
+        return _Lease(path, name, int(generation), "", None)

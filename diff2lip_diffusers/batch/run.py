@@ -13,14 +13,14 @@ from ..lipsync.options import SyncOptions
 from ..lipsync.run import checked_options
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder, BatchPlan
-from .heartbeat import LiveProcess
-from .journal import ResultsLog
-from .leases import Claims
+from .heartbeat import Heartbeat
+from .journal import Journal
+from .leases import Leases
 from .pair_files import first_missing, look_at_files, missing_files
 from .pairs import Pair, check_pairs
 from .process_group import ProcessGroup
 from .records import BatchRecords, check_same_settings
-from .work_queue import DONE, WorkBoard
+from .work_queue import DONE, WorkQueue
 from .workers import PairWorker, SplitWorker
 
 WATCH_S = 2
@@ -94,35 +94,35 @@ def sync_batch(
     group = group or ProcessGroup()
     folder = BatchFolder(output_dir)
     with _at_work(folder) as process:
-        log = ResultsLog(folder.state, process.id)
-        claims = Claims(folder.state, process)
+        log = Journal(folder.state, process.id)
+        leases = Leases(folder.state, process)
         records = BatchRecords(pipe, process.id, group.index)
 
-        def board_of(plan: BatchPlan) -> WorkBoard:
+        def board_of(plan: BatchPlan) -> WorkQueue:
             until_s = plan.started_s if retry_failed else 0
-            return WorkBoard(
-                pairs, plan.sizes, folder.existing, claims, log, plan.tries, until_s, keep_done=group.is_main
+            return WorkQueue(
+                pairs, plan.sizes, folder.existing, leases, log, plan.tries, until_s, keep_done=group.is_main
             )
 
-        def prepare() -> tuple[BatchPlan, WorkBoard]:
+        def prepare() -> tuple[BatchPlan, WorkQueue]:
             plan = BatchPlan(time.time(), group.size, retries + 1, _sizes_of(pairs))
             # In this order, as another call may be at work: an output has a claim until it has a record.
             there = folder.existing(chosen)
-            claimed = claims.all()
-            board = board_of(plan)
-            _check_nothing_strange(folder, there - claimed, board)
-            done = {one["output"]: one for one in board.records() if one["status"] == DONE and one["output"] in there}
+            claimed = leases.all()
+            queue = board_of(plan)
+            _check_nothing_strange(folder, there - claimed, queue)
+            done = {one["output"]: one for one in queue.records() if one["status"] == DONE and one["output"] in there}
             wanted = {one.output: records.settings(one, chosen[one.output]) for one in pairs if one.output in done}
             check_same_settings(done, wanted, folder.output_dir)
-            return plan, board
+            return plan, queue
 
-        board = _agree(group, folder, prepare, board_of)
+        queue = _agree(group, folder, prepare, board_of)
         worker_of = SplitWorker if split == "frames" else PairWorker
-        worker = worker_of(pipe, folder, claims, process.id, board, records, chosen)
-        with _Watch(board, log, folder, on_progress) if group.is_main else nullcontext():
+        worker = worker_of(pipe, folder, leases, process.id, queue, records, chosen)
+        with _Watch(queue, log, folder, on_progress) if group.is_main else nullcontext():
             worker.work(batch_size)
-        done, failed, _ = board.counts()
-        return BatchResult(done, failed, board.failures())
+        done, failed, _ = queue.counts()
+        return BatchResult(done, failed, queue.failures())
 
 
 def _sizes_of(pairs: list[Pair]) -> dict[str, int]:
@@ -158,10 +158,10 @@ def _options_of(pairs: Iterable[Pair], options: Mapping[str, object]) -> dict[st
 
 
 @contextmanager
-def _at_work(folder: BatchFolder) -> Iterator[LiveProcess]:
+def _at_work(folder: BatchFolder) -> Iterator[Heartbeat]:
     """This process among those at work on the folder, after what dead ones left half done is removed."""
-    with LiveProcess(folder.state) as process:
-        Claims(folder.state, process).sweep(process.forget_dead())
+    with Heartbeat(folder.state) as process:
+        Leases(folder.state, process).sweep(process.forget_dead())
         folder.drop_left_over(process.is_alive)
         try:
             yield process
@@ -172,9 +172,9 @@ def _at_work(folder: BatchFolder) -> Iterator[LiveProcess]:
 def _agree(
     group: ProcessGroup,
     folder: BatchFolder,
-    prepare: Callable[[], tuple[BatchPlan, WorkBoard]],
-    board_of: Callable[[BatchPlan], WorkBoard],
-) -> WorkBoard:
+    prepare: Callable[[], tuple[BatchPlan, WorkQueue]],
+    board_of: Callable[[BatchPlan], WorkQueue],
+) -> WorkQueue:
     """The main process looks at all files and at what was done before; the others wait for what it makes of that."""
     if not group.is_main:
         run = group.from_main(0)
@@ -183,15 +183,15 @@ def _agree(
         return board_of(folder.read_plan(run))
     run = 0
     try:
-        plan, board = prepare()
+        plan, queue = prepare()
         run = folder.write_plan(plan)
-        return board
+        return queue
     finally:
         group.from_main(run)
 
 
-def _check_nothing_strange(folder: BatchFolder, unclaimed: Iterable[str], board: WorkBoard) -> None:
-    strange = sorted(output for output in unclaimed if not board.has_record(output))
+def _check_nothing_strange(folder: BatchFolder, unclaimed: Iterable[str], queue: WorkQueue) -> None:
+    strange = sorted(output for output in unclaimed if not queue.has_record(output))
     if strange:
         reason = "is there, but was not made by a batch in this folder; move it away, or choose another folder"
         raise MediaError(folder.output_dir / strange[0], reason)
@@ -200,8 +200,8 @@ def _check_nothing_strange(folder: BatchFolder, unclaimed: Iterable[str], board:
 class _Watch:
     """Tells how far all processes are, and keeps `results.jsonl` up to date, in a thread of its own."""
 
-    def __init__(self, board: WorkBoard, log: ResultsLog, folder: BatchFolder, on_progress: OnProgress | None):
-        self._board, self._log, self._folder, self._on_progress = board, log, folder, on_progress
+    def __init__(self, queue: WorkQueue, log: Journal, folder: BatchFolder, on_progress: OnProgress | None):
+        self._queue, self._log, self._folder, self._on_progress = queue, log, folder, on_progress
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
@@ -228,12 +228,12 @@ class _Watch:
                     due_s = time.monotonic() + took_s / SUMMARY_PART
 
     def _show(self) -> None:
-        counts = self._board.counts()
+        counts = self._queue.counts()
         if self._on_progress is not None:
             self._on_progress(*counts)
 
     def _write_summary(self) -> float:
         """Seconds that it took."""
         start_s = time.monotonic()
-        self._log.write_summary(self._folder.results, self._board.records())
+        self._log.write_summary(self._folder.results, self._queue.records())
         return time.monotonic() - start_s

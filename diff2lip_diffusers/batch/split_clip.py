@@ -21,23 +21,23 @@ import numpy as np
 from ..boxes import FaceBox
 from ..errors import FaceNotFoundError
 from ..lipsync.job import (
-    Shot,
+    FrameTask,
     SyncJob,
     SyncResult,
-    boxed_pictures,
+    audio_settings,
+    boxed_frames,
     mark_of,
-    picture_settings,
     random_reference,
     repeat_first,
-    sound_settings,
+    video_settings,
 )
 from ..lipsync.options import SyncOptions
-from ..lipsync.plan import Timing, read_timing
-from ..lipsync.source_video import DrivingVideo
+from ..lipsync.plan import JobPlan, plan_job
+from ..lipsync.source_video import SourceVideo
 from ..lipsync.stage_timer import StageTimer
-from ..media.audio_track import Soundtrack
+from ..media.audio_track import AudioTrack
 from ..media.length import read_numbered
-from ..media.video_encoder import PictureFile
+from ..media.video_encoder import VideoEncoder
 from ..media.video_writer import join_parts
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .heartbeat import accessing, read_if_there
@@ -79,12 +79,12 @@ class SplitClip:
         name = hashlib.sha256(json.dumps([output, settings], sort_keys=True).encode()).hexdigest()[:32]
         self.folder = state / "split" / name
         # One for the thread that paints; finding the face has its own.
-        self.driving = DrivingVideo(video)
+        self.source = SourceVideo(video)
 
     @cached_property
-    def timing(self) -> Timing:
+    def plan(self) -> JobPlan:
         """How long it is to be."""
-        return read_timing(self.pipe, self.driving, self.audio, self.options)
+        return plan_job(self.pipe, self.source, self.audio, self.options)
 
     @property
     def num_frames(self) -> int | None:
@@ -120,8 +120,8 @@ class SplitClip:
         """
         timer = StageTimer()
         with timer.stage("speech"):
-            timing = self.timing
-        boxed = boxed_pictures(self.pipe, DrivingVideo(self.video), timing, self.options, timer)
+            plan = self.plan
+        boxed = boxed_frames(self.pipe, SourceVideo(self.video), plan, self.options, timer)
         if self.options.mode == "random":
             self._write_reference(random_reference(self.pipe, boxed, self.options))
         entries = iter(repeat_first(boxed) if self.options.mode == "reconstruction" else boxed)
@@ -165,17 +165,17 @@ class SplitClip:
         if not sum(part["num_painted"] for part in parts):
             raise FaceNotFoundError(wanted=self.options.face if self.options.detects else "largest")
         files = [(self._part_path(index, part["suffix"]), part["num_frames"]) for index, part in enumerate(parts)]
-        pictures = PictureFile(target, **picture_settings(self.driving, self.timing, self.options))
-        sound = Soundtrack(self.audio, *sound_settings(self.options).values())
+        pictures = VideoEncoder(target, **video_settings(self.source, self.plan, self.options))
+        sound = AudioTrack(self.audio, *audio_settings(self.options).values())
         join_parts(files, target, target.parent, pictures, sound, mark_of(self.options))
-        timing = self.timing
+        plan = self.plan
         result = SyncResult(
             target,
             clip["num_frames"],
             sum(part["num_faceless"] for part in parts),
-            timing.fps,
-            float(clip["num_frames"] / timing.fps),
-            float(timing.speech.duration_s),
+            plan.fps,
+            float(clip["num_frames"] / plan.fps),
+            float(plan.speech.duration_s),
             _added([clip["stage_s"], *(part["stage_s"] for part in parts)]),
         )
         return result, clip["started_s"]
@@ -212,24 +212,24 @@ class PartJob(SyncJob):
     """
 
     def __init__(self, clip: SplitClip, part: int, made: Path):
-        super().__init__(clip.pipe, clip.driving, clip.audio, made, clip.options)
+        super().__init__(clip.pipe, clip.source, clip.audio, made, clip.options)
         self.clip, self.part = clip, part
 
-    def shots(self) -> Iterator[Shot]:
+    def tasks(self) -> Iterator[FrameTask]:
         """The frames of the part, in order.
 
         Raises:
             MediaError: if a file cannot be read or written.
         """
-        self.timing = self.clip.timing
+        self.plan = self.clip.plan
         numbers, boxes = self.clip.boxes_of(self.part)
-        pictures = read_numbered(partial(self.driving.pictures, self.timing.fps), numbers)
+        pictures = read_numbered(partial(self.source.pictures, self.plan.fps), numbers)
         boxed = (entry for entry in zip(numbers, self.timer.each("decode", pictures), boxes, strict=True))
-        writer = PictureFile(Path(self.clip.output), **picture_settings(self.driving, self.timing, self.options))
+        writer = VideoEncoder(Path(self.clip.output), **video_settings(self.source, self.plan, self.options))
         self.output = Path(self.output).with_suffix(writer.suffix)
         writer.open(self.output)
         self._writer = writer
-        yield from self._shots_of(boxed, self.clip.reference(), self.part * PART_FRAMES)
+        yield from self._tasks_of(boxed, self.clip.reference(), self.part * PART_FRAMES)
 
     def close(self) -> None:
         """Hands the part over to its clip.

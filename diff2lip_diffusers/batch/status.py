@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .folder import BatchFolder
-from .heartbeat import LiveProcess
-from .journal import ResultsLog
-from .leases import Claims
+from .heartbeat import Heartbeat
+from .journal import Journal
+from .leases import Leases
 from .split_clip import output_of
 from .work_queue import DONE, FAILED, by_time
 
@@ -43,10 +43,10 @@ def batch_status(output_dir: str | Path) -> BatchStatus:
     """
     folder = BatchFolder(output_dir)
     plan = folder.read_plan(folder.last_run())
-    with LiveProcess(folder.state) as process:
-        held = {output_of(key): holder for key, holder in Claims(folder.state, process).held().items()}
+    with Heartbeat(folder.state) as process:
+        held = {output_of(key): holder for key, holder in Leases(folder.state, process).held().items()}
     held = {output: holder for output, holder in held.items() if output in plan.sizes}
-    records = by_time(ResultsLog(folder.state, None).refresh())
+    records = by_time(Journal(folder.state, None).refresh())
     at_rest = plan.sizes.keys() - held.keys()
     last = {record["output"]: record for record in records if record["output"] in at_rest}
     done = [output for output, record in last.items() if record["status"] == DONE]

@@ -1,4 +1,4 @@
-"""Which pairs are left to do: shared by all processes through claims and results, with nobody in charge."""
+"""Which pairs are left to do: shared by all processes through leases and results, with nobody in charge."""
 
 import json
 import threading
@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from pathlib import Path
 
-from .journal import ResultsLog
-from .leases import Claims
+from .journal import Journal
+from .leases import Leases
 from .pairs import Pair
 
 DONE, FAILED = "done", "failed"
 
 
-class WorkBoard:
+class WorkQueue:
     """What one process knows of the work, and its way to get some; may be used by several threads.
 
     Pairs of one video go to one process as long as the others have something else to do, so that it is decoded once.
@@ -24,7 +24,7 @@ class WorkBoard:
         pairs: all of them.
         sizes: of the files of each pair, by output; what is large takes long.
         existing: tells which of some outputs exist; what was done, but is not there any more, is to be done again.
-        claims: of this process.
+        leases: of this process.
         log: of all processes.
         tries: how often a pair may fail.
         forgive_until_s: what failed before that time, in seconds since 1970, is tried again as if it had not.
@@ -39,13 +39,13 @@ class WorkBoard:
         pairs: Sequence[Pair],
         sizes: Mapping[str, int],
         existing: Callable[[Iterable[str]], Set[str]],
-        claims: Claims,
-        log: ResultsLog,
+        leases: Leases,
+        log: Journal,
         tries: int,
         forgive_until_s: float = 0,
         keep_done: bool = True,
     ):
-        self._claims, self._log, self._tries = claims, log, tries
+        self._claims, self._log, self._tries = leases, log, tries
         self._lock = threading.RLock()
         self._keep_done = keep_done
         self._records: dict[str, bytes] = {}
@@ -55,7 +55,7 @@ class WorkBoard:
         self._failed: set[str] = set()
         self._count = len(pairs)
         self._video: Path | None = None
-        left_over = claims.left_over()
+        left_over = leases.left_over()
         self._fresh = _by_video((pair for pair in pairs if pair.output not in left_over), sizes)
         self._again = _by_video((pair for pair in pairs if pair.output in left_over), sizes)
         self._read_past(existing, forgive_until_s)

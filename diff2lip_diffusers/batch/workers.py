@@ -11,16 +11,16 @@ from pathlib import Path
 from ..errors import MediaError
 from ..lipsync.job import SyncJob, SyncResult
 from ..lipsync.options import SyncOptions
-from ..lipsync.plan import Timing
+from ..lipsync.plan import JobPlan
 from ..lipsync.run import sync_jobs
-from ..lipsync.source_video import DrivingVideo
+from ..lipsync.source_video import SourceVideo
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder
-from .leases import Claims
+from .leases import Leases
 from .pairs import Pair
 from .records import BatchRecords
 from .split_clip import PartJob, SplitClip
-from .work_queue import WorkBoard
+from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ class Worker:
     Args:
         pipe: what paints.
         folder: where everything lies.
-        claims: of this process.
+        leases: of this process.
         process_id: names it.
-        board: knows what is to do.
+        queue: knows what is to do.
         records: makes its records.
         options: of each pair, by output.
     """
@@ -50,14 +50,14 @@ class Worker:
         self,
         pipe: Diff2LipPipeline,
         folder: BatchFolder,
-        claims: Claims,
+        leases: Leases,
         process_id: str,
-        board: WorkBoard,
+        queue: WorkQueue,
         records: BatchRecords,
         options: Mapping[str, SyncOptions],
     ):
-        self.pipe, self.folder, self.claims, self.process_id = pipe, folder, claims, process_id
-        self.board, self.records, self.options = board, records, options
+        self.pipe, self.folder, self.leases, self.process_id = pipe, folder, leases, process_id
+        self.queue, self.records, self.options = queue, records, options
 
     def work(self, batch_size: int | None) -> None:
         """Returns when all is done or has failed; what others have at work they may leave, so it waits for that.
@@ -67,7 +67,7 @@ class Worker:
         """
         while True:
             sync_jobs(self.pipe, self.jobs(), self.end, batch_size=batch_size)
-            if not self.board.counts()[-1]:
+            if not self.queue.counts()[-1]:
                 return
             time.sleep(WAIT_S)
 
@@ -80,15 +80,15 @@ class Worker:
         raise NotImplementedError
 
     def put_in_place(
-        self, pair: Pair, made: Path, timing: Timing, result: SyncResult, started_s: float
+        self, pair: Pair, made: Path, plan: JobPlan, result: SyncResult, started_s: float
     ) -> Exception | None:
         """Moves an output to its name and records it; returns why not, if its video was cut short or it cannot."""
         try:
-            _check_whole(pair, timing, result)
+            _check_whole(pair, plan, result)
             self.folder.put_in_place(made, pair.output)
         except MediaError as error:
             return error
-        self.board.end(self.records.done(pair, self.options[pair.output], started_s, result))
+        self.queue.end(self.records.done(pair, self.options[pair.output], started_s, result))
         return None
 
     def fail(self, pair: Pair, started_s: float, error: Exception) -> None:
@@ -96,12 +96,12 @@ class Worker:
         logger.debug("%s", pair.output, exc_info=error)
         if _is_hopeless(error):
             raise error
-        self.board.end(self.records.failed(pair, self.options[pair.output], started_s, error))
+        self.queue.end(self.records.failed(pair, self.options[pair.output], started_s, error))
 
 
-def _check_whole(pair: Pair, timing: Timing, result: SyncResult) -> None:
-    if timing.expected is not None and result.num_frames < WHOLE_PART * timing.expected:
-        frames = f"{result.num_frames} of the {timing.expected} frames that its header states"
+def _check_whole(pair: Pair, plan: JobPlan, result: SyncResult) -> None:
+    if plan.expected is not None and result.num_frames < WHOLE_PART * plan.expected:
+        frames = f"{result.num_frames} of the {plan.expected} frames that its header states"
         raise MediaError(pair.video, f"has only {frames}, it was cut short; download or convert it again")
 
 
@@ -119,16 +119,16 @@ class PairWorker(Worker):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self._uses = Counter(pair.video for pair in self.board.open_pairs())
-        self._driving: DrivingVideo | None = None
+        self._uses = Counter(pair.video for pair in self.queue.open_pairs())
+        self._source: SourceVideo | None = None
         self._started: dict[SyncJob, tuple[Pair, float]] = {}
 
     def jobs(self) -> Iterator[SyncJob]:
         """The pairs that this process gets, claimed one by one when there is time to read them."""
-        while pair := self.board.take():
+        while pair := self.queue.take():
             made = self.folder.new_work_path(self.process_id, pair.output)
             options = self.options[pair.output]
-            job = SyncJob(self.pipe, self._driving_video(pair), pair.audio or pair.video, made, options)
+            job = SyncJob(self.pipe, self._source_video(pair), pair.audio or pair.video, made, options)
             self._started[job] = pair, time.time()
             yield job
 
@@ -136,15 +136,15 @@ class PairWorker(Worker):
         """Puts the output in place, or records why there is none."""
         pair, started_s = self._started.pop(job)
         if not isinstance(outcome, Exception):
-            outcome = self.put_in_place(pair, job.output, job.timing, outcome, started_s)
+            outcome = self.put_in_place(pair, job.output, job.plan, outcome, started_s)
         if outcome is not None:
             self.folder.drop(job.output)
             self.fail(pair, started_s, outcome)
 
-    def _driving_video(self, pair: Pair) -> DrivingVideo:
-        if self._driving is None or self._driving.path != pair.video:
-            self._driving = DrivingVideo(pair.video, KEEP_BYTES if self._uses[pair.video] > 1 else 0)
-        return self._driving
+    def _source_video(self, pair: Pair) -> SourceVideo:
+        if self._source is None or self._source.path != pair.video:
+            self._source = SourceVideo(pair.video, KEEP_BYTES if self._uses[pair.video] > 1 else 0)
+        return self._source
 
 
 class SplitWorker(Worker):
@@ -181,10 +181,10 @@ class SplitWorker(Worker):
         self.folder.drop(job.output)
         if outcome is not None:
             self.fail(pair, started_s, outcome)
-        self.claims.release(job.clip.key_of(job.part))
+        self.leases.release(job.clip.key_of(job.part))
 
     def _next_part(self) -> PartJob | None:
-        pairs = self.board.open_pairs()
+        pairs = self.queue.open_pairs()
         self._clips = {pair.output: self._clips[pair.output] for pair in pairs if pair.output in self._clips}
         for pair in pairs:
             started_s = time.time()
@@ -197,7 +197,7 @@ class SplitWorker(Worker):
                     job = PartJob(clip, part, self.folder.new_work_path(self.process_id, pair.output))
                     self._pairs[job] = pair, started_s
                     return job
-                if clip.is_complete() and self.claims.take(pair.output):
+                if clip.is_complete() and self.leases.take(pair.output):
                     self._join(pair, clip)
             except Exception as error:
                 self.fail(pair, started_s, error)
@@ -215,16 +215,16 @@ class SplitWorker(Worker):
 
     def _take_part(self, clip: SplitClip, part: int) -> bool:
         key = clip.key_of(part)
-        if any(job.clip is clip and job.part == part for job in list(self._pairs)) or not self.claims.take(key):
+        if any(job.clip is clip and job.part == part for job in list(self._pairs)) or not self.leases.take(key):
             return False
         if part in clip.open_parts():  # it may have been done a moment ago
             return True
-        self.claims.release(key)
+        self.leases.release(key)
         return False
 
     def _follow(self, pair: Pair, clip: SplitClip) -> None:
         """Follows the face, unless this process or another one is at it."""
-        if (self._following is None or not self._following.is_alive()) and self.claims.take(clip.key_of("boxes")):
+        if (self._following is None or not self._following.is_alive()) and self.leases.take(clip.key_of("boxes")):
             self._following = threading.Thread(target=self._find_boxes, args=(pair, clip), name="follow", daemon=True)
             self._following.start()
 
@@ -236,14 +236,14 @@ class SplitWorker(Worker):
         except Exception as error:
             self.fail(pair, started_s, error)
         finally:
-            self.claims.release(clip.key_of("boxes"))
+            self.leases.release(clip.key_of("boxes"))
 
     def _join(self, pair: Pair, clip: SplitClip) -> None:
         if clip.is_complete():  # it may have been done a moment ago
             made = self.folder.new_work_path(self.process_id, pair.output)
-            error = self.put_in_place(pair, made, clip.timing, *clip.join(made))
+            error = self.put_in_place(pair, made, clip.plan, *clip.join(made))
             if error is not None:
                 raise error
             clip.drop()
         else:
-            self.claims.release(pair.output)
+            self.leases.release(pair.output)

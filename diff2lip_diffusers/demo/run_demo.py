@@ -12,7 +12,7 @@ from ..evaluation.mouth_opening import mouth_opening, opening_zones
 from ..faces.detections_file import read_detections
 from ..hub import load_pipeline
 from ..lipsync.run import SyncResult, sync_video
-from ..media.reader import read_audio, read_frames
+from ..media.reader import read_audio, read_rgb
 from ..output_paths import check_output_path, hidden_folder_beside, writing
 from ..schedulers import make_scheduler
 from .contact_sheet import contact_sheet
@@ -66,7 +66,7 @@ def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
         detections=clip.boxes,
         length="video",
     )
-    painted = list(read_frames(output))
+    painted = list(read_rgb(output))
     count = min(len(painted), len(clip.mouth))
     curve = _openings(painted[:count], clip)
     _write_sheet(sheet, clip, painted[:count], curve)
@@ -90,7 +90,7 @@ def _write_sheet(path: Path, clip: DemoClip, painted: list[np.ndarray], curve: n
     count, true = len(painted), clip.mouth[:, 0]
     stretches = np.array_split(np.arange(count), COLUMNS)
     chosen = [int(part[(np.argmax, np.argmin)[k % 2](true[part])]) for k, part in enumerate(stretches)]
-    source = list(read_frames(clip.video))
+    source = list(read_rgb(clip.video))
     truth = {index: render_frame(clip.identity, clip.poses[index], clip.mouth[index], SIZE_PX) for index in chosen}
     rows = [
         ("source", [_shown(source[index]) for index in chosen]),

@@ -37,7 +37,7 @@ def load_s3fd(device: str | torch.device) -> FaceDetector:
     Raises:
         Diff2LipError: when the package is not installed, or its weights cannot be had.
 
-    Source: Zhang et al. 2017, "S3FD: Single Shot Scale-invariant Face Detector".
+    Source: Zhang et al. 2017, "S3FD: Single FrameTask Scale-invariant Face Detector".
     """
     try:
         from face_alignment.detection.sfd import FaceDetector as SFDDetector

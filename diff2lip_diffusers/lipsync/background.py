@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 _END = object()
 
 
-def run_ahead(items: Iterable, depth: int) -> Iterator:
+def prefetch(items: Iterable, depth: int) -> Iterator:
     """The items, made in a thread of their own, up to `depth` of them before they are asked for.
 
     What making them raises is raised here. When the caller stops early, the thread ends after the item it is at.
@@ -25,7 +25,7 @@ def run_ahead(items: Iterable, depth: int) -> Iterator:
             items.close()
 
 
-class RunBehind:
+class WriteBehind:
     """Calls a function in a thread of its own, in order, while the caller goes on.
 
     A context manager: leaving it waits for all calls, or drops the waiting ones where the block raised.
@@ -39,7 +39,7 @@ class RunBehind:
         self._function, self._depth = function, depth
         self._waiting: deque[Future] = deque()
 
-    def __enter__(self) -> "RunBehind":
+    def __enter__(self) -> "WriteBehind":
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="behind")
         return self
 

@@ -16,20 +16,20 @@ from ..faces.detectors import FaceDetector, load_face_detector
 from ..faces.search import find_faces
 from ..faces.smoothing import bridge_gaps, smooth_boxes, smooth_boxes_as_original
 from ..faces.tracks import track_face
-from ..media.frame import Picture
+from ..media.frame import Frame
 from ..media.length import read_to_length
 from .options import MIN_BOX_PX, SyncOptions
-from .source_video import DrivingVideo
+from .source_video import SourceVideo
 from .stage_timer import StageTimer
 
-Boxed = Iterator[tuple[int, Picture, FaceBox | None]]
-Pictures = Iterable[tuple[Picture, np.ndarray]]  # with their thumbnails
+Boxed = Iterator[tuple[int, Frame, FaceBox | None]]
+Pictures = Iterable[tuple[Frame, np.ndarray]]  # with their thumbnails
 
 
 class Seen(NamedTuple):
     """A picture, the small copy in which faces are looked for, and those that are in it, in pixels of the copy."""
 
-    picture: Picture
+    picture: Frame
     thumbnail: np.ndarray
     faces: list[Detection]
 
@@ -39,11 +39,11 @@ class Seen(NamedTuple):
         return self.picture.nbytes + self.thumbnail.nbytes
 
 
-class BoxedPictures:
+class BoxedFrames:
     """The pictures of a job, each with the box, of whole pixels inside it, that is cropped and pasted.
 
     Args:
-        driving: the video.
+        source: the video.
         fps: frames a second at which it is read.
         least: how many pictures there must be.
         most: how many there may be; None for any number.
@@ -54,7 +54,7 @@ class BoxedPictures:
 
     def __init__(
         self,
-        driving: DrivingVideo,
+        source: SourceVideo,
         fps: Fraction,
         least: int,
         most: int | None,
@@ -62,7 +62,7 @@ class BoxedPictures:
         device: torch.device,
         timer: StageTimer,
     ):
-        self.driving, self.fps, self.least, self.most = driving, fps, least, most
+        self.source, self.fps, self.least, self.most = source, fps, least, most
         self.options, self.device, self.timer = options, device, timer
 
     def __iter__(self) -> Boxed:
@@ -80,13 +80,13 @@ class BoxedPictures:
         search = _Search(self)
         return self.timer.each("detect", search.as_original() if options.reproduce else search.of_one_person())
 
-    def pictures(self) -> Iterator[tuple[int, Picture]]:
+    def pictures(self) -> Iterator[tuple[int, Frame]]:
         """The pictures alone, with their numbers in the source."""
         return self.to_length(self.decoded)
 
-    def decoded(self, start: int = 0) -> Iterator[Picture]:
+    def decoded(self, start: int = 0) -> Iterator[Frame]:
         """The pictures of the video from a number on."""
-        return self.timer.each("decode", self.driving.pictures(self.fps, start))
+        return self.timer.each("decode", self.source.pictures(self.fps, start))
 
     def to_length(self, read: Callable[[int], Iterator]) -> Iterator[tuple]:
         """What `read` gives from a number on, with these numbers, as much as the job asks for."""
@@ -96,8 +96,8 @@ class BoxedPictures:
 class _Search:
     """Looks for faces in thumbnails with square pixels; boxes come back in pixels of the pictures."""
 
-    def __init__(self, job: BoxedPictures):
-        self.job, self.options, self.info = job, job.options, job.driving.info
+    def __init__(self, job: BoxedFrames):
+        self.job, self.options, self.info = job, job.options, job.source.info
         longest = max(self.info.width * self.info.pixel_aspect, self.info.height)
         shrink = 1 if self.options.reproduce else min(Fraction(1), self.options.detection_size / longest)
         aspect = 1 if self.options.reproduce else self.info.pixel_aspect
@@ -124,7 +124,7 @@ class _Search:
         return (face[0] / self.scale[0], face[1] / self.scale[1]) if isinstance(face, tuple) else face
 
     def _seen(self) -> Iterator[tuple[int, Seen]]:
-        known = self.job.driving.known_faces(
+        known = self.job.source.known_faces(
             (self.job.fps, self.size, self.stride, self.options.detector, self.options.detections)
         )
 
@@ -184,7 +184,7 @@ def _every_face(boxed: Iterator[tuple[Any, FaceBox | None]]) -> Iterator[tuple[A
         yield item, box
 
 
-def _fit(box: FaceBox, picture: Picture) -> FaceBox | None:
+def _fit(box: FaceBox, picture: Frame) -> FaceBox | None:
     """The box in whole pixels inside the picture; None if hardly anything of it is left."""
     fitted = box.rounded().clipped(picture.width, picture.height)
     return fitted if min(fitted.width, fitted.height) >= MIN_BOX_PX else None

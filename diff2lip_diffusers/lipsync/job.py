@@ -1,4 +1,4 @@
-"""One job's way from its files to shots for the model, and from painted shots to its output."""
+"""One job's way from its files to tasks for the model, and from painted tasks to its output."""
 
 import importlib.metadata
 import random
@@ -13,17 +13,17 @@ import numpy as np
 
 from ..boxes import FaceBox
 from ..errors import FaceNotFoundError
-from ..media.frame import Picture
+from ..media.frame import Frame
 from ..media.image_writer import ImageFolderWriter
-from ..media.video_encoder import PictureFile
+from ..media.video_encoder import VideoEncoder
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .compositing import painted_patch, resize_image, whole_patch
-from .face_boxes import Boxed, BoxedPictures
+from .face_boxes import Boxed, BoxedFrames
 from .options import SyncOptions
-from .plan import Timing, read_timing
-from .source_video import DrivingVideo
+from .plan import JobPlan, plan_job
+from .source_video import SourceVideo
 from .stage_timer import StageTimer
 
 # What the original does to every clip.
@@ -55,7 +55,7 @@ class SyncResult:
 
 
 @dataclass(frozen=True)
-class Shot:
+class FrameTask:
     """One output frame to be: its number, the picture, and, where speech meets a face, what the model needs.
 
     Args:
@@ -71,7 +71,7 @@ class Shot:
 
     job: "SyncJob"
     index: int
-    picture: Picture
+    picture: Frame
     box: FaceBox | None
     pixels: np.ndarray | None = None
     crop: np.ndarray | None = None
@@ -86,12 +86,12 @@ class _Abandoned(Exception):
 class SyncJob:
     """A face video and a recording to become one output.
 
-    Its methods may be called in three threads, each in one: `shots`; what the model does in between; `finish`, then
+    Its methods may be called in three threads, each in one: `tasks`; what the model does in between; `finish`, then
     `close` or `abandon`.
 
     Args:
         pipe: what paints.
-        driving: the face video.
+        source: the face video.
         audio: file with the speech.
         output: file or folder to write.
         options: how.
@@ -100,25 +100,25 @@ class SyncJob:
         error: what ended the job too early.
         timer: seconds by stage so far.
         num_frames: frames so far.
-        timing: of the job; None before the first shot.
+        plan: of the job; None before the first task.
     """
 
     def __init__(
         self,
         pipe: Diff2LipPipeline,
-        driving: DrivingVideo,
+        source: SourceVideo,
         audio: str | Path,
         output: str | Path,
         options: SyncOptions,
     ):
-        self.pipe, self.driving, self.audio, self.output, self.options = pipe, driving, audio, output, options
+        self.pipe, self.source, self.audio, self.output, self.options = pipe, source, audio, output, options
         self.error: Exception | None = None
         self.timer = StageTimer()
         self.num_frames = self.num_faceless = self.num_painted = 0
-        self.timing: Timing | None = None
-        self._writer: VideoWriter | ImageFolderWriter | PictureFile | None = None
+        self.plan: JobPlan | None = None
+        self._writer: VideoWriter | ImageFolderWriter | VideoEncoder | None = None
 
-    def shots(self) -> Iterator[Shot]:
+    def tasks(self) -> Iterator[FrameTask]:
         """The frames to be, in order, one after another.
 
         Raises:
@@ -127,40 +127,40 @@ class SyncJob:
             AudioTooShortError: if there is less than 0.2 s of sound.
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
         """
-        check_output_path(self.output, self.driving.path, self.audio)
+        check_output_path(self.output, self.source.path, self.audio)
         with self.timer.stage("speech"):
-            self.timing = read_timing(self.pipe, self.driving, self.audio, self.options)
-        boxed = boxed_pictures(self.pipe, self.driving, self.timing, self.options, self.timer)
+            self.plan = plan_job(self.pipe, self.source, self.audio, self.options)
+        boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
         reference = random_reference(self.pipe, boxed, self.options) if self.options.mode == "random" else None
         self._writer = self._open_writer().__enter__()
-        yield from self._shots_of(repeat_first(boxed) if self.options.mode == "reconstruction" else boxed, reference)
+        yield from self._tasks_of(repeat_first(boxed) if self.options.mode == "reconstruction" else boxed, reference)
 
-    def _shots_of(self, boxed: Iterable, reference: np.ndarray | None, first: int = 0) -> Iterator[Shot]:
+    def _tasks_of(self, boxed: Iterable, reference: np.ndarray | None, first: int = 0) -> Iterator[FrameTask]:
         """Those of pictures of which the first is to be frame number `first`."""
         with closing(iter(boxed)) as pictures:
             for index, (_, picture, box) in enumerate(pictures, first):
-                yield self._shot(index, picture, box, reference)
+                yield self._task(index, picture, box, reference)
 
-    def _shot(self, index: int, picture: Picture, box: FaceBox | None, reference: np.ndarray | None) -> Shot:
-        if box is None or index >= self.timing.spoken_frames:
-            return Shot(self, index, picture, box)
+    def _task(self, index: int, picture: Frame, box: FaceBox | None, reference: np.ndarray | None) -> FrameTask:
+        if box is None or index >= self.plan.spoken_frames:
+            return FrameTask(self, index, picture, box)
         with self.timer.stage("crop"):
             pixels = picture.rgb(box)
             crop = _crop(self.pipe, pixels)
-        window = self.pipe.feature_extractor.windows(self.timing.speech.mel, [index], self.timing.fps)[0]
-        return Shot(self, index, picture, box, pixels, crop, window, crop if reference is None else reference)
+        window = self.pipe.feature_extractor.windows(self.plan.speech.mel, [index], self.plan.fps)[0]
+        return FrameTask(self, index, picture, box, pixels, crop, window, crop if reference is None else reference)
 
-    def finish(self, shot: Shot, face: np.ndarray | None) -> None:
+    def finish(self, task: FrameTask, face: np.ndarray | None) -> None:
         """Pastes a painted face, (S, S, 3) float32 in [0, 1], and writes the frame; untouched where it is None."""
-        picture = shot.picture
+        picture = task.picture
         if face is not None:
             with self.timer.stage("paste"):
-                patch = self._patch(shot, face)
+                patch = self._patch(task, face)
                 picture = picture.blended(patch.box, patch.rgb, patch.opacity)
         with self.timer.stage("encode"):
             self._writer.write(picture)
         self.num_frames += 1
-        self.num_faceless += shot.box is None
+        self.num_faceless += task.box is None
         self.num_painted += face is not None
 
     def close(self) -> SyncResult:
@@ -173,14 +173,14 @@ class SyncJob:
         if not self.num_painted:
             raise FaceNotFoundError(wanted=self.options.face if self.options.detects else "largest")
         self._close_writer()
-        timing = self.timing
+        plan = self.plan
         return SyncResult(
             Path(self.output),
             self.num_frames,
             self.num_faceless,
-            timing.fps,
-            float(self.num_frames / timing.fps),
-            float(timing.speech.duration_s),
+            plan.fps,
+            float(self.num_frames / plan.fps),
+            float(plan.speech.duration_s),
             dict(self.timer.seconds),
         )
 
@@ -201,27 +201,27 @@ class SyncJob:
             return ImageFolderWriter(self.output, mark_of(self.options))
         return VideoWriter(
             self.output,
-            **picture_settings(self.driving, self.timing, self.options),
+            **video_settings(self.source, self.plan, self.options),
             audio=self.audio,
-            **sound_settings(self.options),
+            **audio_settings(self.options),
             metadata=mark_of(self.options),
         )
 
-    def _patch(self, shot: Shot, face: np.ndarray):
+    def _patch(self, task: FrameTask, face: np.ndarray):
         if self.options.reproduce:
-            return whole_patch(shot.box, _truncated(face))
+            return whole_patch(task.box, _truncated(face))
         face = face if self.options.restore is None else _restored(self.options.restore, face)
-        return painted_patch(shot.pixels, shot.box, shot.crop, face, self.pipe.config.painted_fraction)
+        return painted_patch(task.pixels, task.box, task.crop, face, self.pipe.config.painted_fraction)
 
 
-def boxed_pictures(
-    pipe: Diff2LipPipeline, driving: DrivingVideo, timing: Timing, options: SyncOptions, timer: StageTimer
-) -> BoxedPictures:
+def boxed_frames(
+    pipe: Diff2LipPipeline, source: SourceVideo, plan: JobPlan, options: SyncOptions, timer: StageTimer
+) -> BoxedFrames:
     """The pictures of a job with the boxes of the face."""
-    return BoxedPictures(driving, timing.fps, timing.least, timing.most, options, pipe._execution_device, timer)
+    return BoxedFrames(source, plan.fps, plan.least, plan.most, options, pipe._execution_device, timer)
 
 
-def random_reference(pipe: Diff2LipPipeline, boxed: BoxedPictures, options: SyncOptions) -> np.ndarray:
+def random_reference(pipe: Diff2LipPipeline, boxed: BoxedFrames, options: SyncOptions) -> np.ndarray:
     """The crop (S, S, 3) uint8 of one frame drawn with the seed. Source: SPEC "Frames".
 
     Raises:
@@ -254,14 +254,14 @@ def _crop(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:
     return resize_image(pixels, size, size)
 
 
-def picture_settings(driving: DrivingVideo, timing: Timing, options: SyncOptions) -> dict:
-    """How the pictures of an output are encoded, as `PictureFile` takes it."""
-    info = driving.info
+def video_settings(source: SourceVideo, plan: JobPlan, options: SyncOptions) -> dict:
+    """How the pictures of an output are encoded, as `VideoEncoder` takes it."""
+    info = source.info
     chosen = {name: getattr(options, name) for name in ("codec", "quality", "lossless")}
-    return {"width": info.width, "height": info.height, "fps": timing.fps, "info": info, **chosen}
+    return {"width": info.width, "height": info.height, "fps": plan.fps, "info": info, **chosen}
 
 
-def sound_settings(options: SyncOptions) -> dict:
+def audio_settings(options: SyncOptions) -> dict:
     """How the sound of an output is encoded, as `VideoWriter` takes it."""
     forced = (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if options.reproduce else (None, None)
     return dict(zip(("audio_sampling_rate", "audio_channels"), forced, strict=True))

@@ -9,7 +9,7 @@ from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .options import MIN_BOX_PX, SyncOptions
-from .source_video import DrivingVideo
+from .source_video import SourceVideo
 from .speech import Speech, read_speech
 
 # What the original does to every clip.
@@ -17,7 +17,7 @@ ORIGINAL_FPS = Fraction(25)
 
 
 @dataclass(frozen=True)
-class Timing:
+class JobPlan:
     """What speech and video say about the length of a job.
 
     Args:
@@ -37,7 +37,7 @@ class Timing:
     expected: int | None
 
 
-def read_timing(pipe: Diff2LipPipeline, driving: DrivingVideo, audio: str | Path, options: SyncOptions) -> Timing:
+def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, options: SyncOptions) -> JobPlan:
     """Listens to the speech, and sees how long the output is to be.
 
     Raises:
@@ -45,7 +45,7 @@ def read_timing(pipe: Diff2LipPipeline, driving: DrivingVideo, audio: str | Path
         MediaError: if a file cannot be read.
         AudioTooShortError: if there is less than 0.2 s of sound.
     """
-    info = driving.info
+    info = source.info
     _check_places_inside(options, info)
     speech = read_speech(audio, pipe.feature_extractor)
     fps = exact_rate(options.fps or (ORIGINAL_FPS if options.reproduce else info.fps))
@@ -58,7 +58,7 @@ def read_timing(pipe: Diff2LipPipeline, driving: DrivingVideo, audio: str | Path
     if info.duration_s is not None:
         stated = max(round(info.duration_s * fps), least)
         expected = stated if most is None else min(stated, most)
-    return Timing(speech, fps, spoken_frames, least, most, expected)
+    return JobPlan(speech, fps, spoken_frames, least, most, expected)
 
 
 def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:

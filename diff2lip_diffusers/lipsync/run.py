@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from ..pipeline_diff2lip import Diff2LipPipeline
-from .background import RunBehind, run_ahead
-from .job import Shot, SyncJob, SyncResult
+from .background import WriteBehind, prefetch
+from .job import FrameTask, SyncJob, SyncResult
 from .malloc_trim import trim_heap
 from .options import SyncOptions
-from .sampling import default_batch_size, paint_shots
-from .source_video import DrivingVideo
+from .sampling import default_batch_size, paint_frames
+from .source_video import SourceVideo
 
 TRIM_FRAMES = 100
 
@@ -52,12 +52,12 @@ def sync_video(
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
     """
     options = checked_options(options, "sync_video")
-    job = SyncJob(pipe, DrivingVideo(video), video if audio is None else audio, output, options)
+    job = SyncJob(pipe, SourceVideo(video), video if audio is None else audio, output, options)
     outcomes: list[SyncResult | Exception] = []
 
-    def report(shot: Shot) -> None:
+    def report(task: FrameTask) -> None:
         if on_progress is not None:
-            on_progress(shot.index + 1, job.timing.expected)
+            on_progress(task.index + 1, job.plan.expected)
 
     sync_jobs(pipe, [job], lambda _, outcome: outcomes.append(outcome), report, options.batch_size)
     (outcome,) = outcomes
@@ -70,7 +70,7 @@ def sync_jobs(
     pipe: Diff2LipPipeline,
     jobs: Iterable[SyncJob],
     on_end: OnEnd,
-    on_shot: Callable[[Shot], None] | None = None,
+    on_frame: Callable[[FrameTask], None] | None = None,
     batch_size: int | None = None,
 ) -> None:
     """Works through jobs one after another, reading the next one while the last one is sampled and encoded.
@@ -82,7 +82,7 @@ def sync_jobs(
         jobs: taken when there is time for them, in the thread that decodes.
         on_end: called with a job and its result, or what ended it, in the thread that encodes. What it raises ends
             all.
-        on_shot: called with each frame when it is sampled.
+        on_frame: called with each frame when it is sampled.
         batch_size: crops sampled at a time, across jobs; by default as the device likes.
     """
     batch_size = batch_size or default_batch_size(pipe)
@@ -90,18 +90,18 @@ def sync_jobs(
     try:
         with (
             _silent(pipe),
-            RunBehind(lambda item, face: _finish(item, face, running, on_end), batch_size) as finish_later,
-            closing(run_ahead(_shots_of(jobs, running), batch_size)) as items,
+            WriteBehind(lambda item, face: _finish(item, face, running, on_end), batch_size) as finish_later,
+            closing(prefetch(_tasks_of(jobs, running), batch_size)) as items,
         ):
             count = 0
-            for item, face in paint_shots(pipe, items, batch_size):
+            for item, face in paint_frames(pipe, items, batch_size):
                 finish_later(item, face)
-                if isinstance(item, Shot):
+                if isinstance(item, FrameTask):
                     count += 1
                     if count % TRIM_FRAMES == 0:
                         trim_heap()
-                    if on_shot is not None:
-                        on_shot(item)
+                    if on_frame is not None:
+                        on_frame(item)
     finally:
         for job in running:
             job.abandon()
@@ -109,18 +109,18 @@ def sync_jobs(
 
 @dataclass(frozen=True)
 class _End:
-    """Stands behind the last shot of a job."""
+    """Stands behind the last task of a job."""
 
     job: SyncJob
 
 
-def _shots_of(jobs: Iterable[SyncJob], running: dict[SyncJob, None]) -> Iterator[Shot | _End]:
+def _tasks_of(jobs: Iterable[SyncJob], running: dict[SyncJob, None]) -> Iterator[FrameTask | _End]:
     for job in jobs:
         running[job] = None
         try:
-            with closing(job.shots()) as shots:
-                for shot in shots:
-                    yield shot
+            with closing(job.tasks()) as tasks:
+                for task in tasks:
+                    yield task
                     if job.error is not None:
                         break
         except Exception as error:
@@ -128,10 +128,10 @@ def _shots_of(jobs: Iterable[SyncJob], running: dict[SyncJob, None]) -> Iterator
         yield _End(job)
 
 
-def _finish(item: Shot | _End, face: np.ndarray | None, running: dict[SyncJob, None], on_end: OnEnd) -> None:
+def _finish(item: FrameTask | _End, face: np.ndarray | None, running: dict[SyncJob, None], on_end: OnEnd) -> None:
     job = item.job
     try:
-        if job.error is None and isinstance(item, Shot):
+        if job.error is None and isinstance(item, FrameTask):
             job.finish(item, face)
         result = job.close() if job.error is None and isinstance(item, _End) else None
     except Exception as error:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..pipeline_diff2lip import Diff2LipPipeline
-from .job import Shot
+from .job import FrameTask
 
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
 # So many batches of frames wait at most, painted or not, for a batch to fill.
@@ -26,20 +26,20 @@ def default_batch_size(pipe: Diff2LipPipeline) -> int:
     return DEFAULT_BATCH_CPU if pipe._execution_device.type == "cpu" else DEFAULT_BATCH_GPU
 
 
-def paint_shots(
-    pipe: Diff2LipPipeline, items: Iterable[Shot | Item], batch_size: int
-) -> Iterator[tuple[Shot | Item, np.ndarray | None]]:
+def paint_frames(
+    pipe: Diff2LipPipeline, items: Iterable[FrameTask | Item], batch_size: int
+) -> Iterator[tuple[FrameTask | Item, np.ndarray | None]]:
     """Each item with its painted face (S, S, 3) float32 in [0, 1]; None where nothing is painted. Order is kept.
 
     Args:
         pipe: paints.
-        items: shots of any jobs, and what else is to be passed through.
+        items: tasks of any jobs, and what else is to be passed through.
         batch_size: crops at a time, always exactly so many.
     """
-    waiting: list[Shot | Item] = []
-    chosen: list[Shot] = []
+    waiting: list[FrameTask | Item] = []
+    chosen: list[FrameTask] = []
     for item in items:
-        is_chosen = isinstance(item, Shot) and item.crop is not None
+        is_chosen = isinstance(item, FrameTask) and item.crop is not None
         if is_chosen and chosen and _settings(item) != _settings(chosen[0]):
             yield from _painted(pipe, waiting, chosen, batch_size)
             waiting, chosen = [], []
@@ -52,34 +52,34 @@ def paint_shots(
     yield from _painted(pipe, waiting, chosen, batch_size)
 
 
-def _settings(shot: Shot) -> tuple:
-    """What shots must share to be sampled together."""
-    return shot.job.options.num_inference_steps, shot.job.options.eta
+def _settings(task: FrameTask) -> tuple:
+    """What tasks must share to be sampled together."""
+    return task.job.options.num_inference_steps, task.job.options.eta
 
 
-def _painted(pipe: Diff2LipPipeline, waiting: list, chosen: list[Shot], batch_size: int) -> Iterator[tuple]:
+def _painted(pipe: Diff2LipPipeline, waiting: list, chosen: list[FrameTask], batch_size: int) -> Iterator[tuple]:
     faces = iter(_sample(pipe, chosen, batch_size) if chosen else ())
     for item in waiting:
-        painted = isinstance(item, Shot) and item.crop is not None
+        painted = isinstance(item, FrameTask) and item.crop is not None
         yield item, next(faces) if painted else None
 
 
-def _sample(pipe: Diff2LipPipeline, shots: list[Shot], batch_size: int) -> np.ndarray:
+def _sample(pipe: Diff2LipPipeline, tasks: list[FrameTask], batch_size: int) -> np.ndarray:
     """Painted crops (N, S, S, 3) float32 in [0, 1]."""
     start = time.perf_counter()
-    full = shots + [shots[-1]] * (batch_size - len(shots))
-    options = shots[0].job.options
+    full = tasks + [tasks[-1]] * (batch_size - len(tasks))
+    options = tasks[0].job.options
     painted = pipe(
-        np.stack([shot.crop for shot in full]),
-        mel_windows=torch.stack([torch.as_tensor(shot.mel_window) for shot in full]),
-        reference_frames=np.stack([shot.reference for shot in full]),
+        np.stack([task.crop for task in full]),
+        mel_windows=torch.stack([torch.as_tensor(task.mel_window) for task in full]),
+        reference_frames=np.stack([task.reference for task in full]),
         num_inference_steps=options.num_inference_steps,
         # All frames of a job share one noise image.
-        generator=[torch.Generator().manual_seed(shot.job.options.seed) for shot in full],
+        generator=[torch.Generator().manual_seed(task.job.options.seed) for task in full],
         eta=options.eta,
         output_type="np",
-    ).frames[: len(shots)]
-    share_s = (time.perf_counter() - start) / len(shots)
-    for shot in shots:
-        shot.job.timer.add("sample", share_s)
+    ).frames[: len(tasks)]
+    share_s = (time.perf_counter() - start) / len(tasks)
+    for task in tasks:
+        task.job.timer.add("sample", share_s)
     return painted

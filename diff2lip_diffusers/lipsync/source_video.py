@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..boxes import Detection
-from ..media.frame import Picture
-from ..media.reader import VideoInfo, probe_video, read_pictures
+from ..media.frame import Frame
+from ..media.reader import VideoInfo, probe_video, read_frames
 
 Found = TypeVar("Found", bound=tuple)  # ends in a picture's faces
 
 
-class DrivingVideo:
+class SourceVideo:
     """A video with a face. What one job decoded and found in it is there for the next, as far as it is kept.
 
     Not to be used by two threads at a time.
@@ -26,7 +26,7 @@ class DrivingVideo:
 
     def __init__(self, path: str | Path, keep_bytes: int = 0):
         self.path, self.keep_bytes = path, keep_bytes
-        self._kept: dict[Fraction, _KeptPictures] = {}
+        self._kept: dict[Fraction, _KeptFrames] = {}
         self._faces: dict[Hashable, KnownFaces] = {}
 
     @cached_property
@@ -34,11 +34,11 @@ class DrivingVideo:
         """What it holds, as `probe_video` says."""
         return probe_video(self.path)
 
-    def pictures(self, fps: Fraction, start: int = 0) -> Iterator[Picture]:
-        """The pictures at a rate, from a number on; as `read_pictures`."""
+    def pictures(self, fps: Fraction, start: int = 0) -> Iterator[Frame]:
+        """The pictures at a rate, from a number on; as `read_frames`."""
         if not self.keep_bytes:
-            return read_pictures(self.path, fps, start)
-        return self._kept.setdefault(fps, _KeptPictures(self.path, fps, self.keep_bytes)).read(start)
+            return read_frames(self.path, fps, start)
+        return self._kept.setdefault(fps, _KeptFrames(self.path, fps, self.keep_bytes)).read(start)
 
     def known_faces(self, search: Hashable) -> "KnownFaces":
         """What a search, told from others by its settings, has found so far."""
@@ -69,28 +69,28 @@ class KnownFaces:
         self._complete = True
 
 
-class _KeptPictures:
+class _KeptFrames:
     """The first pictures of a video as far as they were asked for, unless they are too many."""
 
     def __init__(self, path: str | Path, fps: Fraction, most_bytes: int):
         self.path, self.fps, self.left_bytes = path, fps, most_bytes
-        self.pictures: list[Picture] = []
+        self.pictures: list[Frame] = []
         self.complete = self.too_large = False
 
-    def read(self, start: int) -> Iterator[Picture]:
+    def read(self, start: int) -> Iterator[Frame]:
         number = start
         while number < len(self.pictures):
             yield self.pictures[number]
             number += 1
         if self.complete:
             return
-        for picture in read_pictures(self.path, self.fps, number):
+        for picture in read_frames(self.path, self.fps, number):
             self._keep(number, picture)
             yield picture
             number += 1
         self.complete = len(self.pictures) == number
 
-    def _keep(self, number: int, picture: Picture) -> None:
+    def _keep(self, number: int, picture: Frame) -> None:
         if self.too_large or number != len(self.pictures):
             return
         self.left_bytes -= picture.nbytes

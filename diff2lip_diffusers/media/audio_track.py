@@ -19,7 +19,7 @@ CHANNEL_BIT_RATE = 96_000
 PREROLL_S = Fraction(1, 10)
 
 
-class Soundtrack:
+class AudioTrack:
     """Sound of a file as packets for a video of known length.
 
     Args:

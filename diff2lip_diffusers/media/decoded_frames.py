@@ -5,13 +5,13 @@ import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
 
-from .frame import ColorTags, Picture
+from .frame import ColorTags, Frame
 from .pixel_formats import bits, format_without_alpha, nearest_format, plane_pixels
 
 Matrix = tuple[int, int, int, int]
 
 
-def picture_of(frame: av.VideoFrame, matrix: Matrix, like: Picture | None = None) -> Picture:
+def picture_of(frame: av.VideoFrame, matrix: Matrix, like: Frame | None = None) -> Frame:
     """The upright picture of a decoded frame, of the size and format of `like`, if given.
 
     Alpha is dropped; palettes and packed formats become planes, more than 8 bits stay what they are. `matrix` is the
@@ -20,16 +20,16 @@ def picture_of(frame: av.VideoFrame, matrix: Matrix, like: Picture | None = None
     """
     tags = ColorTags(frame.colorspace, frame.color_range, frame.color_primaries, frame.color_trc)
     name, planes = _planes_as_decoded(frame)
-    picture = Picture(tuple(upright(plane, matrix) for plane in planes), _upright_format(name, matrix), tags)
+    picture = Frame(tuple(upright(plane, matrix) for plane in planes), _upright_format(name, matrix), tags)
     if picture.format.startswith("gbr"):
-        picture = Picture(picture.planes, picture.format, None)
+        picture = Frame(picture.planes, picture.format, None)
     if like is not None and (picture.width, picture.height, picture.format) != (like.width, like.height, like.format):
         return _converted(picture, like)
     return picture
 
 
 def _planes_as_decoded(frame: av.VideoFrame) -> tuple[str, list[np.ndarray]]:
-    """Name and planes of the frame, brought into one of the formats a [`Picture`] may have."""
+    """Name and planes of the frame, brought into one of the formats a [`Frame`] may have."""
     name = format_without_alpha(frame.format.name)
     if name is None and _is_gray(frame.format):
         return _gray_planes(frame)
@@ -52,13 +52,13 @@ def _gray_planes(frame: av.VideoFrame) -> tuple[str, list[np.ndarray]]:
     return "yuv420p", [luma, chroma, chroma]
 
 
-def _converted(picture: Picture, like: Picture) -> Picture:
+def _converted(picture: Frame, like: Frame) -> Frame:
     """Scaled and converted: for files whose pictures change on the way."""
     tags = like.tags or picture.tags or ColorTags()
     frame = VideoReformatter().reformat(
         picture.frame(), like.width, like.height, format=like.format, dst_color_range=tags.sws_range
     )
-    return Picture(tuple(plane_pixels(plane, like.planes[0].dtype) for plane in frame.planes), like.format, like.tags)
+    return Frame(tuple(plane_pixels(plane, like.planes[0].dtype) for plane in frame.planes), like.format, like.tags)
 
 
 def display_matrix(frame: av.VideoFrame) -> Matrix:

@@ -56,7 +56,7 @@ class ColorTags:
 
 
 @dataclass(frozen=True)
-class Picture:
+class Frame:
     """One upright picture, which is never changed: painting gives a new one.
 
     Attributes:
@@ -85,7 +85,7 @@ class Picture:
         return sum(plane.nbytes for plane in self.planes)
 
     @classmethod
-    def from_rgb(cls, rgb: np.ndarray) -> "Picture":
+    def from_rgb(cls, rgb: np.ndarray) -> "Frame":
         """The picture of an array (H, W, 3) uint8."""
         return cls((rgb[..., 1], rgb[..., 2], rgb[..., 0]), "gbrp", None)
 
@@ -102,7 +102,7 @@ class Picture:
             return self.rgb()
         return self._to_rgb(width, height, AREA)
 
-    def blended(self, box: FaceBox, rgb: np.ndarray, opacity: np.ndarray) -> "Picture":
+    def blended(self, box: FaceBox, rgb: np.ndarray, opacity: np.ndarray) -> "Frame":
         """A new picture with other pixels mixed in; where the opacity is 0, nothing changes.
 
         Args:
@@ -115,7 +115,7 @@ class Picture:
         painted = self._planes_of(np.pad(rgb, [*beside, (0, 0)], mode="edge"))
         weights = self._weights_of(np.pad(opacity, beside))
         layers = zip(self.planes, self._areas(part), painted, weights, strict=True)
-        return Picture(tuple(_mixed(*layer) for layer in layers), self.format, self.tags)
+        return Frame(tuple(_mixed(*layer) for layer in layers), self.format, self.tags)
 
     def to_frame(self, format: str, width: int, height: int, tags: ColorTags) -> av.VideoFrame:
         """A frame for an encoder; the same numbers where its format is this picture's.
@@ -158,11 +158,11 @@ class Picture:
         x1, y1, x2, y2 = (int(edge) for edge in astuple(part))
         return [(slice(y1 // down, -(-y2 // down)), slice(x1 // across, -(-x2 // across))) for across, down in steps]
 
-    def _part(self, part: FaceBox) -> "Picture":
+    def _part(self, part: FaceBox) -> "Frame":
         planes = (plane[area] for plane, area in zip(self.planes, self._areas(part), strict=True))
-        return Picture(tuple(planes), self.format, self.tags)
+        return Frame(tuple(planes), self.format, self.tags)
 
-    def _padded(self, columns: int, rows: int) -> "Picture":
+    def _padded(self, columns: int, rows: int) -> "Frame":
         """With the last column and row repeated in the planes that have one for each pixel."""
         if not (columns or rows):
             return self
@@ -170,7 +170,7 @@ class Picture:
         chroma = (0, rows if down == 1 else 0), (0, columns if across == 1 else 0)
         paddings = [((0, rows), (0, columns)), chroma, chroma]
         planes = (np.pad(plane, padding, mode="edge") for plane, padding in zip(self.planes, paddings, strict=True))
-        return Picture(tuple(planes), self.format, self.tags)
+        return Frame(tuple(planes), self.format, self.tags)
 
     def frame(self) -> av.VideoFrame:
         """A copy as FFmpeg has it."""

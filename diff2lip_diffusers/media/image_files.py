@@ -9,7 +9,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from ..errors import MediaError
-from .frame import Picture
+from .frame import Frame
 
 # What Pillow calls the formats of photos and frames. Animations are left to FFmpeg; an MPO is a phone's JPEG.
 STILL_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF", "AVIF"}
@@ -56,7 +56,7 @@ def _is_still(path: Path) -> bool:
         return False
 
 
-def read_image(path: Path, like: Picture | None = None) -> Picture:
+def read_image(path: Path, like: Frame | None = None) -> Frame:
     """An image file, upright, without its alpha, in 8 bits; of the size of `like`, if given.
 
     Raises:
@@ -69,7 +69,7 @@ def read_image(path: Path, like: Picture | None = None) -> Picture:
         raise MediaError(path, f"is not an image that can be read ({error}); export it again") from error
     if like is not None and image.size != (like.width, like.height):
         image = image.resize((like.width, like.height), PIL.Image.Resampling.LANCZOS)
-    return Picture.from_rgb(np.asarray(image))
+    return Frame.from_rgb(np.asarray(image))
 
 
 def _as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:

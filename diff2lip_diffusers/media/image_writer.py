@@ -7,7 +7,7 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from ..output_paths import check_output_path, hidden_folder_beside, writing
-from .frame import Picture
+from .frame import Frame
 
 
 class ImageFolderWriter:
@@ -37,7 +37,7 @@ class ImageFolderWriter:
             self._images.mkdir()
         return self
 
-    def write(self, picture: Picture | np.ndarray) -> None:
+    def write(self, picture: Frame | np.ndarray) -> None:
         """Appends a picture, or an array uint8 RGB (H, W, 3).
 
         Raises:

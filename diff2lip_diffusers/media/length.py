@@ -38,7 +38,7 @@ def read_to_length(
     """Pictures with their numbers in the source, from 0: those of a video, and more of them where they are too few.
 
     Args:
-        read: gives the pictures of the video from a number on, as `read_pictures` does.
+        read: gives the pictures of the video from a number on, as `read_frames` does.
         least: how many there must be.
         most: how many there may be.
         extension: `"pingpong"`, back and forth, the picture at the turn only once; `"loop"`, from the start;

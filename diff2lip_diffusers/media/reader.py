@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import MediaError
 from .decoded_frames import display_matrix, lies_on_its_side, picture_of
-from .frame import ColorTags, Picture
+from .frame import ColorTags, Frame
 from .image_files import image_files, read_images
 from .streams import (
     BACK_S,
@@ -40,7 +40,7 @@ NO_PICTURE = "holds no picture that can be decoded; record or convert it again"
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds, as `read_pictures` yields it.
+    """What a video holds, as `read_frames` yields it.
 
     Attributes:
         width: of the upright pictures, in pixels.
@@ -116,7 +116,7 @@ def _first_frame(container, stream, path: str | Path) -> av.VideoFrame:
     return frame
 
 
-def read_pictures(path: str | Path, fps: Fraction | float | None = None, start: int = 0) -> Iterator[Picture]:
+def read_frames(path: str | Path, fps: Fraction | float | None = None, start: int = 0) -> Iterator[Frame]:
     """The pictures of a video at a constant rate, upright, one after another.
 
     A picture is shown from the nearest slot of 1/fps until the next one starts, as FFmpeg's `fps` filter does it; a
@@ -134,15 +134,15 @@ def read_pictures(path: str | Path, fps: Fraction | float | None = None, start: 
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
-    return _read_pictures(path, None if fps is None else Fraction(fps).limit_denominator(100_000), start)
+    return _read_frames(path, None if fps is None else Fraction(fps).limit_denominator(100_000), start)
 
 
-def read_frames(path: str | Path, fps: Fraction | float | None = None) -> Iterator[np.ndarray]:
-    """What `read_pictures` gives, as arrays uint8 RGB (H, W, 3)."""
-    return (picture.rgb() for picture in read_pictures(path, fps))
+def read_rgb(path: str | Path, fps: Fraction | float | None = None) -> Iterator[np.ndarray]:
+    """What `read_frames` gives, as arrays uint8 RGB (H, W, 3)."""
+    return (picture.rgb() for picture in read_frames(path, fps))
 
 
-def _read_pictures(path: str | Path, fps: Fraction | None, start: int) -> Iterator[Picture]:
+def _read_frames(path: str | Path, fps: Fraction | None, start: int) -> Iterator[Frame]:
     files = image_files(path)
     if files:
         yield from read_images(files, start)

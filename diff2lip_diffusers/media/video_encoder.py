@@ -11,7 +11,7 @@ from av.video.reformatter import ColorRange
 from ..errors import MediaError
 from ..output_paths import writing
 from .encoders import RGB_FORMATS, choose_encoding, default_codec
-from .frame import ColorTags, Picture
+from .frame import ColorTags, Frame
 from .pixel_formats import encodable_size
 from .reader import VideoInfo
 
@@ -21,7 +21,7 @@ BT709_TAGS = ColorTags(matrix=1, range=1, primaries=1, transfer=1)
 BT601_TAGS = ColorTags(matrix=6, range=1, primaries=6, transfer=6)
 
 
-class PictureFile:
+class VideoEncoder:
     """Encodes pictures of one size at a constant rate. Those in the encoder's own format reach it untouched.
 
     To be opened, written to and closed; once open, it can be used as a context manager that closes it.
@@ -104,7 +104,7 @@ class PictureFile:
                 self.target, f"{self._encoding.encoder} cannot encode here ({error.strerror}); choose another codec"
             ) from error
 
-    def write(self, picture: Picture | np.ndarray) -> None:
+    def write(self, picture: Frame | np.ndarray) -> None:
         """Appends a picture, or an array uint8 RGB (H, W, 3).
 
         Raises:
@@ -124,10 +124,10 @@ class PictureFile:
             self._container.mux(self._stream.encode(frame))
         self.frame_count += 1
 
-    def _as_picture(self, array: np.ndarray) -> Picture:
+    def _as_picture(self, array: np.ndarray) -> Frame:
         if array.dtype != np.uint8 or array.shape != (self.height, self.width, 3):
             raise ValueError(f"frame must be uint8 {(self.height, self.width, 3)}, got {array.dtype} {array.shape}")
-        return Picture.from_rgb(array)
+        return Frame.from_rgb(array)
 
     def close(self, complete: bool = True) -> None:
         """Ends the file; what is not complete is of no use."""
@@ -141,7 +141,7 @@ class PictureFile:
                     self._container.mux(self._stream.encode(None))
                 self._container.close()
 
-    def __enter__(self) -> "PictureFile":
+    def __enter__(self) -> "VideoEncoder":
         return self
 
     def __exit__(self, error_type, error, traceback) -> None:

@@ -15,11 +15,11 @@ import numpy as np
 
 from ..errors import MediaError
 from ..output_paths import check_output_path, hidden_folder_beside, writing
-from .audio_track import Soundtrack
-from .frame import Picture
+from .audio_track import AudioTrack
+from .frame import Frame
 from .reader import VideoInfo
 from .streams import open_input, rebased_packets, video_stream
-from .video_encoder import PictureFile
+from .video_encoder import VideoEncoder
 
 # Container and the sound codecs that may be copied into it: what players of that container know.
 MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
@@ -84,9 +84,9 @@ class VideoWriter:
     ):
         check_output_path(path, audio)
         self.path = Path(path)
-        self._soundtrack = None if audio is None else Soundtrack(audio, audio_sampling_rate, audio_channels)
+        self._soundtrack = None if audio is None else AudioTrack(audio, audio_sampling_rate, audio_channels)
         self._metadata = dict(metadata or {})
-        self._pictures = PictureFile(
+        self._pictures = VideoEncoder(
             self.path,
             width=width,
             height=height,
@@ -105,7 +105,7 @@ class VideoWriter:
             self._cleanup = stack.pop_all()
         return self
 
-    def write(self, picture: Picture | np.ndarray) -> None:
+    def write(self, picture: Frame | np.ndarray) -> None:
         """Appends a picture, or an array uint8 RGB (H, W, 3).
 
         Raises:
@@ -129,8 +129,8 @@ def join_parts(
     parts: Sequence[tuple[Path, int]],
     target: Path,
     folder: Path,
-    pictures: PictureFile,
-    soundtrack: Soundtrack | None,
+    pictures: VideoEncoder,
+    soundtrack: AudioTrack | None,
     metadata: dict[str, str],
 ) -> None:
     """Interleaves pictures, one part after another, and sound into a finished file, and puts it in the target's place.
@@ -163,7 +163,7 @@ def join_parts(
 
 
 def _picture_packets(
-    parts: Sequence[tuple[Path, int]], out, target: Path, pictures: PictureFile
+    parts: Sequence[tuple[Path, int]], out, target: Path, pictures: VideoEncoder
 ) -> Iterator[av.Packet]:
     """The packets of all parts, each part's in the time after the one before."""
     with open_input(parts[0][0]) as source:

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 
 from ..errors import MediaError, NoAudioError
-from ..lipsync.face_boxes import BoxedPictures
-from ..lipsync.source_video import DrivingVideo
+from ..lipsync.face_boxes import BoxedFrames
+from ..lipsync.source_video import SourceVideo
 from ..lipsync.stage_timer import StageTimer
 from .clip_files import write_crops, write_picture, write_sound, write_strip
 from .prepare_options import CLIP_FPS, SAMPLES_PER_FRAME, PrepareOptions
 from .set_folder import CLIPS_NAME, PICTURES_NAME, SetFolder
-from .source_videos import SourceVideo
+from .source_videos import InputVideo
 from .stretches import FaceCrop, Stretch, read_stretches
 from .video_sound import SILENCE_DB, is_silent, read_sound
 
@@ -35,7 +35,7 @@ class _Dropped(Exception):
 
 
 def prepare_video(
-    video: SourceVideo, folder: SetFolder, options: PrepareOptions, measure_sync: MeasureSync | None = None
+    video: InputVideo, folder: SetFolder, options: PrepareOptions, measure_sync: MeasureSync | None = None
 ) -> dict:
     """Takes the clips from a video, with one main person per shot: the largest face, followed to the next cut.
 
@@ -74,22 +74,22 @@ class _Clips:
         dropped: of each other stretch what the report tells.
     """
 
-    def __init__(self, video: SourceVideo, made: Path, options: PrepareOptions, measure_sync: MeasureSync | None):
+    def __init__(self, video: InputVideo, made: Path, options: PrepareOptions, measure_sync: MeasureSync | None):
         self.video, self.options, self.measure_sync = video, options, measure_sync
         self.clip_folder, self.picture_folder = made / CLIPS_NAME, made / PICTURES_NAME
-        self.driving = DrivingVideo(video.path)
+        self.source = SourceVideo(video.path)
         self.sound = np.zeros(0, np.int16)
         self.kept: list[dict] = []
         self.dropped: list[dict] = []
 
     def take(self) -> None:
         """Goes through the video."""
-        info = self.driving.info  # first of all, because a file that is no video is no silent video
+        info = self.source.info  # first of all, because a file that is no video is no silent video
         try:
             self.sound = read_sound(self.video)
         except NoAudioError:
             whole = Stretch(0)
-            whole.add(next(self.driving.pictures(info.fps)), None, self.options.size_px)
+            whole.add(next(self.source.pictures(info.fps)), None, self.options.size_px)
             whole.count = round((info.duration_s or 0) * CLIP_FPS)
             detail = f"the video is silent, and there is no {self.video.sound.name} beside it"
             self._note_dropped(whole, _Dropped(NO_SOUND, detail))
@@ -116,7 +116,7 @@ class _Clips:
         options = self.options
         detection = options.detection(self.video.boxes if self.video.boxes.exists() else None)
         fps, device = Fraction(CLIP_FPS), torch.device("cpu")
-        boxed = BoxedPictures(self.driving, fps, 0, None, detection, device, StageTimer())
+        boxed = BoxedFrames(self.source, fps, 0, None, detection, device, StageTimer())
         end_of_sound = self._heard + MAX_MUTE_FRAMES
         return read_stretches(boxed, options.size_px, options.min_frames, options.max_frames, end_of_sound)
 

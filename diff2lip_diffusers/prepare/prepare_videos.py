@@ -14,7 +14,7 @@ from .prepare_options import CLIP_FPS, PrepareOptions
 from .prepare_video import prepare_video
 from .report_page import report_page
 from .set_folder import CLIPS_NAME, PICTURES_NAME, REPORT_NAME, SetFolder
-from .source_videos import SourceVideo, find_videos
+from .source_videos import InputVideo, find_videos
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def prepare_videos(
     return _report(folder, records, len(waiting))
 
 
-def _prepared(folder: SetFolder, options: PrepareOptions, videos: Sequence[SourceVideo]) -> Iterator[dict]:
+def _prepared(folder: SetFolder, options: PrepareOptions, videos: Sequence[InputVideo]) -> Iterator[dict]:
     """The record of each video when it is done."""
     make_work = partial(_make_work, folder, options)
     if min(options.workers, len(videos)) > 1:
@@ -91,7 +91,7 @@ def _prepared(folder: SetFolder, options: PrepareOptions, videos: Sequence[Sourc
         torch.set_num_threads(threads)
 
 
-def _make_work(folder: SetFolder, options: PrepareOptions) -> Callable[[SourceVideo], dict]:
+def _make_work(folder: SetFolder, options: PrepareOptions) -> Callable[[InputVideo], dict]:
     measure_sync = ClipSync(options.syncnet) if options.syncnet else None
     return partial(prepare_video, folder=folder, options=options, measure_sync=measure_sync)
 

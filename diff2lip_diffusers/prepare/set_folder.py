@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..batch.folder import STATE_NAME
-from ..batch.heartbeat import LiveProcess, names_in
+from ..batch.heartbeat import Heartbeat, names_in
 from ..errors import Diff2LipError, MediaError
 from ..output_paths import writing
 from .prepare_options import CLIP_FPS, SAMPLING_RATE, PrepareOptions
-from .source_videos import SourceVideo
+from .source_videos import InputVideo
 
 VERSION = 1
 SETTINGS_NAME, OPTIONS_NAME, INDEX_NAME, REPORT_NAME = "settings.json", "prepare.json", "index.jsonl", "report.html"
@@ -93,7 +93,7 @@ class SetFolder:
         Raises:
             MediaError: somebody does.
         """
-        with LiveProcess(self.state) as process:
+        with Heartbeat(self.state) as process:
             process.forget_dead()
             others = {name for name in names_in(self.state / "processes") if name.endswith(".json")}
             if others - {f"{process.id}.json"}:
@@ -104,7 +104,7 @@ class SetFolder:
             shutil.rmtree(self._unfinished, ignore_errors=True)
             yield
 
-    def is_done(self, video: SourceVideo) -> bool:
+    def is_done(self, video: InputVideo) -> bool:
         """Whether a video is done and still the same, and its clips are there."""
         record = _read_json(self._record_path(video.name))
         if record is None or (record["source"], record["stamp"]) != (str(video.path), video.stamp()):
@@ -114,7 +114,7 @@ class SetFolder:
         )
 
     @contextmanager
-    def work_folder(self, video: SourceVideo) -> Iterator[Path]:
+    def work_folder(self, video: InputVideo) -> Iterator[Path]:
         """A folder for what is being made of a video: `clips` and `report` in it."""
         folder = self._unfinished / video.name
         with writing(self.path):

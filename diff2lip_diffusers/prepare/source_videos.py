@@ -18,7 +18,7 @@ MAX_NAME = 50
 
 
 @dataclass(frozen=True)
-class SourceVideo:
+class InputVideo:
     """A video to take clips from.
 
     Attributes:
@@ -46,7 +46,7 @@ class SourceVideo:
         return [_stamp(path) for path in (self.path, self.boxes, self.sound)]
 
 
-def find_videos(sources: Iterable[str | Path]) -> list[SourceVideo]:
+def find_videos(sources: Iterable[str | Path]) -> list[InputVideo]:
     """The videos in files and folders; folders are searched to their depth for known suffixes, hidden files left out.
 
     A video is called after its path below the folder that was named, a file that was named itself after its stem.
@@ -60,7 +60,7 @@ def find_videos(sources: Iterable[str | Path]) -> list[SourceVideo]:
             found.setdefault(path.resolve(), (_plain(name), _plain(folder)))
     counts = Counter(name.casefold() for name, _ in found.values())
     return [
-        SourceVideo(path, name if counts[name.casefold()] == 1 else f"{name}-{_digest(str(path))}", folder)
+        InputVideo(path, name if counts[name.casefold()] == 1 else f"{name}-{_digest(str(path))}", folder)
         for path, (name, folder) in found.items()
     ]
 

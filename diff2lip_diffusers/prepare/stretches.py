@@ -10,7 +10,7 @@ from ..boxes import FaceBox
 from ..faces.search import is_cut
 from ..faces.smoothing import SAME_FACE_IOU
 from ..lipsync.compositing import resize_image
-from ..media.frame import Picture
+from ..media.frame import Frame
 from .sharpness import sharpness
 
 # Longest side of the small pictures in which cuts are seen, and of those in the report.
@@ -55,7 +55,7 @@ class Stretch:
         """Whether a face is in view."""
         return bool(self.crops)
 
-    def add(self, picture: Picture, box: FaceBox | None, size_px: int) -> None:
+    def add(self, picture: Frame, box: FaceBox | None, size_px: int) -> None:
         """Takes up the next picture."""
         if self.count & (self.count - 1) == 0:  # at 0 and each power of two, the last of which stays
             self.preview = _small(picture, PREVIEW_PX)
@@ -72,7 +72,7 @@ class Stretch:
 
 
 def read_stretches(
-    pictures: Iterable[tuple[int, Picture, FaceBox | None]], size_px: int, least: int, most: int, border: int
+    pictures: Iterable[tuple[int, Frame, FaceBox | None]], size_px: int, least: int, most: int, border: int
 ) -> Iterator[Stretch]:
     """The stretches of a video, in order. Long ones with a face are cut to `most` pictures at most, so that no rest of
     less than `least` remains; `least + most` crops are held at a time.
@@ -114,6 +114,6 @@ def _goes_on(last: FaceBox | None, box: FaceBox | None) -> bool:
     return last.iou(box) >= SAME_FACE_IOU
 
 
-def _small(picture: Picture, longest_px: int) -> np.ndarray:
+def _small(picture: Frame, longest_px: int) -> np.ndarray:
     shrink = min(1.0, longest_px / max(picture.width, picture.height))
     return picture.thumbnail(max(1, round(shrink * picture.width)), max(1, round(shrink * picture.height)))

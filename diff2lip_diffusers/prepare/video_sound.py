@@ -9,13 +9,13 @@ from ..lipsync.speech import resampled_blocks
 from ..media.reader import INT16_STEPS
 from ..media.streams import audio_blocks, audio_stream, open_input
 from .prepare_options import SAMPLING_RATE
-from .source_videos import SourceVideo
+from .source_videos import InputVideo
 
 # Quieter than this all over is no recording of a voice: 60 dB below full scale (root mean square).
 SILENCE_DB = -60
 
 
-def read_sound(video: SourceVideo) -> np.ndarray:
+def read_sound(video: InputVideo) -> np.ndarray:
     """The sound of a video, or, where it is silent, of the `.wav` file of the same name beside it.
 
     Returns:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from diff2lip_diffusers.batch.folder import BatchFolder, BatchPlan
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.errors import MediaError
 
 PLAN = BatchPlan(1700000000.25, 3, 2, {"a.mp4": 12345, "b/ä 1.mp4": 0})
@@ -213,7 +213,7 @@ def test_the_work_of_one_process_is_removed(folder):
 
 
 def test_what_dead_processes_left_is_removed_and_what_live_ones_make_stays(folder):
-    with LiveProcess(folder.state) as process:
+    with Heartbeat(folder.state) as process:
         dead_id = "host.name-17-00c0ffee"
         parts = [folder.state / f".{process_id}.5eed5eed.part" for process_id in (process.id, dead_id)]
         for part in parts:

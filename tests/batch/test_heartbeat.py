@@ -11,12 +11,12 @@ import pytest
 from helpers.processes import file_of, make_process, set_age, start
 
 from diff2lip_diffusers.batch import heartbeat
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.errors import MediaError
 
 LIVE_UNTIL_INPUT_ENDS = """
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
-with LiveProcess(sys.argv[1]) as process:
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
+with Heartbeat(sys.argv[1]) as process:
     print(process.id, flush=True)
     sys.stdin.read()
 assert "torch" not in sys.modules
@@ -32,7 +32,7 @@ def wait_until(is_so):
 
 @pytest.fixture
 def me(tmp_path):
-    with LiveProcess(tmp_path) as process:
+    with Heartbeat(tmp_path) as process:
         yield process
 
 
@@ -49,7 +49,7 @@ def other(tmp_path):
 
 
 def test_the_file_tells_where_the_process_is_and_goes_with_it(tmp_path):
-    with LiveProcess(tmp_path / "made" / "on demand") as process:
+    with Heartbeat(tmp_path / "made" / "on demand") as process:
         path = file_of(tmp_path / "made" / "on demand", process.id)
         content = json.loads(path.read_text())
         assert set(content) == {"host", "boot_id", "pid_namespace", "pid", "created_s"}
@@ -59,7 +59,7 @@ def test_the_file_tells_where_the_process_is_and_goes_with_it(tmp_path):
 
 
 def test_ids_are_unique_file_names(tmp_path):
-    ids = {LiveProcess(tmp_path).id for _ in range(100)}
+    ids = {Heartbeat(tmp_path).id for _ in range(100)}
     assert len(ids) == 100
     assert all(re.fullmatch(rf"[A-Za-z0-9.-]+-{os.getpid()}-[0-9a-f]{{8}}", process_id) for process_id in ids)
 
@@ -69,12 +69,12 @@ def test_ids_are_unique_file_names(tmp_path):
 )
 def test_any_host_name_gives_an_id(tmp_path, monkeypatch, host, name):
     monkeypatch.setattr(socket, "gethostname", lambda: host)
-    with LiveProcess(tmp_path) as process:
+    with Heartbeat(tmp_path) as process:
         assert process.id.startswith(f"{name}-{os.getpid()}-") and process.is_alive(process.id)
 
 
 def test_the_file_is_touched_and_made_anew_and_errors_are_survived(tmp_path, monkeypatch):
-    with LiveProcess(tmp_path, heartbeat_s=0.005, lease_s=60) as process:
+    with Heartbeat(tmp_path, heartbeat_s=0.005, lease_s=60) as process:
         path = file_of(tmp_path, process.id)
         set_age(path, 1000)
         wait_until(lambda: time.time() - path.stat().st_mtime < 100)
@@ -93,7 +93,7 @@ def test_the_file_is_touched_and_made_anew_and_errors_are_survived(tmp_path, mon
 
 
 def test_the_process_goes_where_its_file_has_gone(tmp_path):
-    with LiveProcess(tmp_path) as process:
+    with Heartbeat(tmp_path) as process:
         file_of(tmp_path, process.id).unlink()
         file_of(tmp_path, process.id).parent.rmdir()
 
@@ -178,7 +178,7 @@ def test_numbers_that_are_none_are_judged_by_the_lease(tmp_path, me, change):
 def test_only_the_clock_of_the_file_server_counts(tmp_path, monkeypatch):
     touch, late_s = os.utime, time.time() - 1e9
     monkeypatch.setattr(heartbeat.os, "utime", lambda path, times=(1e9, 1e9): touch(path, times))
-    with LiveProcess(tmp_path) as process:
+    with Heartbeat(tmp_path) as process:
         assert process.is_alive(make_process(tmp_path, late_s + 100, host="elsewhere"))
         assert not process.is_alive(make_process(tmp_path, late_s + 200, host="elsewhere"))
 
@@ -197,7 +197,7 @@ def test_after_a_standstill_of_the_file_server_others_get_a_new_lease(tmp_path, 
 def test_each_dead_process_is_told_to_one_caller(tmp_path, me, other):
     dead = {make_process(tmp_path, 200, host="elsewhere"), make_process(tmp_path, 0, created_s=0)}
     make_process(tmp_path, 100, host="elsewhere")
-    with LiveProcess(tmp_path) as second:
+    with Heartbeat(tmp_path) as second:
         other.kill()
         other.wait()
         assert me.forget_dead() == dead | {other.id}
@@ -233,14 +233,14 @@ def test_what_was_left_half_written_goes_once_it_is_old(tmp_path, me):
 @pytest.mark.parametrize("heartbeat_s, lease_s", [(0, 1), (-1, 1), (15, 44), (1, 0)])
 def test_a_lease_is_longer_than_a_few_heartbeats(tmp_path, heartbeat_s, lease_s):
     with pytest.raises(ValueError, match=f"`lease_s` .* got {lease_s} and {heartbeat_s}$"):
-        LiveProcess(tmp_path, heartbeat_s, lease_s)
+        Heartbeat(tmp_path, heartbeat_s, lease_s)
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     path = tmp_path / "file"
     path.touch()
     with pytest.raises(MediaError, match="^.*/file: cannot be written: [^\n]*; make room or choose") as raised:
-        with LiveProcess(path):
+        with Heartbeat(path):
             pass
     assert raised.value.path == path
 

@@ -8,12 +8,12 @@ import pytest
 from helpers.processes import start
 
 from diff2lip_diffusers.batch import journal
-from diff2lip_diffusers.batch.journal import ResultsLog
+from diff2lip_diffusers.batch.journal import Journal
 from diff2lip_diffusers.errors import MediaError
 
 APPEND = """
-from diff2lip_diffusers.batch.journal import ResultsLog
-log = ResultsLog(sys.argv[1], sys.argv[2])
+from diff2lip_diffusers.batch.journal import Journal
+log = Journal(sys.argv[1], sys.argv[2])
 for index in range(100):
     log.append({"who": sys.argv[2], "index": index})
 print("done", flush=True)
@@ -22,8 +22,8 @@ assert "torch" not in sys.modules
 # Appends for ever, and says of each record that it is there.
 APPEND_AND_TELL = """
 import itertools
-from diff2lip_diffusers.batch.journal import ResultsLog
-log = ResultsLog(sys.argv[1], "victim")
+from diff2lip_diffusers.batch.journal import Journal
+log = Journal(sys.argv[1], "victim")
 for index in itertools.count():
     log.append({"index": index, "text": "x" * 5000})
     print(index, flush=True)
@@ -32,12 +32,12 @@ for index in itertools.count():
 
 @pytest.fixture
 def log(tmp_path):
-    return ResultsLog(tmp_path, "a")
+    return Journal(tmp_path, "a")
 
 
 @pytest.fixture
 def reader(tmp_path):
-    return ResultsLog(tmp_path, None)
+    return Journal(tmp_path, None)
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def add(path, content: bytes):
 
 
 def test_records_come_once_from_all_processes(tmp_path, log, reader):
-    other = ResultsLog(tmp_path, "b")
+    other = Journal(tmp_path, "b")
     assert reader.refresh() == log.refresh() == []
     other.append({"x": 1})
     log.append({"y": "ä\n\r\u2028\0"})
@@ -65,7 +65,7 @@ def test_records_come_once_from_all_processes(tmp_path, log, reader):
     assert reader.refresh() == log.refresh() == []
     other.append({"x": 2})
     assert reader.refresh() == log.refresh() == [{"x": 2}]
-    assert ResultsLog(tmp_path, "c").refresh() == [*everything, {"x": 2}]
+    assert Journal(tmp_path, "c").refresh() == [*everything, {"x": 2}]
 
 
 def test_files_are_made_when_they_are_needed(tmp_path, log, reader):
@@ -87,7 +87,7 @@ def test_a_record_is_a_line_on_the_disk_when_it_was_appended(tmp_path, log, monk
 
 def test_what_has_not_grown_is_not_opened(tmp_path, log, reader, monkeypatch):
     for name in "abc":
-        ResultsLog(tmp_path, name).append({"name": name})
+        Journal(tmp_path, name).append({"name": name})
     add(tmp_path / "results" / "c.jsonl", b'{"torn": ')
     reader.refresh()
     opened, open_file = [], Path.open
@@ -308,7 +308,7 @@ def test_a_record_that_may_not_be_on_the_disk_is_an_error_and_harmless(path, log
 def test_a_folder_that_is_none_is_one_line(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    for act in (lambda: ResultsLog(file, "a").append({}), ResultsLog(file, None).refresh):
+    for act in (lambda: Journal(file, "a").append({}), Journal(file, None).refresh):
         with pytest.raises(MediaError, match="^.*/file: cannot be [^\n]*$") as raised:
             act()
         assert raised.value.path == file
@@ -328,7 +328,7 @@ def test_the_summary_has_a_line_per_record(tmp_path, reader):
 
 def test_the_summary_stays_as_it_was_when_it_cannot_be_written(tmp_path, log):
     path, state = tmp_path / "summary.jsonl", tmp_path / "state"
-    log = ResultsLog(state, "a")
+    log = Journal(state, "a")
     log.write_summary(path, [{"x": 1}])
 
     def records():
@@ -356,7 +356,7 @@ def test_the_summary_is_on_the_disk_before_it_is_in_place(tmp_path, reader, monk
 
 def test_readers_of_the_summary_see_it_whole(tmp_path):
     path, stop, lengths = tmp_path / "summary.jsonl", threading.Event(), (500, 1000)
-    logs = [ResultsLog(tmp_path / "state", name) for name in "ab"]
+    logs = [Journal(tmp_path / "state", name) for name in "ab"]
     logs[0].write_summary(path, [{"x": 1}] * 500)
 
     def write(log, length):

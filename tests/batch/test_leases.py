@@ -10,35 +10,35 @@ import pytest
 from helpers.processes import file_of, make_process, set_age, start
 
 from diff2lip_diffusers.batch import leases as claims_module
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
-from diff2lip_diffusers.batch.leases import Claims
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
+from diff2lip_diffusers.batch.leases import Leases
 from diff2lip_diffusers.errors import MediaError
 
 IMPORTS = """
 import os, random, time
 from pathlib import Path
 import psutil
-from diff2lip_diffusers.batch.leases import Claims
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
+from diff2lip_diffusers.batch.leases import Leases
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
 folder = Path(sys.argv[1])
 """
 TAKE_ALL = """
-with LiveProcess(folder) as process:
-    claims = Claims(folder, process)
+with Heartbeat(folder) as process:
+    leases = Leases(folder, process)
     print("ready", flush=True)
     sys.stdin.readline()
     keys = [f"key {index}" for index in range(200)]
     random.shuffle(keys)
     for key in keys:
-        if claims.take(key):
+        if leases.take(key):
             print(key)
     print("done", flush=True)
     sys.stdin.read()
 """
 TAKE_AND_STAY = """
-with LiveProcess(folder) as process:
-    claims = Claims(folder, process)
-    print(*map(claims.take, sys.argv[2:]), process.id, flush=True)
+with Heartbeat(folder) as process:
+    leases = Leases(folder, process)
+    print(*map(leases.take, sys.argv[2:]), process.id, flush=True)
     sys.stdin.read()
 """
 # What two processes do at a time, or twice, is told in the last line; each leaves its number where it works.
@@ -61,16 +61,16 @@ def work(key):
     guard.unlink()
     result.touch(exist_ok=False)
 
-with LiveProcess(folder) as process:
-    claims = Claims(folder, process)
+with Heartbeat(folder) as process:
+    leases = Leases(folder, process)
     while undone := [key for key in keys if not (folder / f"{key}.result").exists()]:
         random.shuffle(undone)
         for key in undone:
-            if claims.take(key):
+            if leases.take(key):
                 if not (folder / f"{key}.result").exists():
                     work(key)
-                claims.release(key)
-        claims.sweep(process.forget_dead())
+                leases.release(key)
+        leases.sweep(process.forget_dead())
 print("fine", flush=True)
 """
 
@@ -79,23 +79,23 @@ print("fine", flush=True)
 def processes(tmp_path):
     """Makes live processes; entering them all is what makes them alive, leaving one is what makes it dead."""
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(LiveProcess(tmp_path))
+        yield lambda: stack.enter_context(Heartbeat(tmp_path))
 
 
 @pytest.fixture
 def mine(tmp_path, processes):
-    return Claims(tmp_path, processes())
+    return Leases(tmp_path, processes())
 
 
 @pytest.fixture
 def theirs(tmp_path, processes):
-    return Claims(tmp_path, processes())
+    return Leases(tmp_path, processes())
 
 
 @pytest.fixture
 def die(tmp_path):
-    def die(claims):
-        file_of(tmp_path, claims._process.id).unlink()
+    def die(leases):
+        file_of(tmp_path, leases._process.id).unlink()
 
     return die
 
@@ -104,13 +104,13 @@ def in_place(folder) -> dict[str, str]:
     """Generation of each claim, and whose it is; no other folders are there."""
     return {
         path.name.partition(".")[2]: json.loads((path / "owner.json").read_text())["process"]
-        for path in (folder / "claims").iterdir()
+        for path in (folder / "leases").iterdir()
     }
 
 
 @contextmanager
 def just_before(monkeypatch, name, action):
-    """Calls the action once, when the claims are about to call a function of `os`."""
+    """Calls the action once, when the leases are about to call a function of `os`."""
     function, todo = getattr(os, name), [action]
 
     def act_and_call(*arguments):
@@ -209,7 +209,7 @@ def test_work_is_done_once_however_many_are_killed(tmp_path, mine):
         assert mine.take(key)
         mine.release(key)
     mine.sweep(mine._process.forget_dead())
-    assert list((tmp_path / "claims").iterdir()) == []
+    assert list((tmp_path / "leases").iterdir()) == []
 
 
 # Dead holders
@@ -242,12 +242,12 @@ def test_the_key_of_a_process_elsewhere_is_overtaken_when_its_lease_ran_out(tmp_
 
 
 def test_generations_are_numbers(tmp_path, processes, die):
-    holders = [Claims(tmp_path, processes()) for _ in range(12)]
+    holders = [Leases(tmp_path, processes()) for _ in range(12)]
     for holder in holders:
         assert holder.left_over() == ({"a"} if holder is not holders[0] else set())
         assert holder.take("a") and holder.held() == {"a": holder._process.id}
         die(holder)
-    last = Claims(tmp_path, processes())
+    last = Leases(tmp_path, processes())
     assert last.take("a")
     assert in_place(tmp_path) == {str(n): h._process.id for n, h in enumerate([*holders, last])}
     last.release("a")
@@ -292,7 +292,7 @@ def test_who_was_overtaken_and_is_back_keeps_the_key_when_the_other_releases_it(
 @pytest.mark.parametrize("content", ["", '{"process": "x', "[]", "{}", '{"process": 7, "key": []}'])
 def test_a_claim_that_cannot_be_read_is_overtaken(tmp_path, mine, theirs, content):
     theirs.take("a")
-    owner = next((tmp_path / "claims").glob("*/owner.json"))
+    owner = next((tmp_path / "leases").glob("*/owner.json"))
     owner.write_text(content)
     assert mine.held() == {}
     assert mine.take("a") and not theirs.take("a")
@@ -305,14 +305,14 @@ def test_a_claim_that_cannot_be_read_is_overtaken(tmp_path, mine, theirs, conten
 
 
 def test_a_claim_stays_in_place_until_the_lower_ones_are_gone(tmp_path, processes, mine, die, monkeypatch):
-    for holder in (Claims(tmp_path, processes()), Claims(tmp_path, processes())):
+    for holder in (Leases(tmp_path, processes()), Leases(tmp_path, processes())):
         holder.take("a")
         die(holder)
     mine.take("a")
     rename, seen = os.rename, []
 
     def look_and_rename(source, target):
-        seen.append(sorted(path.suffix for path in (tmp_path / "claims").glob("[!.]*")))
+        seen.append(sorted(path.suffix for path in (tmp_path / "leases").glob("[!.]*")))
         rename(source, target)
 
     monkeypatch.setattr(claims_module.os, "rename", look_and_rename)
@@ -325,7 +325,7 @@ def test_a_claim_stays_in_place_until_the_lower_ones_are_gone(tmp_path, processe
 def test_a_release_that_is_cut_short_leaves_a_key_to_overtake(
     tmp_path, processes, mine, theirs, die, monkeypatch, renames
 ):
-    for holder in (Claims(tmp_path, processes()), Claims(tmp_path, processes())):
+    for holder in (Leases(tmp_path, processes()), Leases(tmp_path, processes())):
         holder.take("a")
         die(holder)
     mine.take("a")
@@ -342,7 +342,7 @@ def test_a_release_that_is_cut_short_leaves_a_key_to_overtake(
 
 
 def test_a_key_that_was_released_by_one_who_went_is_not_left_over(tmp_path, processes, mine, theirs, die, monkeypatch):
-    first = Claims(tmp_path, processes())
+    first = Leases(tmp_path, processes())
     first.take("a")
     die(first)
     theirs.take("a")
@@ -363,7 +363,7 @@ def test_a_key_that_was_released_by_one_who_went_is_not_left_over(tmp_path, proc
 def test_a_successor_who_comes_late_does_not_get_what_another_has_from_the_start(
     tmp_path, processes, mine, theirs, die, monkeypatch
 ):
-    first, third = Claims(tmp_path, processes()), Claims(tmp_path, processes())
+    first, third = Leases(tmp_path, processes()), Leases(tmp_path, processes())
     first.take("a")
     die(first)
 
@@ -382,13 +382,13 @@ def test_a_successor_who_comes_late_does_not_get_what_another_has_from_the_start
 def test_a_first_one_who_comes_late_does_not_get_what_a_successor_has(
     tmp_path, processes, mine, theirs, die, monkeypatch
 ):
-    first = Claims(tmp_path, processes())
+    first = Leases(tmp_path, processes())
 
     def others_come_first():
         first.take("a")
         die(first)
         assert theirs.take("a")
-        shutil.rmtree(next((tmp_path / "claims").glob("[!.]*.0")))  # as at the start of their release
+        shutil.rmtree(next((tmp_path / "leases").glob("[!.]*.0")))  # as at the start of their release
 
     with just_before(monkeypatch, "rename", others_come_first):
         assert not mine.take("a")
@@ -397,7 +397,7 @@ def test_a_first_one_who_comes_late_does_not_get_what_a_successor_has(
 
 def test_a_claim_that_was_removed_in_mistake_for_a_dead_one_s_is_none(tmp_path, mine, monkeypatch):
     def remove():
-        shutil.rmtree(next((tmp_path / "claims").glob("[!.]*")))
+        shutil.rmtree(next((tmp_path / "leases").glob("[!.]*")))
 
     def put_then_remove(place, key, put=mine._put):
         assert put(place, key)
@@ -417,7 +417,7 @@ def test_who_is_second_by_a_moment_goes_without(tmp_path, mine, theirs, monkeypa
 
 def test_what_vanishes_while_it_is_listed_is_nothing(tmp_path, mine, theirs, monkeypatch):
     theirs.take("a")
-    names = os.listdir(tmp_path / "claims")
+    names = os.listdir(tmp_path / "leases")
     theirs.release("a")
     monkeypatch.setattr(claims_module, "names_in", lambda _: names)
     assert mine.held() == {} and mine.left_over() == set()
@@ -430,14 +430,14 @@ def test_other_things_in_the_folder_are_no_claims(tmp_path, mine):
     mine.take("a")
     mine.release("a")
     for name in ("readme", "0" * 32, "0" * 32 + ".x", ".nfs0001", "0" * 32 + ".1"):
-        (tmp_path / "claims" / name).touch()
-    (tmp_path / "claims" / ("1" * 32 + ".0")).mkdir()
+        (tmp_path / "leases" / name).touch()
+    (tmp_path / "leases" / ("1" * 32 + ".0")).mkdir()
     assert mine.held() == {} and mine.left_over() == set() and mine.take("a")
 
 
 def test_a_folder_that_was_deleted_is_made_anew(tmp_path, mine, theirs):
     mine.take("a")
-    shutil.rmtree(tmp_path / "claims")
+    shutil.rmtree(tmp_path / "leases")
     assert mine.held() == {} and mine.left_over() == set()
     mine.release("a")
     mine.sweep(["x"])
@@ -498,7 +498,7 @@ def test_a_removal_that_the_file_server_did_twice_is_one(tmp_path, mine, monkeyp
 def test_what_the_dead_left_half_made_is_swept(tmp_path, mine, theirs):
     theirs.take("a")
     dead, alive = (
-        tmp_path / "claims" / f".{name}.0123abcd" for name in ("host.net-1-12345678", "host.net-1-87654321")
+        tmp_path / "leases" / f".{name}.0123abcd" for name in ("host.net-1-12345678", "host.net-1-87654321")
     )
     for path in (dead, alive):
         path.mkdir()

@@ -19,7 +19,7 @@ from diff2lip_diffusers import (
     sync_video,
 )
 from diff2lip_diffusers.lipsync import face_boxes, source_video
-from diff2lip_diffusers.media.reader import read_frames
+from diff2lip_diffusers.media.reader import read_rgb
 from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
 
 COUNTS = [9, 14, 5, 11]
@@ -33,7 +33,7 @@ def data(tmp_path_factory) -> Path:
 
 
 def frames_in(path: Path) -> np.ndarray:
-    return np.stack(list(read_frames(path)))
+    return np.stack(list(read_rgb(path)))
 
 
 def results(folder: Path) -> dict[str, dict]:
@@ -153,13 +153,13 @@ def test_what_fails_does_not_stop_the_others(tmp_path, small_pipe, data, caplog)
 
 def test_failures_are_tried_again_when_asked(tmp_path, small_pipe, data, monkeypatch):
     tries = []
-    shots = face_boxes.BoxedPictures.__iter__
+    tasks = face_boxes.BoxedFrames.__iter__
 
     def counting(self):
         tries.append(self.driving.path.name)
-        return shots(self)
+        return tasks(self)
 
-    monkeypatch.setattr(face_boxes.BoxedPictures, "__iter__", counting)
+    monkeypatch.setattr(face_boxes.BoxedFrames, "__iter__", counting)
     pairs = [broken(data, tmp_path)[index] for index in (0, 4)]
     sync_batch(small_pipe, pairs, tmp_path / "out", retries=2, **OPTIONS)
     assert sorted(tries) == ["00.mp4"] + ["wall.mp4"] * 3
@@ -179,10 +179,10 @@ def test_a_video_of_many_pairs_is_decoded_and_searched_once(tmp_path, small_pipe
         speech = write_speech(tmp_path / f"{index}.wav", 0.3 + 0.1 * index)
         pairs.append(Pair(film, speech, f"{index}.mp4"))
     decoded, looked = [], []
-    read_pictures, find_faces = source_video.read_pictures, face_boxes.find_faces
+    read_frames, find_faces = source_video.read_frames, face_boxes.find_faces
 
     def counting(*arguments):
-        for picture in read_pictures(*arguments):
+        for picture in read_frames(*arguments):
             decoded.append(1)
             yield picture
 
@@ -190,7 +190,7 @@ def test_a_video_of_many_pairs_is_decoded_and_searched_once(tmp_path, small_pipe
         looked.append(1)
         return find_faces(*arguments)
 
-    monkeypatch.setattr(source_video, "read_pictures", counting)
+    monkeypatch.setattr(source_video, "read_frames", counting)
     monkeypatch.setattr(face_boxes, "find_faces", searching)
     sync_batch(small_pipe, pairs, tmp_path / "out", **OPTIONS)
     assert (len(decoded), len(looked)) == (12, 1)

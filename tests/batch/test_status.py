@@ -5,9 +5,9 @@ from contextlib import contextmanager
 import pytest
 
 from diff2lip_diffusers.batch.folder import BatchFolder, BatchPlan
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
-from diff2lip_diffusers.batch.journal import ResultsLog
-from diff2lip_diffusers.batch.leases import Claims
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
+from diff2lip_diffusers.batch.journal import Journal
+from diff2lip_diffusers.batch.leases import Leases
 from diff2lip_diffusers.batch.status import BatchStatus, batch_status
 from diff2lip_diffusers.errors import MediaError
 
@@ -28,18 +28,18 @@ def plan(folder: BatchFolder, started_s: float, sizes: dict[str, int] = SIZES):
 
 def log(folder: BatchFolder, output: str, status: str, ended_s: float, process_id: str = "me") -> dict:
     record = {"output": output, "status": status, "ended_s": ended_s}
-    ResultsLog(folder.state, process_id).append(record)
+    Journal(folder.state, process_id).append(record)
     return record
 
 
 @contextmanager
 def at_work_on(folder: BatchFolder, *keys: str):
-    with LiveProcess(folder.state) as process:
-        claims = Claims(folder.state, process)
-        assert all(map(claims.take, keys))
+    with Heartbeat(folder.state) as process:
+        leases = Leases(folder.state, process)
+        assert all(map(leases.take, keys))
         yield process
         for key in keys:
-            claims.release(key)
+            leases.release(key)
 
 
 def test_a_run_that_was_stopped(folder):
@@ -112,8 +112,8 @@ def test_steps_of_one_output_are_work_on_it(folder):
 
 def test_what_a_dead_process_had_is_not_at_work(folder):
     plan(folder, 1000)
-    with LiveProcess(folder.state) as process:
-        Claims(folder.state, process).take("a.mp4")
+    with Heartbeat(folder.state) as process:
+        Leases(folder.state, process).take("a.mp4")
     log(folder, "b.mp4", "done", 1060)
     assert batch_status(folder.output_dir) == BatchStatus(3, 1, 0, {}, 1.0, 140.0, [])
 

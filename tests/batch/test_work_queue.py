@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
-from diff2lip_diffusers.batch.journal import ResultsLog
-from diff2lip_diffusers.batch.leases import Claims
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
+from diff2lip_diffusers.batch.journal import Journal
+from diff2lip_diffusers.batch.leases import Leases
 from diff2lip_diffusers.batch.pairs import Pair
-from diff2lip_diffusers.batch.work_queue import DONE, FAILED, WorkBoard
+from diff2lip_diffusers.batch.work_queue import DONE, FAILED, WorkQueue
 
 clock = count(1000)
 
@@ -36,14 +36,14 @@ class Worker:
     """What one of several processes has, all of it its own."""
 
     def __init__(self, folder, process, videos, *, there=(), tries=2, **options):
-        self.process, self.claims, self.log = process, Claims(folder, process), ResultsLog(folder, process.id)
+        self.process, self.leases, self.log = process, Leases(folder, process), Journal(folder, process.id)
         pairs, sizes = pairs_of(videos), sizes_of(videos)
-        self.board = WorkBoard(
-            pairs, sizes, lambda outputs: set(there) & set(outputs), self.claims, self.log, tries, **options
+        self.queue = WorkQueue(
+            pairs, sizes, lambda outputs: set(there) & set(outputs), self.leases, self.log, tries, **options
         )
 
     def take(self) -> str | None:
-        pair = self.board.take()
+        pair = self.queue.take()
         return None if pair is None else pair.output
 
     def take_all(self) -> list[str]:
@@ -55,10 +55,10 @@ class Worker:
         return taken
 
     def done(self, output):
-        self.board.end(record_of(output, DONE))
+        self.queue.end(record_of(output, DONE))
 
     def fail(self, output):
-        self.board.end(record_of(output, FAILED))
+        self.queue.end(record_of(output, FAILED))
 
     def die(self):
         self.process.__exit__(None, None, None)
@@ -68,25 +68,25 @@ class Worker:
 def join(tmp_path):
     """Makes one more process at work."""
     with ExitStack() as stack:
-        yield lambda videos, **options: Worker(tmp_path, stack.enter_context(LiveProcess(tmp_path)), videos, **options)
+        yield lambda videos, **options: Worker(tmp_path, stack.enter_context(Heartbeat(tmp_path)), videos, **options)
 
 
 def log_past(folder: Path, process_id: str, status: str, *outputs: str):
-    log = ResultsLog(folder, process_id)
+    log = Journal(folder, process_id)
     for output in outputs:
         log.append(record_of(output, status))
 
 
 def just_before_claiming(worker: Worker, action):
     """Calls the action once, when the worker has chosen a pair and is about to claim it."""
-    take = worker.claims.take
+    take = worker.leases.take
 
     def act_and_take(key):
-        worker.claims.take = take
+        worker.leases.take = take
         action()
         return take(key)
 
-    worker.claims.take = act_and_take
+    worker.leases.take = act_and_take
 
 
 # Every pair once
@@ -107,7 +107,7 @@ def test_three_processes_get_every_pair_once(join, seed):
         elif not at_work:
             break
     assert sorted(taken) == sorted(sizes_of(videos))
-    assert [worker.board.counts() for worker in workers] == [(14, 0, 0)] * 3
+    assert [worker.queue.counts() for worker in workers] == [(14, 0, 0)] * 3
 
 
 def test_threads_of_one_process_get_every_pair_once(join):
@@ -119,7 +119,7 @@ def test_threads_of_one_process_get_every_pair_once(join):
     for thread in threads:
         thread.join()
     assert sorted(taken) == sorted(sizes_of(videos))
-    assert worker.board.counts() == (18, 0, 0)
+    assert worker.queue.counts() == (18, 0, 0)
 
 
 class Chaos:
@@ -177,23 +177,23 @@ def test_whatever_fails_or_dies_all_end_up_done_or_failed_as_often_as_allowed(jo
     failed = {output for output, times in chaos.failures.items() if times == tries and output not in chaos.done}
     assert chaos.done | failed == set(sizes_of(videos))
     for worker in [*chaos.workers, chaos.join()]:
-        assert worker.board.counts() == (len(chaos.done), len(failed), 0)
-        assert {record["output"] for record in worker.board.failures()} == failed
+        assert worker.queue.counts() == (len(chaos.done), len(failed), 0)
+        assert {record["output"] for record in worker.queue.failures()} == failed
 
 
 def test_a_pair_that_another_one_has_done_between_choice_and_claim_is_not_handed_out(join):
     mine, theirs = (join({"a": [3], "b": [2]}) for _ in range(2))
     just_before_claiming(mine, lambda: theirs.done(theirs.take()))
     assert mine.take() == "b0"
-    assert mine.claims.held() == {"b0": mine.process.id}
-    assert mine.board.counts() == (1, 0, 1)
+    assert mine.leases.held() == {"b0": mine.process.id}
+    assert mine.queue.counts() == (1, 0, 1)
 
 
 def test_a_pair_that_another_one_takes_between_choice_and_claim_is_left_to_it(join):
     mine, theirs = (join({"a": [3], "b": [2]}) for _ in range(2))
     just_before_claiming(mine, lambda: theirs.take())
     assert mine.take() == "b0"
-    assert mine.claims.held() == {"a0": theirs.process.id, "b0": mine.process.id}
+    assert mine.leases.held() == {"a0": theirs.process.id, "b0": mine.process.id}
 
 
 def test_a_process_that_comes_later_sees_what_was_done_and_is_at_work(join):
@@ -236,7 +236,7 @@ def test_pairs_of_the_others_videos_are_for_those_who_have_nothing_else(join):
     assert one.take() == "a0" and two.take_all() == ["b0", "a1", "a2", "a3"]
     assert one.take() is None
     one.done("a0")
-    assert one.board.counts() == two.board.counts() == (5, 0, 0)
+    assert one.queue.counts() == two.queue.counts() == (5, 0, 0)
 
 
 def test_who_loses_a_pair_to_another_one_goes_to_another_video(join):
@@ -251,7 +251,7 @@ def test_all_open_pairs_come_in_the_order_of_a_process_alone(join):
     worker.done(worker.take())
     other = join({"small": [1], "large": [9], "several": [3, 5, 4]}, there={"several2"})
     other.take()
-    assert [pair.output for pair in worker.board.open_pairs()] == ["several0", "large0", "small0", "several1"]
+    assert [pair.output for pair in worker.queue.open_pairs()] == ["several0", "large0", "small0", "several1"]
 
 
 # Failures
@@ -263,7 +263,7 @@ def test_what_failed_comes_last_and_is_closed_after_its_tries(join):
         taken.append(output)
         (worker.fail if output == "a0" else worker.done)(output)
     assert taken == ["a0", "b0", "c0", "a0", "a0"]
-    assert worker.board.counts() == (2, 1, 0)
+    assert worker.queue.counts() == (2, 1, 0)
 
 
 def test_what_failed_comes_after_what_others_videos_offer(join):
@@ -277,32 +277,32 @@ def test_what_failed_comes_after_what_others_videos_offer(join):
 def test_without_retries_a_failure_is_for_good(join):
     worker = join({"a": [2]}, tries=1)
     worker.fail(worker.take())
-    assert worker.take() is None and worker.board.counts() == (0, 1, 0)
+    assert worker.take() is None and worker.queue.counts() == (0, 1, 0)
 
 
 def test_what_succeeds_in_the_end_is_done(join):
     worker = join({"a": [2]})
     worker.fail(worker.take())
     worker.done(worker.take())
-    assert worker.board.counts() == (1, 0, 0) and worker.board.failures() == []
+    assert worker.queue.counts() == (1, 0, 0) and worker.queue.failures() == []
 
 
 def test_failures_of_all_processes_count(join):
     one, two, three = (join({"a": [2]}, tries=2) for _ in range(3))
     one.fail(one.take())
-    assert [worker.board.counts() for worker in (one, two, three)] == [(0, 0, 1)] * 3
+    assert [worker.queue.counts() for worker in (one, two, three)] == [(0, 0, 1)] * 3
     two.fail(two.take())
     assert three.take() is None
-    assert [worker.board.counts() for worker in (one, two, three)] == [(0, 1, 0)] * 3
+    assert [worker.queue.counts() for worker in (one, two, three)] == [(0, 1, 0)] * 3
 
 
 def test_failures_of_the_past_count(join, tmp_path):
     log_past(tmp_path, "before", FAILED, "a0", "a0", "b0")
     worker = join({"a": [3], "b": [2], "c": [1]})
-    assert worker.board.counts() == (0, 1, 2)
+    assert worker.queue.counts() == (0, 1, 2)
     assert worker.take() == "c0"
     worker.fail(worker.take())
-    assert worker.board.counts() == (0, 2, 1)
+    assert worker.queue.counts() == (0, 2, 1)
 
 
 def test_more_tries_than_in_the_past_are_made(join, tmp_path):
@@ -314,13 +314,13 @@ def test_more_tries_than_in_the_past_are_made(join, tmp_path):
 def test_failures_of_the_past_can_be_forgiven(join, tmp_path):
     log_past(tmp_path, "before", FAILED, "a0", "a0", "b0")
     worker = join({"a": [3], "b": [2]}, forgive_until_s=float("inf"))
-    assert worker.board.counts() == (0, 0, 2)
+    assert worker.queue.counts() == (0, 0, 2)
     for output in ("a0", "b0"):
         assert worker.take() == output
         worker.fail(output)
-    assert worker.board.counts() == (0, 0, 2)
+    assert worker.queue.counts() == (0, 0, 2)
     worker.fail(worker.take())
-    assert worker.board.counts() == (0, 1, 1)
+    assert worker.queue.counts() == (0, 1, 1)
 
 
 # What was left by others
@@ -329,9 +329,9 @@ def test_failures_of_the_past_can_be_forgiven(join, tmp_path):
 def test_an_output_that_is_not_there_any_more_is_made_again(join, tmp_path):
     log_past(tmp_path, "before", DONE, "a0", "b0")
     worker = join({"a": [3], "b": [2]}, there={"b0"})
-    assert worker.board.counts() == (1, 0, 1)
+    assert worker.queue.counts() == (1, 0, 1)
     assert worker.take_all() == ["a0"]
-    assert worker.board.counts() == (2, 0, 0)
+    assert worker.queue.counts() == (2, 0, 0)
 
 
 def test_an_output_that_took_all_its_tries_and_is_not_there_any_more_is_made_again(join, tmp_path):
@@ -347,7 +347,7 @@ def test_what_a_dead_process_left_comes_last(join):
     dead.die()
     worker = join(videos)
     assert worker.take_all() == ["b0", "c0", "a0"]
-    assert worker.claims.all() == set()
+    assert worker.leases.all() == set()
 
 
 def test_what_a_process_leaves_while_others_are_at_work_is_handed_out(join):
@@ -363,7 +363,7 @@ def test_what_a_dead_process_has_recorded_is_done_though_its_claim_is_left(join)
     dead.log.append(record_of(dead.take(), DONE))
     dead.die()
     worker = join({"a": [9], "b": [2]}, there={"a0"})
-    assert worker.board.counts() == (1, 0, 1)
+    assert worker.queue.counts() == (1, 0, 1)
     assert worker.take_all() == ["b0"]
 
 
@@ -374,15 +374,15 @@ def test_the_last_records_are_told_also_of_outputs_of_another_list(join, tmp_pat
     log_past(tmp_path, "before", DONE, "z9")
     log_past(tmp_path, "before", FAILED, "a0", "a0", "b0")
     worker = join({"b": [3], "a": [2]}, tries=2)
-    assert [(record["output"], record["status"]) for record in worker.board.records()] == [
+    assert [(record["output"], record["status"]) for record in worker.queue.records()] == [
         ("a0", FAILED), ("b0", FAILED), ("z9", DONE),
     ]  # fmt: skip
-    assert [record["output"] for record in worker.board.failures()] == ["a0"]
+    assert [record["output"] for record in worker.queue.failures()] == ["a0"]
     worker.done(worker.take())
-    records = list(worker.board.records())
+    records = list(worker.queue.records())
     assert [(record["output"], record["status"]) for record in records] == [("a0", FAILED), ("b0", DONE), ("z9", DONE)]
-    assert worker.board.failures() == records[:1]
-    assert [worker.board.has_record(output) for output in ("a0", "b0", "b1", "z9")] == [True, True, False, True]
+    assert worker.queue.failures() == records[:1]
+    assert [worker.queue.has_record(output) for output in ("a0", "b0", "b1", "z9")] == [True, True, False, True]
 
 
 def test_who_need_not_tell_records_knows_failures_all_the_same(join, tmp_path):
@@ -391,8 +391,8 @@ def test_who_need_not_tell_records_knows_failures_all_the_same(join, tmp_path):
     one, other = (
         join({"a": [3], "b": [2], "c": [1]}, there={"a0"}, keep_done=keep_done) for keep_done in (False, True)
     )
-    assert one.board.counts() == other.board.counts() == (1, 1, 1)
-    assert one.board.failures() == other.board.failures()
+    assert one.queue.counts() == other.queue.counts() == (1, 1, 1)
+    assert one.queue.failures() == other.queue.failures()
     assert one.take_all() == ["c0"]
 
 
@@ -401,25 +401,25 @@ def test_of_two_processes_records_the_later_one_counts(join, tmp_path, names):
     log_past(tmp_path, names[0], FAILED, "a0")
     log_past(tmp_path, names[1], DONE, "a0")
     worker = join({"a": [3]}, there={"a0"})
-    assert worker.board.counts() == (1, 0, 0)
-    assert [record["status"] for record in worker.board.records()] == [DONE]
+    assert worker.queue.counts() == (1, 0, 0)
+    assert [record["status"] for record in worker.queue.records()] == [DONE]
 
 
 def test_what_is_done_stays_so_where_a_slower_process_fails(join):
     slow, worker = (join({"a": [3]}) for _ in range(2))
     slow.take()
     worker.log.append(record_of("a0", DONE))
-    assert worker.board.counts() == (1, 0, 0)
+    assert worker.queue.counts() == (1, 0, 0)
     slow.fail("a0")
-    assert slow.board.counts() == worker.board.counts() == (1, 0, 0)
-    assert [record["status"] for record in worker.board.records()] == [DONE]
+    assert slow.queue.counts() == worker.queue.counts() == (1, 0, 0)
+    assert [record["status"] for record in worker.queue.records()] == [DONE]
 
 
 def test_a_record_of_no_output_does_no_harm(join, tmp_path):
-    ResultsLog(tmp_path, "stray").append({"something": "else"})
+    Journal(tmp_path, "stray").append({"something": "else"})
     log_past(tmp_path, "before", DONE, "a0")
     worker = join({"a": [3], "b": [2]}, there={"a0"})
-    assert [record["output"] for record in worker.board.records() if "output" in record] == ["a0"]
+    assert [record["output"] for record in worker.queue.records() if "output" in record] == ["a0"]
     assert worker.take_all() == ["b0"]
 
 
@@ -444,5 +444,5 @@ def test_20_000_pairs(join, tmp_path, videos, status):
     for output in outputs[10_000:10_003]:
         worker.done(output)
     assert worker.take_all() == outputs[19_900:]
-    assert sum(worker.board.counts()[:2]) == 20_000 and worker.board.counts()[2] == 0
-    assert sum(1 for _ in worker.board.records()) == 20_000
+    assert sum(worker.queue.counts()[:2]) == 20_000 and worker.queue.counts()[2] == 0
+    assert sum(1 for _ in worker.queue.records()) == 20_000

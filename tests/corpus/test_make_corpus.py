@@ -15,7 +15,7 @@ from diff2lip_diffusers.corpus.mouth_table import COLUMNS, read_mouth_table, wri
 from diff2lip_diffusers.corpus.utterance import draw_utterance
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.faces.detections_file import read_detections
-from diff2lip_diffusers.media.reader import probe_video, read_audio, read_frames
+from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 
 SETTINGS = CorpusSettings(seed=3, size_px=96)
 
@@ -38,7 +38,7 @@ def test_a_clip_shows_and_sounds_what_its_table_says(corpus):
     assert (info.width, info.height, info.fps, info.has_audio) == (96, 96, 25, True)
     samples, sampling_rate = read_audio(clip.sound)
     np.testing.assert_allclose(samples, spoken.samples, atol=1e-4)
-    frames = list(read_frames(clip.pictures))
+    frames = list(read_rgb(clip.pictures))
     assert len(frames) == len(mouth) == int(len(samples) / sampling_rate * 25)
     identity, poses = draw_identity(seed), draw_motion(seed, times_s)
     widest = int(mouth[:, 0].argmax())

@@ -11,7 +11,7 @@ from diff2lip_diffusers.demo.contact_sheet import contact_sheet
 from diff2lip_diffusers.demo.demo_clip import ASSETS, FPS, SIZE_PX, demo_model_folder, load_demo_clip, write_demo_clip
 from diff2lip_diffusers.demo.run_demo import run_demo
 from diff2lip_diffusers.hub import load_pipeline
-from diff2lip_diffusers.media.reader import probe_video, read_audio, read_frames
+from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 
 MEGABYTES_15 = 15_000_000
 
@@ -33,7 +33,7 @@ def test_shipped_clip_shows_what_its_truth_says():
     clip = load_demo_clip()
     info = probe_video(clip.video)
     assert (info.width, info.height, info.fps, info.has_audio) == (SIZE_PX, SIZE_PX, FPS, True)
-    frames = list(read_frames(clip.video))
+    frames = list(read_rgb(clip.video))
     assert len(frames) == len(clip.mouth) == len(clip.own_mouth) == len(clip.poses)
     for index in (10, 60):
         drawn = render_frame(clip.identity, clip.poses[index], clip.own_mouth[index], SIZE_PX)

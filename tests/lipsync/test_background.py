@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from diff2lip_diffusers.lipsync.background import RunBehind, run_ahead
+from diff2lip_diffusers.lipsync.background import WriteBehind, prefetch
 
 
 def test_items_come_in_order_from_another_thread():
@@ -14,7 +14,7 @@ def test_items_come_in_order_from_another_thread():
             threads.add(threading.get_ident())
             yield index
 
-    assert list(run_ahead(items(), 3)) == list(range(50))
+    assert list(prefetch(items(), 3)) == list(range(50))
     assert len(threads) == 1 and threading.get_ident() not in threads
 
 
@@ -22,7 +22,7 @@ def test_items_come_in_order_from_another_thread():
 def test_no_more_than_the_depth_is_made_ahead(depth):
     made = []
     source = (made.append(index) or index for index in range(100))
-    for index in run_ahead(source, depth):
+    for index in prefetch(source, depth):
         time.sleep(0.002)
         assert len(made) <= index + 1 + depth
     assert len(made) == 100
@@ -35,8 +35,8 @@ def test_an_error_comes_after_the_items_before_it():
 
     taken = []
     with pytest.raises(OSError, match="disk"):
-        taken.extend(run_ahead(items(), 2))
-    source = run_ahead(items(), 2)
+        taken.extend(prefetch(items(), 2))
+    source = prefetch(items(), 2)
     assert [next(source) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(OSError, match="disk"):
         next(source)
@@ -51,7 +51,7 @@ def test_stopping_early_closes_the_source_and_ends_the_thread():
         finally:
             closed.append(True)
 
-    source = run_ahead(items(), 2)
+    source = prefetch(items(), 2)
     assert next(source) == 0
     source.close()
     assert closed == [True]
@@ -60,7 +60,7 @@ def test_stopping_early_closes_the_source_and_ends_the_thread():
 
 def test_calls_happen_in_order_and_all_of_them():
     done = []
-    with RunBehind(lambda item: (time.sleep(0.001), done.append(item)), 4) as later:
+    with WriteBehind(lambda item: (time.sleep(0.001), done.append(item)), 4) as later:
         for index in range(30):
             later(index)
             assert index + 1 - len(done) <= 4 + 1
@@ -75,7 +75,7 @@ def test_a_failed_call_is_raised_soon_and_later_ones_are_dropped():
             raise OSError("full")
         done.append(item)
 
-    with pytest.raises(OSError, match="full"), RunBehind(fail_at_five, 2) as later:
+    with pytest.raises(OSError, match="full"), WriteBehind(fail_at_five, 2) as later:
         for index in range(100):
             later(index)
     assert done[:5] == [0, 1, 2, 3, 4] and len(done) < 15
@@ -85,7 +85,7 @@ def test_a_call_that_fails_at_the_end_is_raised():
     def fail(_):
         raise OSError("full")
 
-    with pytest.raises(OSError, match="full"), RunBehind(fail, 10) as later:
+    with pytest.raises(OSError, match="full"), WriteBehind(fail, 10) as later:
         later(1)
 
 
@@ -96,7 +96,7 @@ def test_an_error_in_the_block_drops_what_waits():
         gate.wait(5)
         done.append(item)
 
-    with pytest.raises(KeyboardInterrupt), RunBehind(slow, 10) as later:
+    with pytest.raises(KeyboardInterrupt), WriteBehind(slow, 10) as later:
         for index in range(5):
             later(index)
         gate.set()

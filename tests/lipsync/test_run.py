@@ -27,8 +27,8 @@ from diff2lip_diffusers.faces.search import DEFAULT_BATCH_SIZE, DEFAULT_STRIDE
 from diff2lip_diffusers.faces.smoothing import LOOK_AHEAD_FRAMES
 from diff2lip_diffusers.lipsync import job, source_video
 from diff2lip_diffusers.lipsync.compositing import apply_patch, resize_image, whole_patch
-from diff2lip_diffusers.media.frame import Picture
-from diff2lip_diffusers.media.reader import probe_video, read_audio, read_frames
+from diff2lip_diffusers.media.frame import Frame
+from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 from diff2lip_diffusers.schedulers import original_scheduler
 
@@ -215,7 +215,7 @@ def write_clip(path: Path, count: int, fps=25, faceless: Sequence[int] = (), aud
 def durations_s(path: Path) -> tuple[float, float]:
     """Of pictures and sound, counted from what can be decoded."""
     samples, rate = read_audio(path)
-    return sum(1 for _ in read_frames(path)) / float(probe_video(path).fps), len(samples) / rate
+    return sum(1 for _ in read_rgb(path)) / float(probe_video(path).fps), len(samples) / rate
 
 
 def psnr(first: np.ndarray, second: np.ndarray) -> float:
@@ -288,7 +288,7 @@ def test_every_frame_and_the_sound_come_out_in_step(tmp_path, quick_pipe, to_wri
     assert frames_s == pytest.approx(count / float(fps))
     assert abs(sound_s - frames_s) <= 1 / float(fps)
 
-    sources, outputs = list(read_frames(video)), list(read_frames(out))
+    sources, outputs = list(read_rgb(video)), list(read_rgb(out))
     outside = np.ones((SIDE_PX, SIDE_PX), bool)
     outside[NEAR_PAINTED] = False
     for source, exact, output in zip(sources, to_writer, outputs, strict=True):
@@ -329,7 +329,7 @@ def test_frames_beyond_the_end_of_the_speech_are_untouched(tmp_path, quick_pipe,
     video = write_clip(tmp_path / "face.mp4", 24)
     audio = write_wav(tmp_path / "speech.wav", speech(frames / 25))
     result = sync_video(quick_pipe, video, audio, tmp_path / "out.mp4", box=BOX, num_inference_steps=1)
-    untouched = [np.array_equal(*pair) for pair in zip(to_writer, read_frames(video), strict=True)]
+    untouched = [np.array_equal(*pair) for pair in zip(to_writer, read_rgb(video), strict=True)]
     assert untouched == [False] * frames + [True] * (24 - frames)
     assert (result.num_frames, result.num_faceless_frames) == (24, 0)
     frames_s, sound_s = durations_s(tmp_path / "out.mp4")
@@ -343,7 +343,7 @@ def test_the_videos_own_sound_is_the_default(tmp_path, quick_pipe, to_writer, cl
     sync_video(quick_pipe, video, None, tmp_path / "own.mkv", **options)
     sync_video(quick_pipe, video, video, tmp_path / "named.mkv", **options)
     np.testing.assert_array_equal(to_writer[:14], to_writer[14:])
-    assert not np.array_equal(to_writer[3], list(read_frames(video))[3])
+    assert not np.array_equal(to_writer[3], list(read_rgb(video))[3])
     before = listing(tmp_path)
     with pytest.raises(NoAudioError, match="silent.mkv"):
         sync_video(quick_pipe, quiet, None, tmp_path / "out.mkv", **options)
@@ -358,7 +358,7 @@ def test_faceless_frames_pass_through_and_short_gaps_are_bridged(tmp_path, quick
     video = write_clip(tmp_path / "face.mp4", 24, faceless=faceless)
     audio = write_wav(tmp_path / "speech.wav", speech(1))
     result = sync_video(quick_pipe, video, audio, tmp_path / "out.mp4", detector=detect_marked, num_inference_steps=1)
-    untouched = [np.array_equal(*pair) for pair in zip(to_writer, read_frames(video), strict=True)]
+    untouched = [np.array_equal(*pair) for pair in zip(to_writer, read_rgb(video), strict=True)]
     assert [index for index, same in enumerate(untouched) if same] == [0, 1, *range(12, 19)]
     assert (result.num_frames, result.num_faceless_frames) == (24, 9)
 
@@ -419,14 +419,14 @@ def test_the_reference_is_the_frame_that_the_seed_draws(tmp_path, quick_pipe, cl
 
     monkeypatch.setattr(Diff2LipPipeline, "__call__", recording)
     sync_video(quick_pipe, *clip, tmp_path / "out.mp4", box=BOX, mode="random", seed=3, num_inference_steps=1)
-    frame = list(read_frames(clip[0]))[random.Random(3).randint(0, 13)]
+    frame = list(read_rgb(clip[0]))[random.Random(3).randint(0, 13)]
     for reference in np.concatenate(seen):
         np.testing.assert_array_equal(reference, resize_image(frame[BOX.y1 : BOX.y2, BOX.x1 : BOX.x2], 16, 16))
 
 
 def test_reconstruction_repeats_the_first_frame(tmp_path, quick_pipe, to_writer, clip):
     sync_video(quick_pipe, *clip, tmp_path / "out.mp4", box=BOX, mode="reconstruction", num_inference_steps=1)
-    first = next(read_frames(clip[0]))
+    first = next(read_rgb(clip[0]))
     assert len(to_writer) == 14
     for frame in to_writer:
         frame[NEAR_PAINTED] = first[NEAR_PAINTED]
@@ -499,8 +499,8 @@ def test_a_box_outside_the_picture_is_named(tmp_path, quick_pipe, clip):
 def test_a_box_that_sticks_out_is_cut(tmp_path, quick_pipe, to_writer, clip):
     result = sync_video(quick_pipe, *clip, tmp_path / "out.mp4", box=(-20, 40.4, 300, 300), num_inference_steps=1)
     assert (result.num_frames, result.num_faceless_frames) == (14, 0)
-    np.testing.assert_array_equal(to_writer[0][:66], next(read_frames(clip[0]))[:66])
-    assert not np.array_equal(to_writer[0][68:], next(read_frames(clip[0]))[68:])
+    np.testing.assert_array_equal(to_writer[0][:66], next(read_rgb(clip[0]))[:66])
+    assert not np.array_equal(to_writer[0][68:], next(read_rgb(clip[0]))[68:])
 
 
 def test_the_inputs_are_never_overwritten(tmp_path, quick_pipe, clip):
@@ -612,7 +612,7 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
 
     def many_pictures(path, fps, start=0):
         for index in range(200):
-            source = Picture.from_rgb(picture(index, face=index % 20 < 12 or bool(options)))
+            source = Frame.from_rgb(picture(index, face=index % 20 < 12 or bool(options)))
             alive[index] = source
             yield source
 
@@ -623,7 +623,7 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
             super().write(frame)
 
     audio = write_wav(tmp_path / "speech.wav", speech(2))
-    monkeypatch.setattr(source_video, "read_pictures", many_pictures)
+    monkeypatch.setattr(source_video, "read_frames", many_pictures)
     monkeypatch.setattr(job, "VideoWriter", NoWriter)
     gc.disable()  # nothing may wait for the collector of cycles
     try:

@@ -8,7 +8,7 @@ from helpers.face_films import WOMAN, WOMAN_FACE, on_background, other_person, p
 
 from diff2lip_diffusers import FaceBox, FaceNotFoundError, MediaError, load_face_detector, sync_video
 from diff2lip_diffusers.lipsync.job import SyncJob
-from diff2lip_diffusers.media.reader import VideoInfo, read_frames
+from diff2lip_diffusers.media.reader import VideoInfo, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 OTHER = other_person()
@@ -25,9 +25,9 @@ def boxes(monkeypatch) -> list[FaceBox | None]:
     seen = []
     finish = SyncJob.finish
 
-    def remember(job, shot, face):
-        seen.append(shot.box)
-        finish(job, shot, face)
+    def remember(job, task, face):
+        seen.append(task.box)
+        finish(job, task, face)
 
     monkeypatch.setattr(SyncJob, "finish", remember)
     return seen
@@ -62,7 +62,7 @@ def test_frames_without_a_face_in_the_middle_pass_through(tmp_path, sync, boxes)
     face = moved(WOMAN_FACE, 200, 60)
     assert all(follows(boxes, [face] * 15 + [None] * 15 + [face] * 15))
     assert (result.num_frames, result.num_faceless_frames) == (45, 15)
-    sources, outputs = list(read_frames(tmp_path / "face.mp4")), list(read_frames(tmp_path / "out.mp4"))
+    sources, outputs = list(read_rgb(tmp_path / "face.mp4")), list(read_rgb(tmp_path / "out.mp4"))
     mouth = slice(60 + 158, 60 + 170), slice(200 + 105, 200 + 125)
     changed = [np.abs(a[mouth].astype(int) - b[mouth]).mean() > 20 for a, b in zip(sources, outputs, strict=True)]
     assert changed == [True] * 15 + [False] * 15 + [True] * 15

@@ -8,7 +8,7 @@ from helpers.face_films import WOMAN, WOMAN_FACE, on_background, pipeline_that, 
 
 from diff2lip_diffusers import FaceBox, sync_video
 from diff2lip_diffusers.lipsync import job
-from diff2lip_diffusers.media.reader import probe_video, read_frames, read_pictures
+from diff2lip_diffusers.media.reader import probe_video, read_frames, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 COUNT, X, Y = 8, 200, 60
@@ -55,9 +55,9 @@ def test_pasting_what_was_cut_out_changes_hardly_anything(tmp_path, small_pipe, 
     """Smaller than one level in and around the box, also after encoding at the default quality."""
     pipe = pipeline_that(lambda crops: crops, small_pipe)
     sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE)
-    source = list(read_frames(film[0]))
+    source = list(read_rgb(film[0]))
     assert mean_difference(source, to_writer, AROUND) < 0.1
-    assert mean_difference(source, read_frames(tmp_path / "out.mp4"), AROUND) < 1
+    assert mean_difference(source, read_rgb(tmp_path / "out.mp4"), AROUND) < 1
 
 
 @pytest.mark.parametrize("shift", [(20, 20, 20), (-25, -25, -25), (12, 0, -12)])
@@ -67,7 +67,7 @@ def test_the_painted_part_takes_the_colours_of_the_skin_around(tmp_path, small_p
     sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE)
     left = [
         (after[LOWER_HALF].astype(float) - before[LOWER_HALF]).mean(axis=(0, 1))
-        for before, after in zip(read_frames(film[0]), to_writer, strict=True)
+        for before, after in zip(read_rgb(film[0]), to_writer, strict=True)
     ]
     assert np.abs(np.mean(left, axis=0)).max() <= 0.1 * np.abs(levels).max()
 
@@ -117,14 +117,14 @@ def outside(frames):
 
 def test_the_rest_of_the_picture_keeps_its_quality(tmp_path, small_pipe, film):
     sync_video(small_pipe, *film, tmp_path / "out.mp4", box=FACE, num_inference_steps=1)
-    assert psnr(outside(read_frames(film[0])), outside(read_frames(tmp_path / "out.mp4"))) > 45
+    assert psnr(outside(read_rgb(film[0])), outside(read_rgb(tmp_path / "out.mp4"))) > 45
 
 
 @pytest.mark.parametrize("name, codec", [("out.mp4", None), ("out.mkv", "ffv1"), ("out.mov", "hevc")])
 def test_lossless_keeps_the_rest_to_the_bit(tmp_path, small_pipe, film, name, codec):
     sync_video(small_pipe, *film, tmp_path / name, box=FACE, num_inference_steps=1, lossless=True, codec=codec)
     half = LOWER_HALF[0].start // 2 * 2
-    for before, after in zip(read_pictures(film[0]), read_pictures(tmp_path / name), strict=True):
+    for before, after in zip(read_frames(film[0]), read_frames(tmp_path / name), strict=True):
         assert before.format == after.format == "yuv420p" and before.tags == after.tags
         for plane, copy, step in zip(before.planes, after.planes, (1, 2, 2), strict=True):
             painted = slice(half // step, -(-FACE.y2 // step)), slice(FACE.x1 // step, -(-FACE.x2 // step))
@@ -139,7 +139,7 @@ def test_a_folder_of_images_holds_the_same_pictures(tmp_path, small_pipe, film, 
     sync_video(small_pipe, *film, tmp_path / "out.mp4", **options)
     result = sync_video(small_pipe, *film, tmp_path / "frames", **options)
     assert (result.output, result.num_frames) == (tmp_path / "frames", COUNT)
-    for before, after in zip(to_writer, read_frames(tmp_path / "frames"), strict=True):
+    for before, after in zip(to_writer, read_rgb(tmp_path / "frames"), strict=True):
         np.testing.assert_array_equal(before, after)
 
 

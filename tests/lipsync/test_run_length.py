@@ -12,7 +12,7 @@ from helpers.numbered_clips import numbered_picture, picture_number
 from helpers.numbered_clips import write_clip as write_numbered
 
 from diff2lip_diffusers import Detection, FaceBox, sync_video
-from diff2lip_diffusers.media.reader import read_audio, read_frames
+from diff2lip_diffusers.media.reader import read_audio, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 NTSC = Fraction(30000, 1001)
@@ -26,7 +26,7 @@ def numbered_film(path, count: int = COUNT, fps=25):
 
 def shown(path) -> list[int]:
     """The numbers on the pictures, read beside the box."""
-    return [picture_number(frame[:, :96]) for frame in read_frames(path)]
+    return [picture_number(frame[:, :96]) for frame in read_rgb(path)]
 
 
 def back_and_forth(count: int, total: int) -> list[int]:
@@ -165,7 +165,7 @@ def test_after_an_hour_pictures_and_sound_still_match(tmp_path, small_pipe):
         num_inference_steps=1,
     )
     assert result.num_frames == count and result.fps == NTSC
-    seen = [index for index, frame in enumerate(read_frames(tmp_path / "out.mp4")) if frame[:8].mean() > 128]
+    seen = [index for index, frame in enumerate(read_rgb(tmp_path / "out.mp4")) if frame[:8].mean() > 128]
     assert seen == sorted(flashes)
     heard, rate = read_audio(tmp_path / "out.mp4")
     loud = np.abs(heard) > 0.1

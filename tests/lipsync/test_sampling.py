@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diff2lip_diffusers import Diff2LipPipeline, SyncOptions
-from diff2lip_diffusers.lipsync.job import Shot
-from diff2lip_diffusers.lipsync.sampling import paint_shots
+from diff2lip_diffusers.lipsync.job import FrameTask
+from diff2lip_diffusers.lipsync.sampling import paint_frames
 from diff2lip_diffusers.lipsync.stage_timer import StageTimer
 
 BATCH = 4
@@ -31,60 +31,60 @@ def batches(monkeypatch) -> list[np.ndarray]:
     return seen
 
 
-def shots(job: Job, size: int, seed: int, count: int, faceless: tuple[int, ...] = ()) -> list[Shot]:
+def tasks(job: Job, size: int, seed: int, count: int, faceless: tuple[int, ...] = ()) -> list[FrameTask]:
     noise = np.random.default_rng(seed)
     crops = noise.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     windows = noise.uniform(-4, 4, (count, 80, 16)).astype(np.float32)
     return [
-        Shot(job, index, None, None)
+        FrameTask(job, index, None, None)
         if index in faceless
-        else Shot(job, index, None, None, crop, crop, window, reference=crop)
+        else FrameTask(job, index, None, None, crop, crop, window, reference=crop)
         for index, (crop, window) in enumerate(zip(crops, windows, strict=True))
     ]
 
 
 def faces_of(painted, job) -> np.ndarray:
-    return np.stack([face for shot, face in painted if shot.job is job and face is not None])
+    return np.stack([face for task, face in painted if task.job is job and face is not None])
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
 def test_neighbours_change_nothing_to_the_bit(tiny_pipe, eta):
     size = tiny_pipe.unet.config.sample_size
     job = Job(SyncOptions(num_inference_steps=2, eta=eta))
-    own = shots(job, size, 1, 5)
-    alone = faces_of(paint_shots(tiny_pipe, own, BATCH), job)
+    own = tasks(job, size, 1, 5)
+    alone = faces_of(paint_frames(tiny_pipe, own, BATCH), job)
     for before, after, seed in ((1, 4, 7), (2, 0, 8), (7, 3, 9)):
         other = Job(SyncOptions(num_inference_steps=2, eta=eta, seed=seed))
-        mixed = [*shots(other, size, 2, before), *own, *shots(other, size, 3, after)]
-        np.testing.assert_array_equal(faces_of(paint_shots(tiny_pipe, mixed, BATCH), job), alone)
+        mixed = [*tasks(other, size, 2, before), *own, *tasks(other, size, 3, after)]
+        np.testing.assert_array_equal(faces_of(paint_frames(tiny_pipe, mixed, BATCH), job), alone)
 
 
 def test_short_clips_share_full_batches(small_pipe, batches):
     jobs = [Job() for _ in range(6)]
-    items = [item for job in jobs for item in (*shots(job, 16, 1, 3), job)]
-    painted = list(paint_shots(small_pipe, items, BATCH))
+    items = [item for job in jobs for item in (*tasks(job, 16, 1, 3), job)]
+    painted = list(paint_frames(small_pipe, items, BATCH))
     assert [item for item, _ in painted] == items
     assert [len(crops) for crops in batches] == [BATCH] * 5
     assert all(job.timer.seconds["sample"] > 0 for job in jobs)
 
 
 def test_the_last_batch_is_filled_up(small_pipe, batches):
-    own = shots(Job(), 16, 1, 6)
-    painted = list(paint_shots(small_pipe, own, BATCH))
+    own = tasks(Job(), 16, 1, 6)
+    painted = list(paint_frames(small_pipe, own, BATCH))
     assert [len(crops) for crops in batches] == [BATCH] * 2
     assert len(painted) == 6
 
 
 def test_other_settings_are_sampled_apart(small_pipe, batches):
     jobs = [Job(SyncOptions(num_inference_steps=steps)) for steps in (1, 1, 2)]
-    painted = list(paint_shots(small_pipe, [item for job in jobs for item in shots(job, 16, 1, 2)], BATCH))
+    painted = list(paint_frames(small_pipe, [item for job in jobs for item in tasks(job, 16, 1, 2)], BATCH))
     assert len(painted) == 6
     assert len(batches) == 2
 
 
 def test_each_job_has_the_noise_of_its_seed(small_pipe):
     jobs = [Job(SyncOptions(num_inference_steps=1, seed=seed)) for seed in (7, 8, 7)]
-    painted = list(paint_shots(small_pipe, [item for job in jobs for item in shots(job, 16, 1, 2)], BATCH))
+    painted = list(paint_frames(small_pipe, [item for job in jobs for item in tasks(job, 16, 1, 2)], BATCH))
     first, second, third = (faces_of(painted, job) for job in jobs)
     np.testing.assert_array_equal(first, third)
     assert np.abs(first - second).max() > 0.01
@@ -95,11 +95,11 @@ def test_frames_without_a_face_wait_for_a_bounded_time(small_pipe):
 
     def endless():
         nonlocal taken
-        for shot in shots(job, 16, 1, 100, faceless=tuple(range(1, 100))):
+        for task in tasks(job, 16, 1, 100, faceless=tuple(range(1, 100))):
             taken += 1
-            yield shot
+            yield task
 
-    painted = paint_shots(small_pipe, endless(), BATCH)
+    painted = paint_frames(small_pipe, endless(), BATCH)
     assert next(painted)[1] is not None
     assert taken <= 2 * BATCH
     assert all(face is None for _, face in painted)
@@ -108,6 +108,6 @@ def test_frames_without_a_face_wait_for_a_bounded_time(small_pipe):
 def test_what_has_nothing_to_paint_passes_at_once(small_pipe, batches):
     taken = []
     items = (taken.append(name) or name for name in "abc")
-    assert next(paint_shots(small_pipe, items, BATCH)) == ("a", None)
+    assert next(paint_frames(small_pipe, items, BATCH)) == ("a", None)
     assert taken == ["a"]
     assert not batches

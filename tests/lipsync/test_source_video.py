@@ -5,7 +5,7 @@ import pytest
 from helpers.numbered_clips import numbered_picture, picture_number, write_clip
 
 from diff2lip_diffusers.lipsync import source_video
-from diff2lip_diffusers.lipsync.source_video import DrivingVideo, KnownFaces
+from diff2lip_diffusers.lipsync.source_video import KnownFaces, SourceVideo
 
 COUNT, FPS = 30, Fraction(25)
 
@@ -19,15 +19,15 @@ def clip(tmp_path):
 def decoded(monkeypatch) -> list[int]:
     """How many pictures each pass through the file gave."""
     passes = []
-    read_pictures = source_video.read_pictures
+    read_frames = source_video.read_frames
 
     def counting(*arguments):
         passes.append(0)
-        for picture in read_pictures(*arguments):
+        for picture in read_frames(*arguments):
             passes[-1] += 1
             yield picture
 
-    monkeypatch.setattr(source_video, "read_pictures", counting)
+    monkeypatch.setattr(source_video, "read_frames", counting)
     return passes
 
 
@@ -36,14 +36,14 @@ def numbers(driving, start=0, end=None):
 
 
 def test_pictures_are_decoded_once(clip, decoded):
-    driving = DrivingVideo(clip, keep_bytes=2**30)
+    driving = SourceVideo(clip, keep_bytes=2**30)
     assert numbers(driving) == numbers(driving) == list(range(COUNT))
     assert numbers(driving, 7) == list(range(7, COUNT))
     assert decoded == [COUNT]
 
 
 def test_what_an_earlier_job_left_is_decoded_later(clip, decoded):
-    driving = DrivingVideo(clip, keep_bytes=2**30)
+    driving = SourceVideo(clip, keep_bytes=2**30)
     assert numbers(driving, end=12) == list(range(12))
     assert numbers(driving, 5) == list(range(5, COUNT))
     assert numbers(driving) == list(range(COUNT))
@@ -51,13 +51,13 @@ def test_what_an_earlier_job_left_is_decoded_later(clip, decoded):
 
 
 def test_pictures_without_those_before_are_not_taken_for_the_first(clip):
-    driving = DrivingVideo(clip, keep_bytes=2**30)
+    driving = SourceVideo(clip, keep_bytes=2**30)
     assert numbers(driving, 20) == list(range(20, COUNT))
     assert numbers(driving) == list(range(COUNT))
 
 
 def test_two_passes_at_the_same_time(clip):
-    driving = DrivingVideo(clip, keep_bytes=2**30)
+    driving = SourceVideo(clip, keep_bytes=2**30)
     pairs = zip(driving.pictures(FPS), driving.pictures(FPS), strict=True)
     assert [tuple(picture_number(picture.rgb()) for picture in pair) for pair in pairs] == [
         (index, index) for index in range(COUNT)
@@ -66,16 +66,16 @@ def test_two_passes_at_the_same_time(clip):
 
 
 def test_a_video_that_is_too_large_is_decoded_again(clip, decoded):
-    size = next(iter(DrivingVideo(clip).pictures(FPS))).nbytes
+    size = next(iter(SourceVideo(clip).pictures(FPS))).nbytes
     decoded.clear()
-    driving = DrivingVideo(clip, keep_bytes=COUNT * size - 1)
+    driving = SourceVideo(clip, keep_bytes=COUNT * size - 1)
     assert numbers(driving) == numbers(driving) == list(range(COUNT))
     assert decoded == [COUNT, COUNT]
     assert not driving._kept[FPS].pictures
 
 
 def test_rates_are_kept_apart(clip):
-    driving = DrivingVideo(clip, keep_bytes=2**30)
+    driving = SourceVideo(clip, keep_bytes=2**30)
     assert len(list(driving.pictures(Fraction(50)))) == 2 * COUNT
     assert len(list(driving.pictures(FPS))) == COUNT
 
@@ -93,6 +93,6 @@ def test_known_faces():
 
 
 def test_the_search_of_another_setting_has_faces_of_its_own(clip):
-    driving = DrivingVideo(clip)
+    driving = SourceVideo(clip)
     assert driving.known_faces("one") is driving.known_faces("one")
     assert driving.known_faces("one") is not driving.known_faces("other")

@@ -8,8 +8,8 @@ import skimage.data
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.decoded_frames import picture_of
 from diff2lip_diffusers.media.encoders import CODECS, choose_encoding, default_codec
-from diff2lip_diffusers.media.frame import ColorTags, Picture
-from diff2lip_diffusers.media.reader import VideoInfo, probe_video, read_pictures
+from diff2lip_diffusers.media.frame import ColorTags, Frame
+from diff2lip_diffusers.media.reader import VideoInfo, probe_video, read_frames
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 PQ_BT2020 = ColorTags(matrix=9, range=1, primaries=9, transfer=16)
@@ -18,14 +18,14 @@ FULL_RANGE = ColorTags(matrix=1, range=2, primaries=1, transfer=1)
 SOFTWARE = {"h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
 
 
-def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48, width: int = 64) -> list[Picture]:
+def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48, width: int = 64) -> list[Frame]:
     """Pictures that use every number a format has."""
     rng = np.random.default_rng(0)
     frame = av.VideoFrame(width, height, format)
     bits = frame.format.components[0].bits
     dtype = np.uint8 if bits == 8 else np.uint16
     return [
-        Picture(
+        Frame(
             tuple(rng.integers(0, 2**bits, (plane.height, plane.width)).astype(dtype) for plane in frame.planes),
             format,
             tags,
@@ -34,14 +34,14 @@ def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48,
     ]
 
 
-def written(path: Path, pictures: list[Picture], **options) -> list[Picture]:
+def written(path: Path, pictures: list[Frame], **options) -> list[Frame]:
     """The pictures after a trip through a file."""
     first = pictures[0]
     info = VideoInfo(first.width, first.height, 25, None, False, first.tags, pixel_format=first.format)
     with VideoWriter(path, width=first.width, height=first.height, fps=25, info=info, **options) as writer:
         for picture in pictures:
             writer.write(picture)
-    return list(read_pictures(path))
+    return list(read_frames(path))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from diff2lip_diffusers.boxes import FaceBox
 from diff2lip_diffusers.lipsync.options import MIN_BOX_PX
 from diff2lip_diffusers.media.decoded_frames import picture_of
-from diff2lip_diffusers.media.frame import ColorTags, Picture
+from diff2lip_diffusers.media.frame import ColorTags, Frame
 from diff2lip_diffusers.media.pixel_formats import encodable_size
 
 AS_STORED = (1, 0, 0, 1)
@@ -27,7 +27,7 @@ def frame_of(rgb: np.ndarray, format: str, matrix: int = BT709, color_range: int
     return frame.reformat(format=format, dst_colorspace=matrix, dst_color_range=color_range)
 
 
-def picture(format: str = "yuv420p", height: int = 48, width: int = 64, **color) -> Picture:
+def picture(format: str = "yuv420p", height: int = 48, width: int = 64, **color) -> Frame:
     return picture_of(frame_of(smooth_rgb(height, width), format, **color), AS_STORED)
 
 
@@ -176,5 +176,5 @@ def test_a_thumbnail_is_the_mean_of_its_pixels():
 
 def test_an_array_comes_back_as_it_was():
     rgb = np.random.default_rng(0).integers(0, 256, (7, 5, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(Picture.from_rgb(rgb).rgb(), rgb)
-    np.testing.assert_array_equal(Picture.from_rgb(rgb).rgb(FaceBox(1, 2, 4, 6)), rgb[2:6, 1:4])
+    np.testing.assert_array_equal(Frame.from_rgb(rgb).rgb(), rgb)
+    np.testing.assert_array_equal(Frame.from_rgb(rgb).rgb(FaceBox(1, 2, 4, 6)), rgb[2:6, 1:4])

@@ -3,9 +3,9 @@ import PIL.Image
 import pytest
 
 from diff2lip_diffusers.errors import MediaError
-from diff2lip_diffusers.media.frame import Picture
+from diff2lip_diffusers.media.frame import Frame
 from diff2lip_diffusers.media.image_writer import ImageFolderWriter
-from diff2lip_diffusers.media.reader import read_frames
+from diff2lip_diffusers.media.reader import read_rgb
 
 
 def frames(count: int) -> list[np.ndarray]:
@@ -16,10 +16,10 @@ def test_pictures_come_back_to_the_bit(tmp_path):
     source = frames(12)
     with ImageFolderWriter(tmp_path / "out") as writer:
         for index, frame in enumerate(source):
-            writer.write(frame if index % 2 else Picture.from_rgb(frame))
+            writer.write(frame if index % 2 else Frame.from_rgb(frame))
     assert writer.frame_count == 12
     assert [file.name for file in sorted((tmp_path / "out").iterdir())] == [f"{index:06d}.png" for index in range(12)]
-    for before, after in zip(source, read_frames(tmp_path / "out"), strict=True):
+    for before, after in zip(source, read_rgb(tmp_path / "out"), strict=True):
         np.testing.assert_array_equal(before, after)
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 

@@ -8,7 +8,7 @@ from helpers.numbered_clips import numbered_picture, picture_number, write_clip
 
 from diff2lip_diffusers.media import length
 from diff2lip_diffusers.media.length import least_and_most, read_numbered, read_to_length
-from diff2lip_diffusers.media.reader import probe_video, read_frames, read_pictures
+from diff2lip_diffusers.media.reader import probe_video, read_frames, read_rgb
 
 
 def sequence(count: int, total: int, extension: str) -> list[int]:
@@ -23,13 +23,13 @@ def sequence(count: int, total: int, extension: str) -> list[int]:
 
 
 def shown_numbers(path, fps, **arguments) -> list[int]:
-    read = read_to_length(partial(read_pictures, path, Fraction(fps)), **arguments)
+    read = read_to_length(partial(read_frames, path, Fraction(fps)), **arguments)
     return [picture_number(picture.rgb()) for _, picture in read]
 
 
 def shown(path, fps, **arguments) -> list[int]:
     numbers = shown_numbers(path, fps, **arguments)
-    assert numbers == [n for n, _ in read_to_length(partial(read_pictures, path, Fraction(fps)), **arguments)]
+    assert numbers == [n for n, _ in read_to_length(partial(read_frames, path, Fraction(fps)), **arguments)]
     return numbers
 
 
@@ -59,12 +59,12 @@ def test_a_clip_goes_on(clips, suffix, extension, total):
 @pytest.mark.parametrize("held", [2, 7, 13, 64])
 def test_going_back_holds_few_pictures(clips, monkeypatch, held):
     path = clips["mp4"]
-    size = sum(plane.nbytes for plane in next(read_pictures(path)).planes)
+    size = sum(plane.nbytes for plane in next(read_frames(path)).planes)
     monkeypatch.setattr(length, "REVERSED_BYTES", held * size)
     asked = []
 
     def counting(start):
-        for index, picture in enumerate(read_pictures(path, 25, start), start):
+        for index, picture in enumerate(read_frames(path, 25, start), start):
             asked.append((start, index))
             yield picture
 
@@ -86,7 +86,7 @@ def test_a_clip_is_cut(clips, most):
 
 
 def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
-    forwards = [picture_number(picture) for picture in read_frames(clips["mp4"], Fraction(10))]
+    forwards = [picture_number(picture) for picture in read_rgb(clips["mp4"], Fraction(10))]
     numbers = shown_numbers(clips["mp4"], Fraction(10), least=31)
     cycle = [*forwards, *forwards[-2:0:-1]]
     assert numbers == [cycle[index % len(cycle)] for index in range(31)]
@@ -96,8 +96,8 @@ def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
 @pytest.mark.parametrize("fps", [None, 10, 60])
 @pytest.mark.parametrize("start", [0, 1, 5, 17, 39, 95])
 def test_reading_from_a_place_is_the_end_of_reading_all(clips, suffix, fps, start):
-    whole = list(islice(read_frames(clips[suffix], fps), start, None))
-    part = [picture.rgb() for picture in read_pictures(clips[suffix], fps, start)]
+    whole = list(islice(read_rgb(clips[suffix], fps), start, None))
+    part = [picture.rgb() for picture in read_frames(clips[suffix], fps, start)]
     assert len(whole) == len(part)
     for one, other in zip(whole, part, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -126,5 +126,5 @@ def test_bounds(length, expected):
 )
 def test_pictures_by_number(clips, numbers, monkeypatch):
     monkeypatch.setattr(length, "REVERSED_BYTES", 1)
-    pictures = read_numbered(partial(read_pictures, clips["mp4"], Fraction(25)), numbers)
+    pictures = read_numbered(partial(read_frames, clips["mp4"], Fraction(25)), numbers)
     assert [picture_number(picture.rgb()) for picture in pictures] == numbers

@@ -8,13 +8,13 @@ import pytest
 from helpers.numbered_clips import noise, numbered_picture, picture_number, write_clip, write_wav
 
 from diff2lip_diffusers.errors import NoAudioError
-from diff2lip_diffusers.media.reader import probe_video, read_audio, read_frames
+from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 
 NTSC_FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
 
 
 def numbers(path, fps=None) -> list[int]:
-    return [picture_number(picture) for picture in read_frames(path, fps)]
+    return [picture_number(picture) for picture in read_rgb(path, fps)]
 
 
 def numbers_by_fps_filter(path, fps) -> list[int]:
@@ -83,7 +83,7 @@ def test_rotation_is_applied(tmp_path, rotation):
     picture[:32, :64], picture[32:, 64:] = 255, 128
     clip = write_clip(tmp_path / "turned.mp4", [picture] * 3, rotation=rotation)
     expected = np.rot90(picture, rotation // 90)
-    frame = next(read_frames(clip))
+    frame = next(read_rgb(clip))
     assert np.abs(frame.astype(int) - expected).max() <= 6
     assert (probe_video(clip).height, probe_video(clip).width) == expected.shape[:2] == frame.shape[:2]
 
@@ -103,7 +103,7 @@ def test_colours_are_decoded_with_the_stated_matrix_and_range(tmp_path, matrix, 
         stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if full_range else 1
         out.mux(stream.encode(av.VideoFrame.from_ndarray(planes.reshape(12, 8), format="yuv420p")))
         out.mux(stream.encode(None))
-    assert np.abs(next(read_frames(tmp_path / "patch.mp4")) - rgb * 255).max() <= 2
+    assert np.abs(next(read_rgb(tmp_path / "patch.mp4")) - rgb * 255).max() <= 2
 
 
 def test_a_single_short_picture_is_shown_once(tmp_path):
@@ -113,7 +113,7 @@ def test_a_single_short_picture_is_shown_once(tmp_path):
 
 def test_a_caller_may_paint_into_repeated_frames(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", PICTURES[:2], 10)
-    for picture in read_frames(clip, 40):
+    for picture in read_rgb(clip, 40):
         assert picture.flags.writeable and picture_number(picture) < 2
         picture[:] = 255
 
@@ -198,7 +198,7 @@ def test_a_video_without_sound_has_no_audio(tmp_path):
 
 def test_fps_must_be_positive(tmp_path):
     with pytest.raises(ValueError, match="fps must be positive, got 0"):
-        read_frames(tmp_path / "any.mp4", 0)
+        read_rgb(tmp_path / "any.mp4", 0)
 
 
 def test_pictures_are_let_go_one_by_one(tmp_path):
@@ -207,7 +207,7 @@ def test_pictures_are_let_go_one_by_one(tmp_path):
     gc.collect()
     gc.disable()
     try:
-        some = islice(read_frames(clip), 0, None, 10)
+        some = islice(read_rgb(clip), 0, None, 10)
         alive = [sum(type(thing) is av.VideoFrame for thing in gc.get_objects()) for _ in some]
     finally:
         gc.enable()

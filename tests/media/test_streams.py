@@ -8,7 +8,7 @@ import pytest
 from helpers.torture_makers import Pictures, changed, from_packet, media, overwrite_packets, picture_number
 
 from diff2lip_diffusers.errors import MediaError
-from diff2lip_diffusers.media.reader import probe_video, read_audio, read_frames
+from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 from diff2lip_diffusers.media.streams import audio_blocks, audio_stream, decode_frames, open_input, time_zero
 
 ALL_INTRA = {"g": "1", "bf": "0"}
@@ -36,7 +36,7 @@ def test_unreadable_files_are_refused_with_one_line(tmp_path, capfd):
         "sound.wav": "has no video stream",
     }
     for name, reason in cases.items():
-        for read in (probe_video, lambda path: next(read_frames(path))):
+        for read in (probe_video, lambda path: next(read_rgb(path))):
             with pytest.raises(MediaError, match=reason) as caught:
                 read(tmp_path / name)
             assert str(tmp_path) in str(caught.value) and "\n" not in str(caught.value)
@@ -44,7 +44,7 @@ def test_unreadable_files_are_refused_with_one_line(tmp_path, capfd):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
-@pytest.mark.parametrize("read", [probe_video, read_audio, lambda path: next(read_frames(path))])
+@pytest.mark.parametrize("read", [probe_video, read_audio, lambda path: next(read_rgb(path))])
 def test_a_named_pipe_is_refused_and_not_waited_for(tmp_path, read):
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(MediaError, match="pipe.mp4: is a pipe or a device"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diff2lip_diffusers.errors import MediaError
-from diff2lip_diffusers.media.reader import ColorTags, VideoInfo, probe_video, read_frames
+from diff2lip_diffusers.media.reader import ColorTags, VideoInfo, probe_video, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 NTSC = Fraction(30000, 1001)
@@ -37,7 +37,7 @@ def write_video(path, frame_count=25, fps=25, height=32, width=48, **options):
 def test_rate_and_number_of_frames_are_kept(tmp_path, fps, suffix):
     video = write_video(tmp_path / f"out{suffix}", 31, fps)
     assert probe_video(video).fps == fps
-    assert sum(1 for _ in read_frames(video)) == 31
+    assert sum(1 for _ in read_rgb(video)) == 31
 
 
 # No info: by size. Otherwise the source's tags: BT.601, BT.709, full range, BT.2020, not stated.
@@ -59,7 +59,7 @@ def test_colours_and_tags_survive(tmp_path, height, width, tags, written):
     video = write_video(tmp_path / "out.mp4", 2, height=height, width=width, info=info)
     assert probe_video(video).color == written
     row, columns = patch_centres(height, width)
-    frame = next(read_frames(video))
+    frame = next(read_rgb(video))
     assert np.abs(frame[row, columns].astype(int) - COLOURS).max() <= 3
 
 
@@ -79,7 +79,7 @@ def test_odd_sizes_are_padded_by_their_last_row_and_column(tmp_path, height, wid
     picture = np.linspace(0, 255, height * width).reshape(height, width, 1).repeat(3, axis=2).astype(np.uint8)
     with VideoWriter(tmp_path / "odd.mp4", width=width, height=height, fps=25, quality=1) as writer:
         writer.write(picture)
-    frame = next(read_frames(tmp_path / "odd.mp4")).astype(int)
+    frame = next(read_rgb(tmp_path / "odd.mp4")).astype(int)
     assert frame.shape[:2] == (height + height % 2, width + width % 2)
     assert np.abs(frame[:height, :width] - picture).max() <= 6
     assert np.abs(frame[-1, :width] - picture[-1]).max() <= 6

@@ -8,7 +8,7 @@ from helpers.face_films import WOMAN
 from helpers.numbered_clips import noise
 
 from diff2lip_diffusers.errors import MediaError
-from diff2lip_diffusers.media.reader import probe_video, read_audio, read_frames
+from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 from diff2lip_diffusers.prepare.clip_files import KEYFRAME_EVERY, write_crops, write_sound, write_strip
 
 
@@ -23,7 +23,7 @@ def moving_crops(count: int, size: int = 96) -> list[np.ndarray]:
 def test_crops_come_back_almost_as_they_were(tmp_path, size):
     crops = moving_crops(23, size)
     write_crops(tmp_path / "a.mp4", crops)
-    back = list(read_frames(tmp_path / "a.mp4"))
+    back = list(read_rgb(tmp_path / "a.mp4"))
     assert len(back) == 23 and probe_video(tmp_path / "a.mp4").fps == 25
     errors = [np.mean((one.astype(float) - other) ** 2) for one, other in zip(crops, back, strict=True)]
     assert 10 * np.log10(255**2 / max(errors)) > 38
@@ -34,7 +34,7 @@ def test_red_lips_do_not_bleed(tmp_path):
     crop = np.full((64, 64, 3), 128, np.uint8)
     crop[32] = (200, 60, 60)
     write_crops(tmp_path / "a.mp4", [crop] * 3)
-    back = next(read_frames(tmp_path / "a.mp4")).astype(int)
+    back = next(read_rgb(tmp_path / "a.mp4")).astype(int)
     assert np.abs(back[32] - crop[32]).mean() < 12 and np.abs(back[[30, 34]] - 128).mean() < 6
 
 

@@ -11,7 +11,7 @@ from helpers.prepare_films import FACE, HEIGHT, PLACE, WIDTH, other_place, portr
 
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.lipsync.compositing import resize_image
-from diff2lip_diffusers.media.reader import read_frames
+from diff2lip_diffusers.media.reader import read_rgb
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_video import prepare_video
 from diff2lip_diffusers.prepare.set_folder import SetFolder
@@ -47,8 +47,8 @@ def test_crops_are_those_that_the_model_sees(tmp_path, prepare):
     film = write_talk(tmp_path / "talk.mp4", 30)
     record = prepare(film)
     x1, y1, x2, y2 = astuple(FACE)
-    direct = [resize_image(frame[y1:y2, x1:x2], 48, 48).astype(float) for frame in read_frames(film)]
-    kept = list(read_frames(tmp_path / "set" / "clips" / "talk_000.mp4"))
+    direct = [resize_image(frame[y1:y2, x1:x2], 48, 48).astype(float) for frame in read_rgb(film)]
+    kept = list(read_rgb(tmp_path / "set" / "clips" / "talk_000.mp4"))
     assert len(kept) == len(direct) == record["clips"][0]["frames"] == 30
     errors = [np.abs(one - other).mean() for one, other in zip(direct, kept, strict=True)]
     assert max(errors) < 2
@@ -172,7 +172,7 @@ def test_the_detector_finds_the_largest_face(tmp_path, prepare):
     write_speech(tmp_path / "speech.wav", 1.2)
     film = write_film(tmp_path / "talk.mp4", [frame] * 30, audio=tmp_path / "speech.wav")
     (clip,) = prepare(film)["clips"]
-    crop = next(read_frames(tmp_path / "set" / "clips" / "talk_000.mp4"))
+    crop = next(read_rgb(tmp_path / "set" / "clips" / "talk_000.mp4"))
     her_face = frame[20 + 72 : 20 + 204, 20 + 64 : 20 + 164]
     assert clip["frames"] == 30 and 70 < clip["face_px"] < 120
     assert crop.mean() > her_face.mean() > other_person()[72:204, 76:176].mean() + 40
@@ -196,8 +196,8 @@ def test_sound_that_is_late_is_read_later(tmp_path, prepare, offset, start, coun
     assert (clip["offset_frames"], clip["confidence"]) == (offset, 0.5)
     expected = samples[0, (start + offset) * 640 :][: count * 640]
     assert np.array_equal(sound_of(tmp_path, "talk_000")[: len(expected)], expected)
-    pictures = list(read_frames(tmp_path / "set" / "clips" / "talk_000.mp4"))
-    source = next(islice(read_frames(film), start, None))
+    pictures = list(read_rgb(tmp_path / "set" / "clips" / "talk_000.mp4"))
+    source = next(islice(read_rgb(film), start, None))
     x1, y1, x2, y2 = astuple(FACE)
     assert len(pictures) == count
     assert abs(pictures[0].mean() - resize_image(source[y1:y2, x1:x2], 48, 48).mean()) < 0.35

@@ -14,7 +14,7 @@ import psutil
 import pytest
 from helpers.prepare_films import FACE, other_place, portrait, write_talk
 
-from diff2lip_diffusers.batch.heartbeat import LiveProcess
+from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.prepare import prepare_videos as module
 from diff2lip_diffusers.prepare.clip_files import write_sound
@@ -300,7 +300,7 @@ def test_nothing_is_made_for_sources_that_are_not_there(tmp_path):
 def test_two_at_a_time_are_one_too_many(tmp_path, videos):
     folder, out = videos("a.mp4"), tmp_path / "set"
     prepare_videos(folder, out, OPTIONS)
-    with LiveProcess(out / ".diff2lip"):
+    with Heartbeat(out / ".diff2lip"):
         with pytest.raises(MediaError, match="set: another process is at work on it; wait for it to end"):
             prepare_videos(folder, out, OPTIONS)
     prepare_videos(folder, out, OPTIONS)

@@ -6,7 +6,7 @@ from helpers.prepare_films import FACE, HEIGHT, WIDTH, other_place, portrait
 
 from diff2lip_diffusers.boxes import FaceBox
 from diff2lip_diffusers.lipsync.compositing import resize_image
-from diff2lip_diffusers.media.frame import Picture
+from diff2lip_diffusers.media.frame import Frame
 from diff2lip_diffusers.prepare.stretches import CUT_PX, PREVIEW_PX, read_stretches
 
 ELSEWHERE = FaceBox(200, 180, 300, 290)
@@ -14,7 +14,7 @@ ELSEWHERE = FaceBox(200, 180, 300, 290)
 
 def stretches(frames, boxes, least=5, most=20, border=10**9):
     pictures = [
-        (number, Picture.from_rgb(frame), box) for number, (frame, box) in enumerate(zip(frames, boxes, strict=True))
+        (number, Frame.from_rgb(frame), box) for number, (frame, box) in enumerate(zip(frames, boxes, strict=True))
     ]
     return list(read_stretches(pictures, 32, least, most, border))
 

@@ -11,7 +11,7 @@ from helpers.training_sets import picture, write_training_set
 
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from diff2lip_diffusers.media.reader import read_audio, read_frames
+from diff2lip_diffusers.media.reader import read_audio, read_rgb
 from diff2lip_diffusers.training.training_clips import (
     find_clips,
     is_held_out,
@@ -29,7 +29,7 @@ def folder(tmp_path_factory):
 
 def test_random_access_gives_the_frames_of_sequential_decoding(folder):
     for clip in find_clips(folder)[0]:
-        sequential = np.stack(list(read_frames(clip.pictures)))
+        sequential = np.stack(list(read_rgb(clip.pictures)))
         assert len(sequential) == clip.frames
         for start in [*range(0, clip.frames, 3), clip.frames - 1]:
             count = min(4, clip.frames - start)
@@ -51,7 +51,7 @@ def test_decord_is_used_where_it_is_asked_for_and_only_then(folder, monkeypatch)
 
     class Reader:
         def __init__(self, path, num_threads):
-            self.frames = np.stack(list(read_frames(path)))
+            self.frames = np.stack(list(read_rgb(path)))
 
         def __len__(self):
             return len(self.frames)
