@@ -36,7 +36,7 @@ demo-weights: $(INSTALLED)
 	$(BIN)/python recipes/demo/ship.py demo-run/voices_64px/model
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow

@@ -32,6 +32,7 @@ setup(
         "pyyaml",  # the configurations of training runs
     ],
     extras_require={
+        "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
         "decord": ["decord"],  # another reader of training clips, faster at random access
@@ -40,7 +41,10 @@ setup(
         "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
         "dev": [
             "pytest",
+            "pytest-xdist",
             "ruff",
+            "basedpyright",
+            "espeakng-loader",
             "hypothesis",
             "peft",
             "scikit-image",  # a public-domain photo of a face, and reference metrics

@@ -156,7 +156,7 @@ def test_failures_are_tried_again_when_asked(tmp_path, small_pipe, data, monkeyp
     tasks = face_boxes.BoxedFrames.__iter__
 
     def counting(self):
-        tries.append(self.driving.path.name)
+        tries.append(self.source.path.name)
         return tasks(self)
 
     monkeypatch.setattr(face_boxes.BoxedFrames, "__iter__", counting)
