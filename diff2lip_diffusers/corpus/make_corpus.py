@@ -175,7 +175,7 @@ def write_pictures(
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(
-        clip.pictures, width=size, height=size, fps=settings.fps, audio=clip.sound, quality=settings.quality
+        clip.pictures, width=size, height=size, fps=settings.fps, audio=clip.sound, crf=settings.quality
     ) as writer:
         for pose, shape in zip(poses, mouth, strict=True):
             writer.write(render_frame(identity, pose, shape, size))

@@ -125,7 +125,7 @@ class SyncOptions:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
-        if self.quality is not None and (self.lossless or (self.codec and CODECS[self.codec].quality is None)):
+        if self.quality is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
             raise ValueError("`quality` cannot be chosen with `lossless`, prores or ffv1; leave it out")
 
     @property

@@ -11,7 +11,7 @@ from .pixel_formats import bits, format_without_alpha, nearest_format, plane_pix
 Matrix = tuple[int, int, int, int]
 
 
-def picture_of(frame: av.VideoFrame, matrix: Matrix, like: Frame | None = None) -> Frame:
+def upright_frame(frame: av.VideoFrame, matrix: Matrix, like: Frame | None = None) -> Frame:
     """The upright picture of a decoded frame, of the size and format of `like`, if given.
 
     Alpha is dropped; palettes and packed formats become planes, more than 8 bits stay what they are. `matrix` is the
@@ -56,7 +56,7 @@ def _converted(picture: Frame, like: Frame) -> Frame:
     """Scaled and converted: for files whose pictures change on the way."""
     tags = like.tags or picture.tags or ColorTags()
     frame = VideoReformatter().reformat(
-        picture.frame(), like.width, like.height, format=like.format, dst_color_range=tags.sws_range
+        picture.as_av_frame(), like.width, like.height, format=like.format, dst_color_range=tags.sws_range
     )
     return Frame(tuple(plane_pixels(plane, like.planes[0].dtype) for plane in frame.planes), like.format, like.tags)
 

@@ -22,8 +22,8 @@ class Codec:
     Attributes:
         encoder: FFmpeg's name.
         suffixes: of the files it goes into.
-        quality: the default, which the eye cannot tell from the source; None where it cannot be chosen.
-        options: the encoder's options for a quality.
+        default_crf: the CRF at which the eye cannot tell it from the source; None where there is no choice.
+        options: the encoder's options for a CRF.
         lossless: its options for a copy to the bit; None if it has none.
         keeps_depth: whether common players show more than 8 bits of it.
         lossless_rgb: the encoder for lossless RGB, where that is another one.
@@ -31,7 +31,7 @@ class Codec:
 
     encoder: str
     suffixes: tuple[str, ...]
-    quality: int | None
+    default_crf: int | None
     options: Callable[[int], dict[str, str]]
     lossless: dict[str, str] | None = None
     keeps_depth: bool = True
@@ -43,32 +43,32 @@ FRAME_THREADS = {"threads": "4", "thread_type": "frame"}
 QUIET_X265 = "log-level=error:frame-threads=2"
 
 
-def _x264(quality: int) -> dict[str, str]:
+def _x264(crf: int) -> dict[str, str]:
     # Finer chroma takes 5 % more room and a tenth off the error of skin.
-    return {"crf": str(quality), "preset": "veryfast", "x264-params": "chroma-qp-offset=-4", **FRAME_THREADS}
+    return {"crf": str(crf), "preset": "veryfast", "x264-params": "chroma-qp-offset=-4", **FRAME_THREADS}
 
 
-def _x265(quality: int) -> dict[str, str]:
-    return {"crf": str(quality), "preset": "superfast", "x265-params": QUIET_X265}
+def _x265(crf: int) -> dict[str, str]:
+    return {"crf": str(crf), "preset": "superfast", "x265-params": QUIET_X265}
 
 
-def _nvenc(quality: int) -> dict[str, str]:
-    return {"rc": "vbr", "cq": str(quality), "b": "0"}
+def _nvenc(crf: int) -> dict[str, str]:
+    return {"rc": "vbr", "cq": str(crf), "b": "0"}
 
 
-def _qsv(quality: int) -> dict[str, str]:
-    return {"global_quality": str(max(1, quality))}
+def _qsv(crf: int) -> dict[str, str]:
+    return {"global_quality": str(max(1, crf))}
 
 
-def _amf(quality: int) -> dict[str, str]:
-    return {"rc": "cqp", "qp_i": str(quality), "qp_p": str(quality)}
+def _amf(crf: int) -> dict[str, str]:
+    return {"rc": "cqp", "qp_i": str(crf), "qp_p": str(crf)}
 
 
-def _videotoolbox(quality: int) -> dict[str, str]:
-    return {"q:v": str(round(100 * (1 - quality / 51)))}
+def _videotoolbox(crf: int) -> dict[str, str]:
+    return {"q:v": str(round(100 * (1 - crf / 51)))}
 
 
-def _fixed(_quality: int) -> dict[str, str]:
+def _fixed(_crf: int) -> dict[str, str]:
     return {}
 
 
@@ -112,14 +112,14 @@ def default_codec(color: ColorTags | None, lossless: bool = False) -> str:
     return HDR_CODEC if color and color.transfer in HDR_TRANSFERS and not lossless else DEFAULT_CODEC
 
 
-def choose_encoding(path, codec: str, source_format: str, quality: int | None, lossless: bool) -> Encoding:
+def choose_encoding(path, codec: str, source_format: str, crf: int | None, lossless: bool) -> Encoding:
     """Settings for a file.
 
     Args:
         path: the file to write, whose suffix decides what goes in.
         codec: a key of `CODECS`.
         source_format: FFmpeg's name of the source's pixel format.
-        quality: 0 to 51, lower is better; the codec's default if None.
+        crf: 0 to 51, lower is better; the codec's default if None.
         lossless: whether every pixel must stay as it is.
 
     Raises:
@@ -137,7 +137,7 @@ def choose_encoding(path, codec: str, source_format: str, quality: int | None, l
     name = choice.lossless_rgb if lossless and source_format == "gbrp" and choice.lossless_rgb else choice.encoder
     formats = _formats(path, codec, name)
     wanted = _exact_format(source_format, formats) if lossless else _common_format(source_format, choice, formats)
-    options = (choice.lossless or {}) if lossless else choice.options(choice.quality if quality is None else quality)
+    options = (choice.lossless or {}) if lossless else choice.options(choice.default_crf if crf is None else crf)
     tag = "hvc1" if choice.encoder == "libx265" and suffix != ".mkv" else None  # what Apple's players ask for
     return Encoding(name, wanted, options, tag)
 

@@ -117,7 +117,7 @@ class Frame:
         layers = zip(self.planes, self._areas(part), painted, weights, strict=True)
         return Frame(tuple(_mixed(*layer) for layer in layers), self.format, self.tags)
 
-    def to_frame(self, format: str, width: int, height: int, tags: ColorTags) -> av.VideoFrame:
+    def to_av_frame(self, format: str, width: int, height: int, tags: ColorTags) -> av.VideoFrame:
         """A frame for an encoder; the same numbers where its format is this picture's.
 
         Args:
@@ -128,9 +128,9 @@ class Frame:
         """
         padded = self._padded(width - self.width, height - self.height)
         if self.format == format:
-            return padded.frame()
+            return padded.as_av_frame()
         return VideoReformatter().reformat(
-            padded.frame(),
+            padded.as_av_frame(),
             format=format,
             src_colorspace=tags.sws_matrix,
             dst_colorspace=tags.sws_matrix,
@@ -172,7 +172,7 @@ class Frame:
         planes = (np.pad(plane, padding, mode="edge") for plane, padding in zip(self.planes, paddings, strict=True))
         return Frame(tuple(planes), self.format, self.tags)
 
-    def frame(self) -> av.VideoFrame:
+    def as_av_frame(self) -> av.VideoFrame:
         """A copy as FFmpeg has it."""
         frame = av.VideoFrame(self.width, self.height, self.format)
         for target, source in zip(frame.planes, self.planes, strict=True):
@@ -186,7 +186,7 @@ class Frame:
     def _to_rgb(self, width: int, height: int, interpolation: int) -> np.ndarray:
         if self.format == "gbrp" and (width, height) == (self.width, self.height):
             return np.stack([self.planes[2], self.planes[0], self.planes[1]], axis=-1)
-        frame = self.frame()
+        frame = self.as_av_frame()
         if self.tags and self.tags.matrix not in {*SWS_MATRICES, UNSPECIFIED}:
             frame.colorspace = SWS_BT601  # rather than swscale's "not supported"
         rgb = VideoReformatter().reformat(frame, width, height, format="rgb24", interpolation=interpolation)

@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from ..errors import MediaError
-from .decoded_frames import display_matrix, lies_on_its_side, picture_of
+from .decoded_frames import display_matrix, lies_on_its_side, upright_frame
 from .frame import ColorTags, Frame
 from .image_files import image_files, read_images
 from .streams import (
@@ -35,7 +35,7 @@ NTSC_ROUNDING = Fraction(1, 10_000)
 INT16_STEPS = 32768
 # Containers whose index FFmpeg seeks in exactly; others are read from their start.
 SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
-NO_PICTURE = "holds no picture that can be decoded; record or convert it again"
+NO_FRAME = "holds no picture that can be decoded; record or convert it again"
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _probe_file(path: str | Path) -> VideoInfo:
     with open_input(path) as container:
         stream = video_stream(container, path)
         frame = _first_frame(container, stream, path)
-        picture = picture_of(frame, display_matrix(frame))
+        picture = upright_frame(frame, display_matrix(frame))
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return VideoInfo(
             width=picture.width,
@@ -112,7 +112,7 @@ def _probe_file(path: str | Path) -> VideoInfo:
 def _first_frame(container, stream, path: str | Path) -> av.VideoFrame:
     frame = next(decode_frames(container, stream, path), None)
     if frame is None:
-        raise MediaError(path, NO_PICTURE)
+        raise MediaError(path, NO_FRAME)
     return frame
 
 
@@ -151,7 +151,7 @@ def _read_frames(path: str | Path, fps: Fraction | None, start: int) -> Iterator
     for frame, slot, count in _shown(path, fps, start):
         if first is None:
             matrix = display_matrix(frame)
-        picture = picture_of(frame, matrix, first)
+        picture = upright_frame(frame, matrix, first)
         first = first or picture
         yield from [picture] * (slot + count - max(slot, start))
 
@@ -169,7 +169,7 @@ def _shown(path: str | Path, fps: Fraction | None, start: int) -> Iterator[tuple
             if may_seek and (first is None or first[1] > start):
                 continue
             if first is None:
-                raise MediaError(path, NO_PICTURE)
+                raise MediaError(path, NO_FRAME)
             yield from (entry for entry in chain([first], shown) if entry[1] + entry[2] > start)
             return
 

@@ -33,7 +33,7 @@ class VideoEncoder:
         fps: frames a second.
         info: the source, for its colour tags, pixel format and pixel aspect.
         codec: a key of `CODECS`; by default H.264, HEVC for HDR.
-        quality: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
+        crf: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
         lossless: whether to keep every pixel to the bit.
 
     Attributes:
@@ -42,7 +42,7 @@ class VideoEncoder:
         suffix: of the file. Mov keeps any frame rate exactly, but does not take FFV1.
 
     Raises:
-        ValueError: a size, rate or quality that cannot be.
+        ValueError: a size, rate or crf that cannot be.
         MediaError: the codec cannot be had, or does not go into the target; from the methods, the disk is full.
     """
 
@@ -55,7 +55,7 @@ class VideoEncoder:
         fps: Fraction | float,
         info: VideoInfo | None = None,
         codec: str | None = None,
-        quality: int | None = None,
+        crf: int | None = None,
         lossless: bool = False,
     ):
         if width < 1 or height < 1 or not fps > 0:
@@ -67,7 +67,7 @@ class VideoEncoder:
         self._pixel_aspect = info.pixel_aspect if info else Fraction(1)
         source_format = info.pixel_format if info else "gbrp"
         codec = codec or default_codec(self._tags, lossless)
-        self._encoding = choose_encoding(target, codec, source_format, quality, lossless)
+        self._encoding = choose_encoding(target, codec, source_format, crf, lossless)
         self.tag = self._encoding.tag
         self.suffix = ".mkv" if self._encoding.encoder == "ffv1" else ".mov"
 
@@ -118,7 +118,7 @@ class VideoEncoder:
                 f"picture must have {self.width} x {self.height} pixels, got {picture.width} x {picture.height}"
             )
         context = self._stream.codec_context
-        frame = picture.to_frame(context.pix_fmt, context.width, context.height, self._tags)
+        frame = picture.to_av_frame(context.pix_fmt, context.width, context.height, self._tags)
         frame.pts, frame.time_base = self.frame_count, 1 / self.fps
         with writing(self.target):
             self._container.mux(self._stream.encode(frame))

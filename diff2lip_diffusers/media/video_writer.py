@@ -22,12 +22,12 @@ from .streams import open_input, rebased_packets, video_stream
 from .video_encoder import VideoEncoder
 
 # Container and the sound codecs that may be copied into it: what players of that container know.
-MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
+MP4_AUDIO_CODECS = {"aac", "mp3", "ac3", "eac3", "alac"}
 CONTAINERS = {
-    ".mp4": ("mp4", MP4_SOUND | {"opus"}),
-    ".m4v": ("mp4", MP4_SOUND | {"opus"}),
-    ".mov": ("mov", MP4_SOUND),
-    ".mkv": ("matroska", MP4_SOUND | {"opus", "flac", "vorbis"}),
+    ".mp4": ("mp4", MP4_AUDIO_CODECS | {"opus"}),
+    ".m4v": ("mp4", MP4_AUDIO_CODECS | {"opus"}),
+    ".mov": ("mov", MP4_AUDIO_CODECS),
+    ".mkv": ("matroska", MP4_AUDIO_CODECS | {"opus", "flac", "vorbis"}),
 }
 
 
@@ -55,12 +55,12 @@ class VideoWriter:
         audio_sampling_rate: rate in Hz to force; the sound is then always encoded anew.
         audio_channels: number of channels to force, 1 as the mean of all; the sound is then always encoded anew.
         codec: a key of `CODECS`; H.264 by default, HEVC for HDR.
-        quality: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
+        crf: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
         lossless: whether to keep every pixel to the bit.
         metadata: container tags, such as title and comment.
 
     Raises:
-        ValueError: a size, rate, number of channels or quality that cannot be.
+        ValueError: a size, rate, number of channels or crf that cannot be.
         MediaError: as `check_output_path`, the codec cannot be had, or the soundtrack cannot be read; on entering or
             leaving, the disk is full.
         NoAudioError: `audio` has no audio stream.
@@ -78,7 +78,7 @@ class VideoWriter:
         audio_sampling_rate: int | None = None,
         audio_channels: int | None = None,
         codec: str | None = None,
-        quality: int | None = None,
+        crf: int | None = None,
         lossless: bool = False,
         metadata: dict[str, str] | None = None,
     ):
@@ -93,7 +93,7 @@ class VideoWriter:
             fps=fps,
             info=info,
             codec=codec,
-            quality=quality,
+            crf=crf,
             lossless=lossless,
         )
 
@@ -152,7 +152,7 @@ def join_parts(
     with writing(target), ExitStack() as stack:
         out = stack.enter_context(av.open(f"file:{finished}", "w", format=container_name, options=options))
         out.metadata.update(metadata)
-        packets = [_picture_packets(parts, out, target, pictures)]
+        packets = [_video_packets(parts, out, target, pictures)]
         if soundtrack:
             end_s = sum(count for _, count in parts) / pictures.fps
             packets.append(stack.enter_context(soundtrack.packets(out, copied_codecs, end_s, 1 / pictures.fps)))
@@ -162,7 +162,7 @@ def join_parts(
         finished.replace(target)
 
 
-def _picture_packets(
+def _video_packets(
     parts: Sequence[tuple[Path, int]], out, target: Path, pictures: VideoEncoder
 ) -> Iterator[av.Packet]:
     """The packets of all parts, each part's in the time after the one before."""

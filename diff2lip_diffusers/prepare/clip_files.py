@@ -44,7 +44,7 @@ def write_crops(path: Path, crops: Sequence[np.ndarray]) -> None:
         context.colorspace, context.color_range = BT601_TAGS.matrix, BT601_TAGS.range
         context.color_primaries, context.color_trc = BT601_TAGS.primaries, BT601_TAGS.transfer
         for number, crop in enumerate(crops):
-            frame = Frame.from_rgb(crop).to_frame(PIXEL_FORMAT, stream.width, stream.height, BT601_TAGS)
+            frame = Frame.from_rgb(crop).to_av_frame(PIXEL_FORMAT, stream.width, stream.height, BT601_TAGS)
             frame.pts, frame.time_base = number, context.time_base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))

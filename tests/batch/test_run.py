@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.batch_pairs import output_names, write_pairs
-from helpers.face_films import write_film, write_speech
+from helpers.face_videos import write_speech, write_video
 
 from diff2lip_diffusers import (
     Diff2LipError,
@@ -125,7 +125,7 @@ def test_an_output_that_was_deleted_is_made_again(tmp_path, small_pipe, data):
 def broken(data: Path, folder: Path) -> list[Pair]:
     """Pairs that work, and one of each kind that does not."""
     good = read_pairs(data)
-    wall = write_film(folder / "wall.mp4", [np.full((240, 320, 3), 90, np.uint8)] * 6)
+    wall = write_video(folder / "wall.mp4", [np.full((240, 320, 3), 90, np.uint8)] * 6)
     (folder / "cut.mp4").write_bytes(good[0].video.read_bytes()[:300])
     return [
         *good,

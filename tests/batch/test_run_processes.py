@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from helpers.batch_pairs import decoded, logged, output_names, results, write_pairs
-from helpers.face_films import on_background, write_film
+from helpers.face_videos import on_background, write_video
 from helpers.recorded import make_pipeline
 from helpers.untrained import untrained_pipeline
 
@@ -319,7 +319,7 @@ def test_an_interrupted_batch_goes_on_where_it_was(fast_batch, fast_alone, tmp_p
 def spoil(root: Path) -> dict[str, str]:
     """Spoils four of the inputs; returns why their outputs cannot be made, by name."""
     wall = on_background([], 320, 288)
-    write_film(root / "face/03.mp4", [np.roll(wall, shift, axis=1) for shift in range(15)])
+    write_video(root / "face/03.mp4", [np.roll(wall, shift, axis=1) for shift in range(15)])
     (root / "face/08.mp4").write_bytes((root / "face/08.mp4").read_bytes()[:500])
     (root / "speech/13.wav").unlink()
     shutil.copy(root / "face/18.mp4", root / "speech/18.wav")

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from helpers.face_films import WOMAN, on_background, write_film, write_speech
+from helpers.face_videos import WOMAN, on_background, write_speech, write_video
 
 
 def write_pairs(root: Path, counts: list[int], size: tuple[int, int] = (320, 288)) -> Path:
@@ -15,7 +15,7 @@ def write_pairs(root: Path, counts: list[int], size: tuple[int, int] = (320, 288
     (root / "speech").mkdir(parents=True)
     (root / "face").mkdir()
     for index, count in enumerate(counts):
-        write_film(root / "face" / f"{index:02d}.mp4", (_frame(index, number, size) for number in range(count)))
+        write_video(root / "face" / f"{index:02d}.mp4", (_frame(index, number, size) for number in range(count)))
         write_speech(root / "speech" / f"{index:02d}.wav", count / 25)
     lines = [f"speech/{index:02d}.wav face/{index:02d}" for index in range(len(counts))]
     (root / "pairs.txt").write_text("\n".join(lines) + "\n")

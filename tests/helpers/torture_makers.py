@@ -48,7 +48,7 @@ def blocks(rgb: np.ndarray, row: float, count: int) -> np.ndarray:
     return np.array([rows[:, column - 2 : column + 2].mean(axis=(0, 1)) for column in columns])
 
 
-def picture_number(rgb: np.ndarray) -> int | None:
+def frame_number(rgb: np.ndarray) -> int | None:
     """None if it is not one of our pictures, upright."""
     bright, dark, *bits = blocks(rgb, 1 / 8, BITS + 2).mean(axis=1) > 127
     return sum(1 << place for place, bit in enumerate(bits) if bit) if bright and not dark else None

@@ -206,7 +206,7 @@ def detect_marked(frames) -> list[list[Detection]]:
 
 
 def write_clip(path: Path, count: int, fps=25, faceless: Sequence[int] = (), audio: Path | None = None) -> Path:
-    with VideoWriter(path, width=SIDE_PX, height=SIDE_PX, fps=fps, audio=audio, quality=8) as writer:
+    with VideoWriter(path, width=SIDE_PX, height=SIDE_PX, fps=fps, audio=audio, crf=8) as writer:
         for index in range(count):
             writer.write(picture(index, index not in faceless))
     return path
@@ -576,7 +576,7 @@ def test_the_batch_size_does_not_matter(tmp_path, quick_pipe, to_writer, clip, s
 def test_all_frames_share_one_noise_image_and_the_seed_decides_it(tmp_path, quick_pipe, to_writer):
     """A still picture under silence stays still."""
     video, audio = tmp_path / "still.mp4", write_wav(tmp_path / "silence.wav", np.zeros(16000))
-    with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=25, quality=0) as writer:
+    with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=25, crf=0) as writer:
         for _ in range(8):
             writer.write(np.full((SIDE_PX, SIDE_PX, 3), 128, np.uint8))
     options = {"box": BOX, "num_inference_steps": 2, "batch_size": 3}

@@ -4,7 +4,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers.face_films import WOMAN, WOMAN_FACE, on_background, other_person, pipeline_that, write_film, write_speech
+from helpers.face_videos import (
+    WOMAN,
+    WOMAN_FACE,
+    on_background,
+    other_person,
+    pipeline_that,
+    write_speech,
+    write_video,
+)
 
 from diff2lip_diffusers import FaceBox, FaceNotFoundError, MediaError, load_face_detector, sync_video
 from diff2lip_diffusers.lipsync.job import SyncJob
@@ -43,7 +51,7 @@ def sync(tmp_path, small_pipe):
         return crops
 
     def run(frames, **options):
-        video = write_film(tmp_path / "face.mp4", frames, quality=4)
+        video = write_video(tmp_path / "face.mp4", frames, crf=4)
         audio = write_speech(tmp_path / "speech.wav", len(frames) / 25)
         return sync_video(pipeline_that(white_mouth, small_pipe), video, audio, tmp_path / "out.mp4", **options)
 

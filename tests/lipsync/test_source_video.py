@@ -2,7 +2,7 @@ from fractions import Fraction
 from itertools import islice
 
 import pytest
-from helpers.numbered_clips import numbered_picture, picture_number, write_clip
+from helpers.numbered_clips import frame_number, numbered_frame, write_clip
 
 from diff2lip_diffusers.lipsync import source_video
 from diff2lip_diffusers.lipsync.source_video import KnownFaces, SourceVideo
@@ -12,7 +12,7 @@ COUNT, FPS = 30, Fraction(25)
 
 @pytest.fixture
 def clip(tmp_path):
-    return write_clip(tmp_path / "a.mp4", [numbered_picture(index) for index in range(COUNT)])
+    return write_clip(tmp_path / "a.mp4", [numbered_frame(index) for index in range(COUNT)])
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def decoded(monkeypatch) -> list[int]:
 
 
 def numbers(driving, start=0, end=None):
-    return [picture_number(picture.rgb()) for picture in islice(driving.pictures(FPS, start), end)]
+    return [frame_number(picture.rgb()) for picture in islice(driving.pictures(FPS, start), end)]
 
 
 def test_pictures_are_decoded_once(clip, decoded):
@@ -59,7 +59,7 @@ def test_pictures_without_those_before_are_not_taken_for_the_first(clip):
 def test_two_passes_at_the_same_time(clip):
     driving = SourceVideo(clip, keep_bytes=2**30)
     pairs = zip(driving.pictures(FPS), driving.pictures(FPS), strict=True)
-    assert [tuple(picture_number(picture.rgb()) for picture in pair) for pair in pairs] == [
+    assert [tuple(frame_number(picture.rgb()) for picture in pair) for pair in pairs] == [
         (index, index) for index in range(COUNT)
     ]
     assert numbers(driving) == list(range(COUNT))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from diff2lip_diffusers.boxes import FaceBox
 from diff2lip_diffusers.lipsync.options import MIN_BOX_PX
-from diff2lip_diffusers.media.decoded_frames import picture_of
+from diff2lip_diffusers.media.decoded_frames import upright_frame
 from diff2lip_diffusers.media.frame import ColorTags, Frame
 from diff2lip_diffusers.media.pixel_formats import encodable_size
 
@@ -28,7 +28,7 @@ def frame_of(rgb: np.ndarray, format: str, matrix: int = BT709, color_range: int
 
 
 def picture(format: str = "yuv420p", height: int = 48, width: int = 64, **color) -> Frame:
-    return picture_of(frame_of(smooth_rgb(height, width), format, **color), AS_STORED)
+    return upright_frame(frame_of(smooth_rgb(height, width), format, **color), AS_STORED)
 
 
 PLANAR = ["yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "gbrp", "gbrp10le"]
@@ -57,7 +57,7 @@ def test_a_frame_of_any_format_has_the_colours_it_was_made_from(format, color_ra
 def test_planes_are_the_decoders_own_numbers(format):
     frame = frame_of(smooth_rgb(), format)
     dtype = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
-    for plane, own in zip(frame.planes, picture_of(frame, AS_STORED).planes, strict=True):
+    for plane, own in zip(frame.planes, upright_frame(frame, AS_STORED).planes, strict=True):
         np.testing.assert_array_equal(np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width], own)
 
 
@@ -68,7 +68,7 @@ def test_gray_and_its_alpha():
         plane = np.frombuffer(frame.planes[0], np.uint8).reshape(48, -1)
         plane[:, : array[0].size] = array.reshape(48, -1)
         frame.color_range = FULL
-        result = picture_of(frame, AS_STORED)
+        result = upright_frame(frame, AS_STORED)
         np.testing.assert_array_equal(result.planes[0], gray)
         assert np.abs(result.rgb() - gray[..., None].astype(int)).max() <= 1
 
@@ -85,7 +85,7 @@ def test_gray_and_its_alpha():
     ],
 )
 def test_pictures_are_turned_upright(format, matrix, turned):
-    result = picture_of(frame_of(smooth_rgb(), format), matrix)
+    result = upright_frame(frame_of(smooth_rgb(), format), matrix)
     expected = turned(smooth_rgb()).astype(int)
     assert (result.height, result.width) == expected.shape[:2]
     assert np.abs(result.rgb() - expected).mean() < 2
@@ -144,8 +144,8 @@ def test_half_opacity_is_the_mean():
 @pytest.mark.parametrize("format", ["yuv420p", "yuv422p10le", "gbrp"])
 def test_an_encoder_of_the_same_format_gets_the_same_numbers(format):
     whole = picture(format, 47, 63)
-    frame = whole.to_frame(format, *encodable_size(63, 47, format), ColorTags(BT709, LIMITED))
-    again = picture_of(frame, AS_STORED)
+    frame = whole.to_av_frame(format, *encodable_size(63, 47, format), ColorTags(BT709, LIMITED))
+    again = upright_frame(frame, AS_STORED)
     for plane, copy in zip(whole.planes, again.planes, strict=True):
         np.testing.assert_array_equal(plane, copy[: plane.shape[0], : plane.shape[1]])
 
@@ -155,14 +155,14 @@ def test_odd_sizes_repeat_the_last_row_and_column(odd):
     whole = picture("yuv420p", *odd)
     width, height = encodable_size(whole.width, whole.height, "yuv420p")
     assert (width % 2, height % 2) == (0, 0) and (width, height) >= (whole.width, whole.height)
-    luma = picture_of(whole.to_frame("yuv420p", width, height, ColorTags()), AS_STORED).planes[0]
+    luma = upright_frame(whole.to_av_frame("yuv420p", width, height, ColorTags()), AS_STORED).planes[0]
     np.testing.assert_array_equal(luma[:, -1], luma[:, whole.width - 1])
     np.testing.assert_array_equal(luma[-1], luma[whole.height - 1])
 
 
 def test_a_picture_of_another_kind_becomes_like_the_first():
     first = picture("yuv420p")
-    other = picture_of(frame_of(smooth_rgb(96, 128), "yuv444p10le"), AS_STORED, first)
+    other = upright_frame(frame_of(smooth_rgb(96, 128), "yuv444p10le"), AS_STORED, first)
     assert (other.width, other.height, other.format) == (64, 48, "yuv420p")
     assert np.abs(other.rgb()[::4, ::4].astype(int) - smooth_rgb(96, 128)[::8, ::8]).mean() < 4
 

@@ -5,7 +5,7 @@ from itertools import islice
 import av
 import numpy as np
 import pytest
-from helpers.numbered_clips import noise, numbered_picture, picture_number, write_clip, write_wav
+from helpers.numbered_clips import frame_number, noise, numbered_frame, write_clip, write_wav
 
 from diff2lip_diffusers.errors import NoAudioError
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
@@ -14,7 +14,7 @@ NTSC_FILM, NTSC = Fraction(24000, 1001), Fraction(30000, 1001)
 
 
 def numbers(path, fps=None) -> list[int]:
-    return [picture_number(picture) for picture in read_rgb(path, fps)]
+    return [frame_number(picture) for picture in read_rgb(path, fps)]
 
 
 def numbers_by_fps_filter(path, fps) -> list[int]:
@@ -31,7 +31,7 @@ def numbers_by_fps_filter(path, fps) -> list[int]:
         def pull():
             while True:
                 try:
-                    shown.append(picture_number(graph.pull().to_ndarray(format="rgb24")))
+                    shown.append(frame_number(graph.pull().to_ndarray(format="rgb24")))
                 except (av.error.BlockingIOError, av.error.EOFError):
                     return
 
@@ -43,7 +43,7 @@ def numbers_by_fps_filter(path, fps) -> list[int]:
     return shown
 
 
-PICTURES = [numbered_picture(number) for number in range(40)]
+PICTURES = [numbered_frame(number) for number in range(40)]
 VARIABLE_TIMES = np.cumsum([0] + [20, 47, 33, 120, 5, 61, 40, 250, 33, 34] * 4)[:40].tolist()
 
 
@@ -114,7 +114,7 @@ def test_a_single_short_picture_is_shown_once(tmp_path):
 def test_a_caller_may_paint_into_repeated_frames(tmp_path):
     clip = write_clip(tmp_path / "clip.mp4", PICTURES[:2], 10)
     for picture in read_rgb(clip, 40):
-        assert picture.flags.writeable and picture_number(picture) < 2
+        assert picture.flags.writeable and frame_number(picture) < 2
         picture[:] = 255
 
 
@@ -173,7 +173,7 @@ def test_opposite_channels_give_silence(tmp_path):
 
 def test_sound_that_starts_late_gets_leading_silence(tmp_path):
     samples = noise(1, 8000)
-    clip = write_clip(tmp_path / "late.mkv", PICTURES, sound=(samples, 8000), sound_start=4000)
+    clip = write_clip(tmp_path / "late.mkv", PICTURES, audio=(samples, 8000), audio_start=4000)
     sound, _ = read_audio(clip)
     assert not sound[:4000].any()
     np.testing.assert_array_equal(sound[4000:], samples[0] / np.float32(32768))
@@ -181,13 +181,13 @@ def test_sound_that_starts_late_gets_leading_silence(tmp_path):
 
 def test_sound_before_the_first_picture_is_cut(tmp_path):
     samples = noise(1, 16000)
-    clip = write_clip(tmp_path / "late.mkv", PICTURES, times=[500 + 40 * i for i in range(40)], sound=(samples, 8000))
+    clip = write_clip(tmp_path / "late.mkv", PICTURES, times=[500 + 40 * i for i in range(40)], audio=(samples, 8000))
     np.testing.assert_array_equal(read_audio(clip)[0], samples[0, 4000:] / np.float32(32768))
 
 
 def test_probe_says_whether_there_is_sound(tmp_path):
     assert not probe_video(write_clip(tmp_path / "silent.mp4", PICTURES)).has_audio
-    info = probe_video(write_clip(tmp_path / "sound.mkv", PICTURES, sound=(noise(1, 8000), 8000)))
+    info = probe_video(write_clip(tmp_path / "sound.mkv", PICTURES, audio=(noise(1, 8000), 8000)))
     assert info.has_audio and info.duration_s == pytest.approx(1.6, abs=0.01)
 
 

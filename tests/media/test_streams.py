@@ -5,7 +5,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from helpers.torture_makers import Pictures, changed, from_packet, media, overwrite_packets, picture_number
+from helpers.torture_makers import Pictures, changed, frame_number, from_packet, media, overwrite_packets
 
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
@@ -66,7 +66,7 @@ def test_many_threads_lose_no_good_picture_of_a_damaged_clip(tmp_path, damaged):
     clip = tmp_path / "clip.mp4"
     changed(media(Pictures(coder=ALL_INTRA)), overwrite_packets(*damaged))(clip)
     frames = decoded(clip, threads=16)
-    assert [picture_number(frame) for frame in frames] == [number for number in range(12) if number not in damaged]
+    assert [frame_number(frame) for frame in frames] == [number for number in range(12) if number not in damaged]
     np.testing.assert_array_equal(frames, decoded(clip, threads=1))
 
 

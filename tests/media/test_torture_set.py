@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers.torture_makers import SIZE, color_error, face_box, picture_number
+from helpers.torture_makers import SIZE, color_error, face_box, frame_number
 from helpers.torture_set import CASES, FACE, RATES, SHAPES, SPEECH, STARTS, Case, Result, write_all
 from helpers.untrained import untrained_pipeline
 
@@ -177,7 +177,7 @@ def measured_output(path: Path, by_ffprobe: bool) -> Measured:
     if by_ffprobe and shutil.which("ffprobe"):
         check_same(listing, listed_by_ffprobe(path))
     colors = max(map(color_error, pictures))
-    return Measured(listing, [picture_number(picture) for picture in pictures], colors, onset_s(path))
+    return Measured(listing, [frame_number(picture) for picture in pictures], colors, onset_s(path))
 
 
 def check_same(first: Listing, second: Listing) -> None:

@@ -77,7 +77,7 @@ def test_the_written_yuv_is_that_of_the_tagged_matrix(tmp_path):
 @pytest.mark.parametrize("height, width", [(33, 49), (32, 49), (33, 48), (1, 1)])
 def test_odd_sizes_are_padded_by_their_last_row_and_column(tmp_path, height, width):
     picture = np.linspace(0, 255, height * width).reshape(height, width, 1).repeat(3, axis=2).astype(np.uint8)
-    with VideoWriter(tmp_path / "odd.mp4", width=width, height=height, fps=25, quality=1) as writer:
+    with VideoWriter(tmp_path / "odd.mp4", width=width, height=height, fps=25, crf=1) as writer:
         writer.write(picture)
     frame = next(read_rgb(tmp_path / "odd.mp4")).astype(int)
     assert frame.shape[:2] == (height + height % 2, width + width % 2)

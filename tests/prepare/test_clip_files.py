@@ -4,7 +4,7 @@ import av
 import numpy as np
 import PIL.Image
 import pytest
-from helpers.face_films import WOMAN
+from helpers.face_videos import WOMAN
 from helpers.numbered_clips import noise
 
 from diff2lip_diffusers.errors import MediaError

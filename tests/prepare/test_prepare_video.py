@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from helpers.face_films import WOMAN, on_background, other_person, write_film, write_speech
+from helpers.face_videos import WOMAN, on_background, other_person, write_speech, write_video
 from helpers.numbered_clips import noise, write_wav
 from helpers.prepare_films import FACE, HEIGHT, PLACE, WIDTH, other_place, portrait, write_boxes, write_talk
 
@@ -80,7 +80,7 @@ def test_long_shots_are_cut_with_their_sound(tmp_path, prepare):
 
 
 def test_other_frame_rates_become_25(tmp_path, prepare):
-    film = write_film(tmp_path / "talk.mp4", [portrait(number) for number in range(50)], fps=50)
+    film = write_video(tmp_path / "talk.mp4", [portrait(number) for number in range(50)], fps=50)
     write_speech(tmp_path / "talk.wav", 1)
     write_boxes(film, [FACE] * 25)  # at 25 a second, as they are asked for
     (clip,) = prepare(film)["clips"]
@@ -170,7 +170,7 @@ def test_the_detector_finds_the_largest_face(tmp_path, prepare):
     """Without a file of boxes."""
     frame = on_background([(WOMAN, 20, 20), (other_person()[::2, ::2], 300, 60)], 440, 320)
     write_speech(tmp_path / "speech.wav", 1.2)
-    film = write_film(tmp_path / "talk.mp4", [frame] * 30, audio=tmp_path / "speech.wav")
+    film = write_video(tmp_path / "talk.mp4", [frame] * 30, audio=tmp_path / "speech.wav")
     (clip,) = prepare(film)["clips"]
     crop = next(read_rgb(tmp_path / "set" / "clips" / "talk_000.mp4"))
     her_face = frame[20 + 72 : 20 + 204, 20 + 64 : 20 + 164]

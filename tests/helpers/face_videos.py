@@ -33,7 +33,7 @@ def on_background(people: Iterable[tuple[np.ndarray, int, int]], width: int = 64
     return frame
 
 
-def write_film(path: Path, frames: Iterable[np.ndarray], fps=25, **options) -> Path:
+def write_video(path: Path, frames: Iterable[np.ndarray], fps=25, **options) -> Path:
     frames = list(frames)
     height, width = frames[0].shape[:2]
     with VideoWriter(path, width=width, height=height, fps=fps, **options) as writer:
