@@ -324,10 +324,10 @@ def spoil(root: Path) -> dict[str, str]:
     (root / "speech/13.wav").unlink()
     shutil.copy(root / "face/18.mp4", root / "speech/18.wav")
     reasons = {
-        3: "no face found in any frame with speech; give its place with a fixed box x1,y1,x2,y2 (--box)",
+        3: "no face found in any frame with speech; set a fixed box x1,y1,x2,y2 (--box)",
         8: f"{root}/face/08.mp4: is not a video or audio file (End of file); convert or download it again",
         13: f"{root}/speech/13.wav: no such file; check the path",
-        18: f"{root}/speech/18.wav: has no audio stream; pass a file with sound as the audio",
+        18: f"{root}/speech/18.wav: has no audio stream; pass a file with audio",
     }
     return {output_names(24)[index]: reason for index, reason in reasons.items()}
 

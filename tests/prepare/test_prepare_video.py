@@ -155,7 +155,7 @@ def test_damaged_boxes_drop_the_video(tmp_path, prepare):
     boxes.write_text("".join(boxes.read_text().splitlines(keepends=True)[:-1]))
     record = prepare(film)
     assert not record["clips"] and record["dropped"][0]["reason"] == "unreadable"
-    assert "talk.boxes.jsonl: is no whole file of detections" in record["dropped"][0]["detail"]
+    assert "talk.boxes.jsonl: is not a complete file of detections" in record["dropped"][0]["detail"]
 
 
 def test_boxes_of_a_shorter_video_leave_nothing_half_done(tmp_path, prepare):
