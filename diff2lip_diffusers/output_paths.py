@@ -40,7 +40,7 @@ def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
         raise MediaError(path, "is a folder; name a file in it")
     elif target.suffix.lower() not in VIDEO_SUFFIXES:
         known = ", ".join(VIDEO_SUFFIXES)
-        raise MediaError(path, f"cannot be written as {target.suffix}; end its name in {known}, or nothing for PNG")
+        raise MediaError(path, f"cannot be written as {target.suffix}; use {known}, or no suffix for PNG files")
     with writing(path), hidden_folder_beside(target):
         pass
 

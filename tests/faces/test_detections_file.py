@@ -150,8 +150,8 @@ def test_a_file_by_hand_is_read(path):
         ({"height": 361}, "was made for"),
         ({"fps": "25"}, "made for 640x360 at 25 "),
         ({"fps": None}, "was made for"),
-        ({"version": 2}, "of version 2, not 1"),
-        ({"format": "other"}, "first line is no header"),
+        ({"version": 2}, "has version 2, not 1"),
+        ({"format": "other"}, "first line is not the header"),
     ],
 )
 def test_headers_of_something_else(path, changed, reason):

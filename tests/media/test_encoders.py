@@ -19,7 +19,7 @@ SOFTWARE = {"h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
 
 
 def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48, width: int = 64) -> list[Frame]:
-    """Pictures that use every number a format has."""
+    """Frames that use every number a format has."""
     rng = np.random.default_rng(0)
     frame = av.VideoFrame(width, height, format)
     bits = frame.format.components[0].bits
@@ -34,13 +34,13 @@ def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48,
     ]
 
 
-def written(path: Path, pictures: list[Frame], **options) -> list[Frame]:
-    """The pictures after a trip through a file."""
-    first = pictures[0]
+def written(path: Path, frames: list[Frame], **options) -> list[Frame]:
+    """The frames after a trip through a file."""
+    first = frames[0]
     info = VideoInfo(first.width, first.height, 25, None, False, first.tags, pixel_format=first.format)
     with VideoWriter(path, width=first.width, height=first.height, fps=25, info=info, **options) as writer:
-        for picture in pictures:
-            writer.write(picture)
+        for frame in frames:
+            writer.write(frame)
     return list(read_frames(path))
 
 

@@ -24,7 +24,7 @@ def sequence(count: int, total: int, extension: str) -> list[int]:
 
 def shown_numbers(path, fps, **arguments) -> list[int]:
     read = read_to_length(partial(read_frames, path, Fraction(fps)), **arguments)
-    return [frame_number(picture.rgb()) for _, picture in read]
+    return [frame_number(frame.rgb()) for _, frame in read]
 
 
 def shown(path, fps, **arguments) -> list[int]:
@@ -55,16 +55,16 @@ def test_a_clip_goes_on(clips, suffix, extension, total):
 
 
 @pytest.mark.parametrize("held", [2, 7, 13, 64])
-def test_going_back_holds_few_pictures(clips, monkeypatch, held):
+def test_going_back_holds_few_frames(clips, monkeypatch, held):
     path = clips["mp4"]
     size = sum(plane.nbytes for plane in next(read_frames(path)).planes)
     monkeypatch.setattr(length, "REVERSED_BYTES", held * size)
     asked = []
 
     def counting(start):
-        for index, picture in enumerate(read_frames(path, 25, start), start):
+        for index, frame in enumerate(read_frames(path, 25, start), start):
             asked.append((start, index))
-            yield picture
+            yield frame
 
     numbers = [number for number, _ in read_to_length(counting, least=79)]
     assert numbers == sequence(40, 79, "pingpong")
@@ -84,7 +84,7 @@ def test_a_clip_is_cut(clips, most):
 
 
 def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
-    forwards = [frame_number(picture) for picture in read_rgb(clips["mp4"], Fraction(10))]
+    forwards = [frame_number(frame) for frame in read_rgb(clips["mp4"], Fraction(10))]
     numbers = shown_numbers(clips["mp4"], Fraction(10), least=31)
     cycle = [*forwards, *forwards[-2:0:-1]]
     assert numbers == [cycle[index % len(cycle)] for index in range(31)]
@@ -95,7 +95,7 @@ def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
 @pytest.mark.parametrize("start", [0, 1, 5, 17, 39, 95])
 def test_reading_from_a_place_is_the_end_of_reading_all(clips, suffix, fps, start):
     whole = list(islice(read_rgb(clips[suffix], fps), start, None))
-    part = [picture.rgb() for picture in read_frames(clips[suffix], fps, start)]
+    part = [frame.rgb() for frame in read_frames(clips[suffix], fps, start)]
     assert len(whole) == len(part)
     for one, other in zip(whole, part, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -122,7 +122,7 @@ def test_bounds(length, expected):
     ],
     ids=str,
 )
-def test_pictures_by_number(clips, numbers, monkeypatch):
+def test_frames_by_number(clips, numbers, monkeypatch):
     monkeypatch.setattr(length, "REVERSED_BYTES", 1)
-    pictures = read_numbered(partial(read_frames, clips["mp4"], Fraction(25)), numbers)
-    assert [frame_number(picture.rgb()) for picture in pictures] == numbers
+    frames = read_numbered(partial(read_frames, clips["mp4"], Fraction(25)), numbers)
+    assert [frame_number(frame.rgb()) for frame in frames] == numbers
