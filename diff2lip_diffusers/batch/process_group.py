@@ -10,7 +10,7 @@ from accelerate.utils import broadcast, str_to_bool
 from ..errors import StoppedError
 
 # The main process may look at hundreds of thousands of files on a slow server before the others hear from it.
-PATIENCE = timedelta(hours=6)
+GROUP_TIMEOUT = timedelta(hours=6)
 
 
 class ProcessGroup:
@@ -28,7 +28,7 @@ class ProcessGroup:
     def __init__(self, cpu: bool = False):
         # accelerate makes groups of processes without a GPU only where it is told that there is none.
         cpu = cpu or not torch.accelerator.is_available() or str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))
-        self._state = PartialState(cpu=cpu, timeout=PATIENCE)
+        self._state = PartialState(cpu=cpu, timeout=GROUP_TIMEOUT)
         self.index, self.size = self._state.process_index, self._state.num_processes
         self.device: torch.device = self._state.device
 
