@@ -220,7 +220,7 @@ def test_a_pair_may_have_options_of_its_own(tmp_path, small_pipe, data):
 def test_outputs_of_other_settings_are_not_taken_for_done(tmp_path, small_pipe, data):
     pairs = read_pairs(data)
     sync_batch(small_pipe, pairs[:1], tmp_path / "out", **OPTIONS)
-    with pytest.raises(Diff2LipError, match="made otherwise: `seed` was the default, now it is 8"):
+    with pytest.raises(Diff2LipError, match="made with different settings: `seed` was the default, now it is 8"):
         sync_batch(small_pipe, pairs, tmp_path / "out", seed=8, **OPTIONS)
     assert len(list((tmp_path / "out").glob("*.mp4"))) == 1
 
@@ -317,5 +317,5 @@ def test_a_video_that_was_cut_short_is_no_success(tmp_path, small_pipe, split):
     whole = pair.video.read_bytes()
     pair.video.write_bytes(whole[: len(whole) // 2])
     result = sync_batch(small_pipe, [pair], tmp_path / "out", split=split, retries=0, **OPTIONS)
-    assert "of the 40 frames that its header states, it was cut short" in result.failures[0]["error"]
+    assert "of the 40 frames that its header states; it was cut short" in result.failures[0]["error"]
     assert not list((tmp_path / "out").glob("*.mp4"))

@@ -87,7 +87,7 @@ def test_many_failures_are_cut_short(run, tmp_path, monkeypatch):
         ("../a face/00\n", "line 1: `audio` '../a' leaves the root"),
         ("speech/00.wav face/00\nspeech/00.wav\n", "line 2: has 1 names"),
         ("speech/00.wav face/00\nspeech/00.wav face/00\n", "line 2: gives the same output"),
-        ("", "names no pair"),
+        ("", "has no pair"),
         ("none none\n", "all other pairs' files"),
     ],
 )
@@ -107,7 +107,7 @@ def test_wrong_usage(run, arguments):
 
 
 def test_checking_does_nothing(run, tmp_path):
-    assert run("batch", "data/pairs.txt", "--check") == (0, ["data/pairs.txt: 3 pairs, all files are there"], [])
+    assert run("batch", "data/pairs.txt", "--check") == (0, ["data/pairs.txt: 3 pairs, all files exist"], [])
     (tmp_path / "data" / "face" / "02.mp4").unlink()
     code, _, err = run("batch", "data/pairs.txt", "--check")
     assert code == 1
@@ -143,7 +143,7 @@ def test_idle_cores_are_told(run, chosen, monkeypatch):
 def test_a_folder_without_a_batch_has_no_status(run, tmp_path):
     code, out, err = run("status", "data")
     assert (code, out, len(err)) == (1, [], 1)
-    assert err[0].startswith("diff2lip status: data: is no folder of a batch")
+    assert err[0].startswith("diff2lip status: data: is not the folder of a batch")
     assert not (tmp_path / "data" / ".diff2lip").exists()
 
 
