@@ -17,9 +17,10 @@ from ..errors import Diff2LipError, StoppedError
 from ..hub import DTYPES, convert_checkpoint, push_folder
 from ..lipsync.option_values import number
 from ..original_checkpoint import NORM_GROUPS
-from .batch import add_batch, add_status
+from .batch import add_batch
 from .corpus import add_demo, add_make_corpus, add_pretrain_audio
 from .prepare import add_prepare
+from .status import add_status
 from .sync import add_sync
 from .train import add_export, add_train
 from .train_syncnet import add_train_syncnet

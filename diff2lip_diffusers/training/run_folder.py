@@ -12,7 +12,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import str_to_bool
 
-from ..batch.process_group import PATIENCE
+from ..batch.process_group import GROUP_TIMEOUT
 from ..errors import CheckpointError, MediaError
 from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written
 from .config_file import write_config
@@ -35,7 +35,7 @@ def make_accelerator(mixed_precision: str, **options: Any) -> Accelerator:
         # As a ProcessGroup: without a GPU, processes are joined only where accelerate is told that there is none.
         cpu=not torch.accelerator.is_available() or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))),
         mixed_precision=mixed_precision,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=GROUP_TIMEOUT)],
         **options,
     )
 

@@ -32,7 +32,7 @@ UNEQUAL_COUNTS = [*range(12, 60, 2)]
 SHORT_COUNTS = [*range(12, 32)] * 2
 SEED = 20240607
 PATIENCE_S, GRACE_S = 300, 30
-HINT = "cores works here"
+HINT = "cores is used"
 
 
 @dataclass(frozen=True)
