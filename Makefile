@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install demo demo-weights test test-slow quality types style benchmark clean
+.PHONY: install demo demo-weights test test-slow quality style benchmark clean
 
 install: $(INSTALLED)
 
@@ -36,7 +36,7 @@ demo-weights: $(INSTALLED)
 	$(BIN)/python recipes/demo/ship.py demo-run/voices_64px/model
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
@@ -45,6 +45,7 @@ quality: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+.PHONY: types
 types: $(INSTALLED)
 	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
