@@ -1,4 +1,4 @@
-# `make demo` and `make test` set everything up by themselves, in .venv.
+# Every target first installs what it needs into .venv. It takes python3 (3.11 or later), git and make, no more.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ $(INSTALLED): setup.py constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
 
-# Five to six hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+# Takes five to six hours on two cores. Every step resumes where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
@@ -36,14 +36,18 @@ demo-weights: $(INSTALLED)
 	$(BIN)/python recipes/demo/ship.py demo-run/voices_64px/model
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
-quality: $(INSTALLED)
+quality: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(INSTALLED)
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 style: $(INSTALLED)
 	$(BIN)/ruff check --fix .

@@ -15,9 +15,10 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
     python_requires=">=3.11",
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
-    package_data={"diff2lip_diffusers": ["model_card.md", "weights/*", "demo/assets/**"]},
+    package_data={"diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**"]},
     install_requires=[
         "torch>=2.6",
         "diffusers>=0.42,<1",
@@ -30,6 +31,7 @@ setup(
         "av>=18",  # decoding, encoding and muxing without an ffmpeg program
         "tqdm",
         "pyyaml",  # the configurations of training runs
+        "psutil",  # the processes of a batch: who is alive
     ],
     extras_require={
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
@@ -52,8 +54,15 @@ setup(
     },
     entry_points={"console_scripts": ["diff2lip = diff2lip_diffusers.cli:main"]},
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Topic :: Multimedia :: Video",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )
