@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo demo-weights test test-slow quality style benchmark clean
+.PHONY: install demo demo-weights test test-slow quality style docs demo-picture benchmark clean
 
 install: $(INSTALLED)
 
@@ -49,8 +50,20 @@ style: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Warnings are errors, and links are checked. The variable silences a notice about the future of MkDocs, no warning.
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The animated picture of the README.
+demo-picture: demo
+	$(BIN)/python docs/scripts/make_demo_picture.py demo.mp4
+
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/unet.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo.mp4 demo.png
+	rm -rf $(VENV) build dist site *.egg-info demo.mp4 demo.png

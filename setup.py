@@ -6,13 +6,22 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+REPOSITORY = "https://github.com/OWNER/diff2lip-diffusers"
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "diff2lip_diffusers" / "__init__.py").read_text()).group(1)
+
+
+def long_description() -> str:
+    """Returns the README with absolute addresses: on the package index, relative ones lead nowhere."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?://)", rf"\1{REPOSITORY}/raw/main/", text)
+    return re.sub(r"(?<=\]\()(?!https?://|#)", f"{REPOSITORY}/blob/main/", text)
+
 
 setup(
     name="diff2lip-diffusers",
     version=VERSION,
     description="Diff2Lip for diffusers: lip-sync any face video to any speech",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.11",
@@ -35,6 +44,7 @@ setup(
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
+        "docs": ["mkdocs-material", "mkdocstrings[python]", "ruff"],  # `make docs`; ruff formats the signatures
         "decord": ["decord"],  # another reader of training clips, faster at random access
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
