@@ -6,15 +6,18 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
-REPOSITORY = "https://github.com/OWNER/diff2lip-diffusers"
+# Set it when the repository has a public address: links in the README then work on the package index, too.
+REPOSITORY_URL = ""
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "diff2lip_diffusers" / "__init__.py").read_text()).group(1)
 
 
 def long_description() -> str:
-    """Returns the README with absolute addresses: on the package index, relative ones lead nowhere."""
+    """Returns the README for the package index, where relative links lead nowhere: absolute, or as plain text."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    text = re.sub(r"(!\[[^\]]*\]\()(?!https?://)", rf"\1{REPOSITORY}/raw/main/", text)
-    return re.sub(r"(?<=\]\()(?!https?://|#)", f"{REPOSITORY}/blob/main/", text)
+    if not REPOSITORY_URL:
+        return re.sub(r"!?\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?://)", rf"\1{REPOSITORY_URL}/raw/main/", text)
+    return re.sub(r"(?<=\]\()(?!https?://|#)", f"{REPOSITORY_URL}/blob/main/", text)
 
 
 setup(
