@@ -21,9 +21,9 @@ demo: $(INSTALLED)
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-pictures --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-pictures --nonsense --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-pictures --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-video --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-video --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-video --nonsense --workers 2
 	$(BIN)/diff2lip prepare demo-run/corpus demo-run/set --size 96 --workers 2
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio.yaml
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio_nonsense.yaml
