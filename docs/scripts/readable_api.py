@@ -1,7 +1,7 @@
 """Griffe extension: makes the Python API readable on a page.
 
-Names that docstrings write as diffusers does, such as [`SyncOptions`], become links; defaults of fields that are declared
-as `_option(DEFAULT, …)` are shown as DEFAULT.
+Names that docstrings write as diffusers does, such as [`SyncOptions`], become links; defaults of fields declared as
+`_option(DEFAULT, …)` are shown as DEFAULT.
 """
 
 import re
