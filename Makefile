@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo demo-weights test test-slow quality style benchmark clean
+.PHONY: install demo demo-weights test test-slow quality style docs demo-picture benchmark clean
 
 install: $(INSTALLED)
 
@@ -20,9 +21,9 @@ demo: $(INSTALLED)
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-pictures --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-pictures --nonsense --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-pictures --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-video --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-video --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-video --nonsense --workers 2
 	$(BIN)/diff2lip prepare demo-run/corpus demo-run/set --size 96 --workers 2
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio.yaml
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio_nonsense.yaml
@@ -53,8 +54,20 @@ style: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Warnings are errors, and links are checked. The variable silences a notice about the future of MkDocs, no warning.
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The animated picture of the README.
+demo-picture: demo
+	$(BIN)/python docs/scripts/make_demo_picture.py demo.mp4
+
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/unet.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo.mp4 demo.png
+	rm -rf $(VENV) build dist site *.egg-info demo.mp4 demo.png

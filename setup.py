@@ -6,13 +6,25 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+# Set it when the repository has a public address: links in the README then work on the package index, too.
+REPOSITORY_URL = ""
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "diff2lip_diffusers" / "__init__.py").read_text()).group(1)
+
+
+def long_description() -> str:
+    """Returns the README for the package index, where relative links lead nowhere: absolute, or as plain text."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    if not REPOSITORY_URL:
+        return re.sub(r"!?\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?://)", rf"\1{REPOSITORY_URL}/raw/main/", text)
+    return re.sub(r"(?<=\]\()(?!https?://|#)", f"{REPOSITORY_URL}/blob/main/", text)
+
 
 setup(
     name="diff2lip-diffusers",
     version=VERSION,
     description="Diff2Lip for diffusers: lip-sync any face video to any speech",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
@@ -37,6 +49,7 @@ setup(
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
+        "docs": ["mkdocs-material", "mkdocstrings[python]", "ruff"],  # `make docs`; ruff formats the signatures
         "decord": ["decord"],  # another reader of training clips, faster at random access
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
