@@ -44,10 +44,13 @@ def recorded_syncnet(folder) -> SyncNet2016:
 
 def recorded_frames(count: int, height: int, width: int) -> np.ndarray:
     """Frames (count, height, width, 3) uint8, BGR."""
-    t, y, x, c = np.ogrid[0:count, 0:height, 0:width, 0:3]
-    pattern = (3 * x + 2 * y + 40 * c + x * y // 64) % 256 + 0 * t
-    mouth = (abs(2 * x - width) <= 80) & (abs(3 * y - 2 * height) <= 15 + 12 * (t**2 % 7))
-    return np.where(mouth, (50 * c + 31 * t) % 256, pattern).astype(np.uint8)
+    y, x, c = np.ogrid[0:height, 0:width, 0:3]
+    pattern = ((3 * x + 2 * y + 40 * c + x * y // 64) % 256).astype(np.uint8)
+    frames = np.repeat(pattern[None], count, axis=0)
+    for t in range(count):
+        mouth = (abs(2 * x - width) <= 80) & (abs(3 * y - 2 * height) <= 15 + 12 * (t**2 % 7))
+        np.copyto(frames[t], ((50 * c + 31 * t) % 256).astype(np.uint8), where=mouth)
+    return frames
 
 
 def recorded_audio(count: int) -> np.ndarray:
