@@ -75,7 +75,7 @@ class SyncNet2016(nn.Module):
         if frames.ndim != 4 or frames.shape[1:] != (FRAME_PX, FRAME_PX, 3) or len(frames) < WINDOW_FRAMES:
             expected = f"(T, {FRAME_PX}, {FRAME_PX}, 3), T {WINDOW_FRAMES} or more"
             raise ValueError(f"`frames` has shape {tuple(frames.shape)}, expected {expected}")
-        features = self.netcnnlip(frames.movedim(-1, 0)[None].to(self.netfclip[0].weight.dtype))
+        features = self.netcnnlip(frames.movedim(-1, 0)[None].float())
         return self.netfclip(features[0, :, :, 0, 0].T)
 
     def embed_speech(self, mfcc: torch.Tensor) -> torch.Tensor:
