@@ -18,6 +18,7 @@ from ..hub import DTYPES, convert_checkpoint, push_folder
 from ..lipsync.option_values import number
 from ..original_checkpoint import NORM_GROUPS
 from .batch import add_batch
+from .convert_syncnet import add_convert_syncnet
 from .corpus import add_demo, add_make_corpus, add_pretrain_audio
 from .prepare import add_prepare
 from .status import add_status
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_batch(commands)
     add_status(commands)
     _add_convert(commands)
+    add_convert_syncnet(commands)
     add_export(commands)
     add_demo(commands)
     add_make_corpus(commands)
