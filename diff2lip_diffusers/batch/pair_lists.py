@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import MediaError, PairListError
-from .pair_options import OPTION_TEXTS, as_text, check_key, options_from_texts, shortened
+from .pair_options import PAIR_OPTIONS, as_text, check_key, options_from_texts, shortened
 from .pairs import (
     PICTURE_SUFFIXES,
     SOUND_SUFFIXES,
@@ -27,7 +27,7 @@ from .pairs import (
     stem_of,
 )
 
-_KEYS = ("audio", "video", "output", *OPTION_TEXTS)
+_KEYS = ("audio", "video", "output", *PAIR_OPTIONS)
 
 
 def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]:
@@ -35,7 +35,7 @@ def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]
 
     A list is UTF-8 text, of the kind that its name tells:
 
-    - `.csv`: a header with `video`, and `audio`, `output` or any of `OPTION_TEXTS`; then a pair a line. An empty cell
+    - `.csv`: a header with `video`, and `audio`, `output` or any of `PAIR_OPTIONS`; then a pair a line. An empty cell
       is not given; without `audio`, the video's own sound is the speech.
     - `.jsonl`, `.ndjson`: an object a line with the same keys, of texts as in a CSV, numbers, booleans or lists.
     - any other: `AUDIO VIDEO` a line, `.mp4` left out. Source: SPEC "Batches".

@@ -1,7 +1,6 @@
 """The commands `diff2lip batch` and `diff2lip status`."""
 
 import argparse
-import math
 import os
 import sys
 
@@ -16,7 +15,7 @@ from ..batch.run import SPLITS, BatchResult, sync_batch
 from ..batch.status import batch_status
 from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
-from ..lipsync.option_values import number
+from .arguments import NOT_NEGATIVE, POSITIVE
 from .options import add_model, add_options, load_model, options_of
 
 EXIT_SOME_FAILED = 3
@@ -46,7 +45,7 @@ def add_batch(commands) -> None:
     batch.add_argument("--preset", choices=PRESETS, help="the paper's setting for this data set")
     batch.add_argument(
         "--retries",
-        type=number(int, 0, math.inf, "a whole number"),
+        type=NOT_NEGATIVE,
         default=1,
         help="of a pair that fails (default: 1)",
     )
@@ -61,7 +60,7 @@ def add_batch(commands) -> None:
     batch.add_argument("--check", action="store_true", help="check the list and its files, and do nothing")
     batch.add_argument(
         "--threads",
-        type=number(int, 1, math.inf, "a whole number above 0"),
+        type=POSITIVE,
         default=1,
         help="of each process on a CPU; other numbers round differently (default: 1)",
     )

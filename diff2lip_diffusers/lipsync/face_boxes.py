@@ -18,7 +18,8 @@ from ..faces.smoothing import bridge_gaps, smooth_boxes, smooth_boxes_as_origina
 from ..faces.tracks import track_face
 from ..media.frame import Frame
 from ..media.length import read_to_length
-from .options import MIN_BOX_PX, SyncOptions
+from .option_values import MIN_BOX_PX
+from .options import SyncOptions
 from .source_video import SourceVideo
 from .stage_timer import StageTimer
 

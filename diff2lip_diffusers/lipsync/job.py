@@ -257,7 +257,7 @@ def _crop(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:
 def video_settings(source: SourceVideo, plan: JobPlan, options: SyncOptions) -> dict:
     """How the pictures of an output are encoded, as `VideoEncoder` takes it."""
     info = source.info
-    chosen = {"codec": options.codec, "crf": options.quality, "lossless": options.lossless}
+    chosen = {"codec": options.codec, "crf": options.crf, "lossless": options.lossless}
     return {"width": info.width, "height": info.height, "fps": plan.fps, "info": info, **chosen}
 
 

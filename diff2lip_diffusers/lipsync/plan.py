@@ -8,7 +8,8 @@ from pathlib import Path
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
-from .options import MIN_BOX_PX, SyncOptions
+from .option_values import MIN_BOX_PX
+from .options import SyncOptions
 from .source_video import SourceVideo
 from .speech import Speech, read_speech
 

@@ -5,7 +5,7 @@ Memory does not grow with the length of the clips, nor with the number of jobs.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from ..pipeline_diff2lip import Diff2LipPipeline
 from .background import WriteBehind, prefetch
 from .job import FrameTask, SyncJob, SyncResult
 from .malloc_trim import trim_heap
-from .options import SyncOptions
+from .options import checked_options
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
 
@@ -140,20 +140,6 @@ def _finish(item: FrameTask | _End, face: np.ndarray | None, running: dict[SyncJ
         job.abandon()
         del running[job]
         on_end(job, result if job.error is None else job.error)
-
-
-def checked_options(options: dict, function: str) -> SyncOptions:
-    """The options of a call of `function`.
-
-    Raises:
-        TypeError: if there is no such option.
-        ValueError: if a value is out of range, or two contradict each other.
-    """
-    known = [option.name for option in fields(SyncOptions)]
-    unknown = next((name for name in options if name not in known), None)
-    if unknown is not None:
-        raise TypeError(f"{function}() has no option {unknown!r}; known are {', '.join(known)}")
-    return SyncOptions(**options)
 
 
 @contextmanager
