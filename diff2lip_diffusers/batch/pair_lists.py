@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import MediaError, PairListError
-from .pair_options import OPTION_TEXTS, as_text, check_key, options_from_texts, shortened
+from .pair_options import PAIR_OPTIONS, as_text, check_key, options_from_texts, shortened
 from .pairs import (
     AUDIO_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -26,7 +26,7 @@ from .pairs import (
     stem_of,
 )
 
-_KEYS = ("audio", "video", "output", *OPTION_TEXTS)
+_KEYS = ("audio", "video", "output", *PAIR_OPTIONS)
 
 
 def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]:
@@ -34,7 +34,7 @@ def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]
 
     A list is UTF-8 text. Its suffix tells the format:
 
-    - `.csv`: a header with `video`, and optionally `audio`, `output` and names in `OPTION_TEXTS`; then a pair a line.
+    - `.csv`: a header with `video`, and optionally `audio`, `output` and names in `PAIR_OPTIONS`; then a pair a line.
       An empty cell means the default. Without `audio`, the video's own audio is the speech.
     - `.jsonl`, `.ndjson`: one object a line with the same keys. Values are texts as in a CSV, numbers, booleans or
       lists.

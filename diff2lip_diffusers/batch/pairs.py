@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import PairListError
 from ..output_paths import VIDEO_SUFFIXES as OUTPUT_SUFFIXES
-from .pair_options import check_options, shortened
+from .pair_options import checked_pair_options, shortened
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts", ".gif")
 AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac")
@@ -65,9 +65,7 @@ def check_pairs(pairs: Iterable[Pair], source: str = "pairs") -> list[Pair]:
 def _checked(pair: Pair) -> Pair:
     if not isinstance(pair.options, Mapping):
         raise ValueError(f"`options` is {shortened(pair.options)}, expected a mapping of names to values")
-    options = dict(pair.options)
-    if options:
-        check_options(options)
+    options = checked_pair_options(pair.options) if pair.options else {}
     audio = None if pair.audio is None else _as_path("audio", pair.audio)
     return replace(
         pair, video=_as_path("video", pair.video), audio=audio, output=checked_output(pair.output), options=options

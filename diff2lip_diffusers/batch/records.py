@@ -17,15 +17,13 @@ import torch
 from ..boxes import FaceBox
 from ..errors import Diff2LipError
 from ..lipsync.job import SyncResult
-from ..lipsync.options import SyncOptions
+from ..lipsync.options import OPTIONS, SyncOptions
 from ..media.reader import exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .pairs import Pair
 from .work_queue import DONE, FAILED
 
 PACKAGES = ("diff2lip-diffusers", "torch", "diffusers", "av")
-# Options that do not change the output.
-NEUTRAL_OPTIONS = ("batch_size", "detections")
 
 
 class BatchRecords:
@@ -54,7 +52,7 @@ class BatchRecords:
         chosen = {
             name: _as_json(value)
             for name, (value, default) in values.items()
-            if name not in NEUTRAL_OPTIONS and _as_json(value) != _as_json(default)
+            if OPTIONS[name].changes_output and _as_json(value) != _as_json(default)
         }
         names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
         return {**names, "model": self._fingerprint, **chosen}

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MediaError, StoppedError
-from ..lipsync.options import SyncOptions
-from ..lipsync.run import checked_options
+from ..lipsync.options import SyncOptions, checked_options
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder, BatchPlan
 from .heartbeat import Heartbeat

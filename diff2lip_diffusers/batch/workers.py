@@ -19,7 +19,7 @@ from .folder import BatchFolder
 from .leases import Leases
 from .pairs import Pair
 from .records import BatchRecords
-from .split_clip import PartJob, SplitClip
+from .split_clip import PartJob, PartResult, SplitClip
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ class Worker:
 
 
 def _check_whole(pair: Pair, plan: JobPlan | None, result: SyncResult) -> None:
-    expected = None if plan is None else plan.expected
+    expected = None if plan is None else plan.expected_frames
     if expected is not None and result.num_frames < MIN_FRAMES_PART * expected:
         frames = f"{result.num_frames} of the {expected} frames that its header states"
         raise MediaError(pair.video, f"has only {frames}; it was cut short; download or convert it again")
@@ -180,11 +180,11 @@ class SplitWorker(Worker):
         while job := self._next_part():
             yield job
 
-    def end(self, job: PartJob, outcome: None | Exception) -> None:
+    def end(self, job: PartJob, outcome: PartResult | Exception) -> None:
         """Releases the part; records why its pair failed if it did."""
         pair, started_s = self._pairs.pop(job)
         self.folder.discard(job.output)
-        if outcome is not None:
+        if isinstance(outcome, Exception):
             self.fail(pair, started_s, outcome)
         self.leases.release(job.clip.key_of(job.part))
 

@@ -1,7 +1,6 @@
 """The command `diff2lip batch`."""
 
 import argparse
-import math
 import os
 import sys
 
@@ -15,7 +14,7 @@ from ..batch.process_group import ProcessGroup
 from ..batch.run import SPLITS, BatchResult, sync_batch
 from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
-from ..lipsync.option_values import number
+from .arguments import NOT_NEGATIVE, POSITIVE
 from .options import add_model, add_options, load_model, options_of
 from .status import print_failures
 
@@ -45,7 +44,7 @@ def add_batch(commands) -> None:
     batch.add_argument("--preset", choices=PRESETS, help="the paper's settings for this data set")
     batch.add_argument(
         "--retries",
-        type=number(int, 0, math.inf, "a whole number"),
+        type=NOT_NEGATIVE,
         default=1,
         help="how often a failed pair is tried again (default: 1)",
     )
@@ -61,7 +60,7 @@ def add_batch(commands) -> None:
     batch.add_argument("--check", dest="dry_run", action="store_true", help=argparse.SUPPRESS)  # its old name
     batch.add_argument(
         "--threads",
-        type=number(int, 1, math.inf, "a whole number above 0"),
+        type=POSITIVE,
         default=1,
         help="threads of each process on a CPU; other numbers round differently (default: 1)",
     )

@@ -1,15 +1,12 @@
 """The commands that need no recordings of people: `diff2lip make-corpus`, `pretrain-audio` and `demo`."""
 
 import argparse
-import math
 from functools import partial
 
 from tqdm import tqdm
 
-from ..lipsync.option_values import number
+from .arguments import NOT_NEGATIVE, POSITIVE
 from .runs import add_config
-
-ABOVE_0 = number(int, 1, math.inf, "a whole number above 0")
 
 
 def add_make_corpus(commands) -> None:
@@ -22,22 +19,28 @@ def add_make_corpus(commands) -> None:
         " goes on where it was stopped.",
     )
     corpus.add_argument("output", metavar="OUT", help="folder for the corpus")
-    corpus.add_argument("--clips", type=ABOVE_0, required=True, metavar="N", help="how many; each is another person")
-    seed = number(int, 0, math.inf, "a whole number, 0 or more")
-    corpus.add_argument("--seed", type=seed, default=0, metavar="S", help="another one gives others (default: 0)")
+    corpus.add_argument("--clips", type=POSITIVE, required=True, metavar="N", help="how many; each is another person")
+    corpus.add_argument(
+        "--seed", type=NOT_NEGATIVE, default=0, metavar="S", help="another one gives others (default: 0)"
+    )
     corpus.add_argument(
         "--split",
         choices=("train", "test"),
         default="train",
         help="the test split shares no person, voice or sentence with the training split (default: train)",
     )
-    corpus.add_argument("--fps", type=ABOVE_0, default=25, help="frames a second (default: 25)")
+    corpus.add_argument("--fps", type=POSITIVE, default=25, help="frames a second (default: 25)")
     corpus.add_argument(
-        "--size", dest="size_px", type=ABOVE_0, default=256, metavar="PX", help="height and width (default: 256)"
+        "--size",
+        dest="size_px",
+        type=POSITIVE,
+        default=256,
+        metavar="PX",
+        help="height and width (default: 256)",
     )
     corpus.add_argument("--no-pictures", action="store_true", help="sound and tables only, for pretrain-audio")
     corpus.add_argument("--nonsense", action="store_true", help="say words that mean nothing, not sentences")
-    corpus.add_argument("--workers", type=ABOVE_0, default=1, metavar="N", help="processes (default: 1)")
+    corpus.add_argument("--workers", type=POSITIVE, default=1, metavar="N", help="processes (default: 1)")
     corpus.set_defaults(run=_run_make_corpus)
 
 

@@ -4,8 +4,7 @@ import argparse
 import math
 
 from ..errors import Diff2LipError
-from ..faces.detectors import FACE_DETECTORS
-from ..lipsync.option_values import UNLESS_GIVEN, number, number_option, pads
+from .arguments import UNLESS_GIVEN, number, sync_option
 
 
 def add_prepare(commands) -> None:
@@ -63,12 +62,12 @@ def _add_faces(prepare) -> None:
         **_number(float, 0, "a number, at least 0"),
         help="drop blurred clips (default: 0.01; report.html tells how sharp each one is; 0 keeps all)",
     )
-    group.add_argument("--pads", type=pads, metavar="T,B,L,R", **UNLESS_GIVEN, help="grow the face's boxes by pixels")
-    group.add_argument("--detector", choices=FACE_DETECTORS, **UNLESS_GIVEN, help="face detector (default: mtcnn)")
-    stride = number_option("detection_stride", int)
-    group.add_argument("--detection-stride", metavar="N", **stride, help="look at every Nth frame (default: 4)")
-    size = number_option("detection_size", int)
-    group.add_argument("--detection-size", metavar="PX", **size, help="longest side of what it sees (default: 640)")
+    group.add_argument("--pads", **sync_option("pads"), help="grow the face's boxes by pixels")
+    group.add_argument("--detector", **sync_option("detector"), help="face detector (default: mtcnn)")
+    stride = sync_option("detection_stride")
+    group.add_argument("--detection-stride", **stride, help="look at every Nth frame (default: 4)")
+    size = sync_option("detection_size")
+    group.add_argument("--detection-size", **size, help="longest side of what it sees (default: 640)")
 
 
 def _add_sync(prepare) -> None:

@@ -2,14 +2,13 @@
 
 import argparse
 import logging
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from tqdm import tqdm
 
-from ..lipsync.option_values import number
+from .arguments import POSITIVE
 
 
 def add_config(parser: argparse.ArgumentParser, described_by: str) -> None:
@@ -40,7 +39,7 @@ def add_resuming(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--log-every",
-        type=number(int, 1, math.inf, "a whole number above 0"),
+        type=POSITIVE,
         default=50,
         metavar="N",
         help="steps that a line of log.jsonl, and of the output, is the mean of (default: 50)",

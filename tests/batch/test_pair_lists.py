@@ -14,7 +14,7 @@ from diff2lip_diffusers import SyncOptions
 from diff2lip_diffusers.batch.pair_files import inspect_files
 from diff2lip_diffusers.batch.pair_files import missing_files as missing_of
 from diff2lip_diffusers.batch.pair_lists import read_pairs
-from diff2lip_diffusers.batch.pair_options import OPTION_TEXTS, SHARED_OPTIONS
+from diff2lip_diffusers.batch.pair_options import PAIR_OPTIONS, SHARED_OPTIONS
 from diff2lip_diffusers.batch.pairs import Pair, check_pairs
 from diff2lip_diffusers.boxes import FaceBox
 from diff2lip_diffusers.errors import Diff2LipError, MediaError, PairListError
@@ -43,7 +43,7 @@ ALL_OPTIONS = {
     "detection_stride": ("2", 2),
     "mode": ("random", "random"),
     "codec": ("hevc", "hevc"),
-    "quality": ("18", 18),
+    "crf": ("18", 18),
     "mark": ("no", False),
     "voxceleb2_crop": ("TRUE", True),
     "lossless": ("0", False),
@@ -221,15 +221,18 @@ def test_every_option_in_a_csv(write):
 
 
 def test_every_option_can_be_chosen_for_a_pair_or_is_shared():
-    assert set(ALL_OPTIONS) | {"box"} == set(OPTION_TEXTS)
-    assert set(OPTION_TEXTS).isdisjoint(SHARED_OPTIONS)
-    assert set(OPTION_TEXTS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
+    assert set(ALL_OPTIONS) | {"box"} == set(PAIR_OPTIONS)
+    assert set(PAIR_OPTIONS).isdisjoint(SHARED_OPTIONS)
+    assert set(PAIR_OPTIONS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
 
 
 @pytest.mark.parametrize(
     "header, problem",
     [
-        ("video,auido", "line 1: column 'auido' is unknown, known are audio, video, output, box, face, pads, "),
+        (
+            "video,auido",
+            "line 1: column 'auido' is unknown, known are audio, video, output, num_inference_steps, eta, ",
+        ),
         ("video;audio", "line 1: column 'video;audio' is unknown, known are audio, video, output, "),
         ("video,", "line 1: column '' is unknown, known are"),
         ("Video", "line 1: column 'Video' is unknown, known are"),
@@ -266,8 +269,8 @@ def test_headers_that_make_no_sense(write, header, problem):
         ("v.mp4,a.wav,a\\b.mp4,", "`output` 'a\\\\b.mp4' has a backslash; use / between folders"),
         (f"v.mp4,a.wav,{'é' * 99}.mp4,", f"`output` '{'é' * 76}... is too long, over 200 bytes; choose a shorter"),
         (f"{'v' * 100},{'a' * 100},,", f"`output` '{'a' * 76}... is too long, over 200 bytes; choose a shorter"),
-        ('v.mp4,a.wav,,"1,2"', "`box` is '1,2', expected x1,y1,x2,y2, four whole numbers"),
-        ('v.mp4,a.wav,,"9,2,3,40"', "`box` is '9,2,3,40', expected x1,y1,x2,y2 with x1 < x2 and y1 < y2"),
+        ('v.mp4,a.wav,,"1,2"', "`box` is '1,2', expected x1,y1,x2,y2 with at least 8 pixels in width"),
+        ('v.mp4,a.wav,,"9,2,3,40"', "`box` is '9,2,3,40', expected x1,y1,x2,y2 with at least 8 pixels in width"),
         ('v.mp4,a.wav,,"0,0,3,40"', "`box` is (0, 0, 3, 40), expected x1,y1,x2,y2 with at least 8 pixels in width"),
     ],
 )  # fmt: skip
@@ -282,22 +285,22 @@ def test_rows_that_make_no_sense(write, row, problem):
     [
         ("face", "left", "largest, a number from 0, or a point x,y"),
         ("face", "-1", "largest, a number from 0, or a point x,y"),
-        ("pads", "1,2,3", "top,bottom,left,right, four whole numbers"),
+        ("pads", "1,2,3", "four numbers top,bottom,left,right"),
         ("num_inference_steps", "0", "a whole number above 0"),
         ("seed", "1.5", "a whole number of 64 bits"),
         ("seed", "true", "a whole number of 64 bits"),
         ("eta", "nan", "a number in [0, 1]"),
         ("fps", "30/0", "a number from 0.1 to 300, such as 25 or 30000/1001"),
         ("fps", "1E999999999", "a number from 0.1 to 300, such as 25 or 30000/1001"),
-        ("quality", "52", "a whole number from 0 to 51"),
+        ("crf", "52", "a whole number from 0 to 51"),
         ("detection_size", "63", "a whole number of pixels, at least 64"),
         ("detection_stride", "x", "a whole number above 0"),
         ("mode", "Cross", "one of cross, reconstruction, random"),
         ("length", "10", "one of video, audio, shortest, longest"),
         ("extend", "stop", "one of pingpong, loop, freeze"),
         ("codec", "divx", "one of h264, hevc, "),
-        ("mark", "2", "true or false"),
-        ("lossless", "x", "true or false"),
+        ("mark", "2", "True or False"),
+        ("lossless", "x", "True or False"),
     ],
 )
 def test_option_texts_that_make_no_sense(write, name, text, expected):
@@ -309,7 +312,7 @@ def test_option_texts_that_make_no_sense(write, name, text, expected):
     "given, problem",
     [
         ({"box": "1,2,30,40", "voxceleb2_crop": "yes"}, "`box` and `voxceleb2_crop` exclude each other; pass one of"),
-        ({"quality": "3", "lossless": "1"}, "`quality` cannot be chosen with `lossless`, prores or ffv1; leave it"),
+        ({"quality": "3", "lossless": "1"}, "`crf` cannot be chosen with `lossless`, prores or ffv1; leave it"),
         ({"reproduce": "true", "length": "audio"}, "`reproduce` does what the original does; leave out `length`"),
     ],
 )
@@ -324,7 +327,7 @@ def test_three_problems_are_told_and_the_rest_counted(write):
     with pytest.raises(PairListError) as raised:
         read_pairs(source)
     assert str(raised.value) == (
-        f"{source}: line 2: `box` is '1,2', expected x1,y1,x2,y2, four whole numbers;"
+        f"{source}: line 2: `box` is '1,2', expected x1,y1,x2,y2 with at least 8 pixels in width and height;"
         " line 4: `video` '../c.mp4' leaves the root; name it relative to the root, without `..`;"
         ' line 5: has 1 cells, expected 2 as in the header; quote a cell with commas, as in "1,2,3,4"; and 3 more'
     )
@@ -430,15 +433,15 @@ def test_what_is_null_or_empty_is_not_given(write, tmp_path):
         ('{"video": "a.mp4", "audio": false}', "`audio` is False, expected a file name"),
         ('{"video": "a\\ud800.mp4"}', "`video` 'a\\ud800.mp4' holds control characters or is not UTF-8"),
         ('{"video": "a\\nb.mp4"}', "`video` 'a\\nb.mp4' holds control characters or is not UTF-8"),
-        ('{"video": "a.mp4", "steps": 3}', "key 'steps' is unknown, known are audio, video, output, box, "),
+        ('{"video": "a.mp4", "steps": 3}', "key 'steps' is unknown, known are audio, video, output, num_infer"),
         ('{"video": "a.mp4", "detector": "mtcnn"}', "`detector` cannot be chosen for a single pair; choose it for"),
         ('{"video": "a.mp4", "seed": true}', "`seed` is 'true', expected a whole number of 64 bits"),
         ('{"video": "a.mp4", "seed": 3.0}', "`seed` is '3.0', expected a whole number of 64 bits"),
         ('{"video": "a.mp4", "seed": [3]}', "`seed` is [3], expected a text or numbers"),
         ('{"video": "a.mp4", "seed": {}}', "`seed` is {}, expected a text or numbers"),
-        ('{"video": "a.mp4", "box": [1, 2]}', "`box` is '1,2', expected x1,y1,x2,y2, four whole numbers"),
+        ('{"video": "a.mp4", "box": [1, 2]}', "`box` is '1,2', expected x1,y1,x2,y2 with at least 8 pixels in width"),
         ('{"video": "a.mp4", "box": ["1", "2", "9", "9"]}', "`box` is ['1', '2', '9', '9'], expected a text or num"),
-        ('{"video": "a.mp4", "face": [1, NaN]}', "`face` is (1.0, nan), expected 'largest', a number from 0 or a po"),
+        ('{"video": "a.mp4", "face": [1, NaN]}', "`face` is '1,nan', expected largest, a number from 0, or a po"),
         ('{"video": "a.mp4", "fps": 1e999}', "`fps` is 'inf', expected a number from 0.1 to 300, such as 25 or "),
         ('{"video": "a.mp4", "mode": 1}', "`mode` is '1', expected one of cross, reconstruction, random"),
     ],
@@ -596,12 +599,12 @@ def test_anything_but_pairs_is_a_mistake(other):
         ({"audio": 3}, "`audio` is 3, expected a path"),
         ({"audio": ""}, "`audio` is '', expected a path"),
         ({"options": None}, "`options` is None, expected a mapping of names to values"),
-        ({"options": {"steps": 3}}, "option 'steps' is unknown, known are box, face, pads, "),
+        ({"options": {"steps": 3}}, "option 'steps' is unknown, known are num_inference_steps, eta, seed, "),
         ({"options": {"restore": None}}, "`restore` cannot be chosen for a single pair; choose it for all of them"),
         ({"options": {"seed": "3"}}, "`seed` is '3', expected a whole number of 64 bits"),
         ({"options": {"mark": "no"}}, "`mark` is 'no', expected True or False"),
-        ({"options": {"box": 3}}, "`options` are {'box': 3}, with a value of the wrong type: "),
-        ({"options": {"quality": 3, "lossless": True}}, "`quality` cannot be chosen with `lossless`, prores or ffv1"),
+        ({"options": {"box": 3}}, "`box` is 3, expected x1,y1,x2,y2 with at least 8 pixels in width"),
+        ({"options": {"quality": 3, "lossless": True}}, "`crf` cannot be chosen with `lossless`, prores or ffv1"),
     ],
 )
 def test_pairs_from_python_that_make_no_sense(changed, problem):

@@ -50,7 +50,7 @@ CHANGED = {
     "mode": ("random", "random"),
     "restore": (leave_alone, "leave_alone"),
     "codec": ("ffv1", "ffv1"),
-    "quality": (0, 0),
+    "crf": (0, 0),
     "lossless": (True, True),
     "mark": (False, False),
     "reproduce": (True, True),
@@ -344,7 +344,7 @@ def test_what_is_the_same_is_accepted():
 
 
 def test_settings_that_come_from_json_are_the_same(records):
-    contradict = ("voxceleb2_crop", "quality", "restore")
+    contradict = ("voxceleb2_crop", "crf", "restore")
     settings = settings_of(
         records, **{name: value for name, (value, _) in CHANGED.items() if name not in contradict} | {"length": None}
     )

@@ -464,8 +464,17 @@ def test_too_little_sound(tmp_path, quick_pipe, clip, have_s):
         {"seed": 1.5},
         {"eta": 1.5},
         {"eta": float("nan")},
-        {"quality": 52},
-        {"quality": -1},
+        {"crf": 52},
+        {"crf": -1},
+        {"seed": True},
+        {"seed": None},
+        {"fps": True},
+        {"face": True},
+        {"pads": (0, 0, 0, True)},
+        {"pads": None},
+        {"lossless": 1},
+        {"box": 3},
+        {"detections": 3},
         {"box": (0, 0, 5, 50)},
         {"box": (50, 50, 10, 10)},
         {"box": (1, 2, 3)},
@@ -482,6 +491,14 @@ def test_options_out_of_range_are_named_before_any_work(tmp_path, quick_pipe, cl
         sync_video(quick_pipe, *clip, tmp_path / "out.mp4", on_progress=lambda *at: progress.append(at), **given)
     assert "\n" not in str(caught.value)
     assert not progress and listing(tmp_path) == before
+
+
+def test_the_old_name_of_an_option_still_works(tmp_path, quick_pipe, clip):
+    assert SyncOptions(quality=20) == SyncOptions(crf=20) != SyncOptions()
+    for name, options in {"old": {"quality": 40}, "new": {"crf": 40}, "default": {}}.items():
+        sync_video(quick_pipe, *clip, tmp_path / f"{name}.mp4", box=BOX, num_inference_steps=1, **options)
+    old, new, default = ((tmp_path / f"{name}.mp4").read_bytes() for name in ("old", "new", "default"))
+    assert old == new != default
 
 
 def test_unknown_options_are_errors(tmp_path, quick_pipe, clip):

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diff2lip_diffusers.boxes import FaceBox
-from diff2lip_diffusers.lipsync.options import MIN_BOX_PX
+from diff2lip_diffusers.lipsync.option_values import MIN_BOX_PX
 from diff2lip_diffusers.media.decoded_frames import upright_frame
 from diff2lip_diffusers.media.frame import ColorTags, Frame
 from diff2lip_diffusers.media.pixel_formats import encodable_size
