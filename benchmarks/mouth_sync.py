@@ -18,10 +18,10 @@ from diff2lip_diffusers.evaluation.agreement import Agreement
 from diff2lip_diffusers.evaluation.mouth_sync import (
     draw_people,
     measure_flicker,
+    measure_ground_truth,
     measure_reconstruction,
     measure_sync,
-    measure_the_measure,
-    zones_of,
+    mouth_zones,
 )
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.schedulers import make_scheduler
@@ -40,17 +40,17 @@ def main() -> None:
     pipe = load_pipeline(args.model, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
     clips = draw_people(args.clips, pipe.unet.config.sample_size, args.frames)
-    zones = zones_of(clips)
+    zones = mouth_zones(clips)
     print(f"{len(clips)} people, {sum(len(clip.mouth) for clip in clips)} frames of {clips[0].crops.shape[-1]} pixels")
-    print(f"the measure itself, on true frames: {describe(measure_the_measure(clips, zones))}")
+    print(f"the measure itself, on true frames: {describe(measure_ground_truth(clips, zones))}")
     schedule = pipe.scheduler.config
     for name in args.sampler or SAMPLERS:
         steps = SAMPLERS[name]
         pipe.scheduler = make_scheduler(name, schedule)
         sync, ratios = measure_sync(pipe, steps, clips, zones), measure_reconstruction(pipe, steps, clips)
         print(f"{name}, {steps} steps")
-        print(f"  with the given speech:      {describe(sync.given)}")
-        print(f"  with the speech taken away: {describe(sync.taken)}")
+        print(f"  with the given speech:      {describe(sync.target_speech)}")
+        print(f"  with the speech taken away: {describe(sync.original_speech)}")
         print(
             f"  reconstruction: PSNR of the painted half, median {np.median(ratios):.1f} dB, least {min(ratios):.1f}"
         )

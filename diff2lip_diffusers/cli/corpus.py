@@ -78,7 +78,7 @@ def _run_make_corpus(args: argparse.Namespace) -> None:
         split=args.split,
         fps=args.fps,
         size_px=args.size_px,
-        pictures=not args.no_pictures,
+        video=not args.no_pictures,
         nonsense=args.nonsense,
     )
     with tqdm(total=args.clips, unit="clip", disable=None) as bar:
@@ -115,7 +115,7 @@ def _run_demo(args: argparse.Namespace) -> None:
     result = run_demo(args.output)
     print(f'{result.sync.output}: a drawn face that never said it says "{result.text}"; see also {result.sheet}')
     print(
-        f"its mouth opens with this speech: correlation {result.given.correlation:.2f}, lag"
-        f" {result.given.lag_frames} frames; with the speech that the video had before:"
-        f" {result.taken.correlation:.2f}"
+        f"its mouth opens with this speech: correlation {result.target_speech.correlation:.2f}, lag"
+        f" {result.target_speech.lag_frames} frames; with the speech that the video had before:"
+        f" {result.original_speech.correlation:.2f}"
     )

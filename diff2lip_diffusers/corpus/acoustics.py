@@ -10,7 +10,7 @@ DIRECT_TO_ECHO_DB = (8.0, 18.0)
 NOISES = ("white", "pink", "brown", "hum")
 
 
-def soften(samples: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
+def degrade(samples: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
     """Speech as recorded in a room: half of the draws only change its level, the others add echo, noise or both.
 
     Args:
@@ -52,7 +52,7 @@ def add_echo(
     count = max(1, round(rt60_s * sampling_rate))
     times = np.arange(count) / sampling_rate
     tail = rng.standard_normal(count) * 10 ** (-3 * times / rt60_s)
-    tail[: max(1, round(0.003 * sampling_rate))] = 0  # no wall is nearer than half a metre
+    tail[: max(1, round(0.003 * sampling_rate))] = 0  # no wall is nearer than half a meter
     tail *= 10 ** (-direct_to_echo_db / 20) / max(np.sqrt((tail**2).sum()), 1e-12)
     tail[0] = 1.0
     size = 1 << (len(samples) + count - 1).bit_length()

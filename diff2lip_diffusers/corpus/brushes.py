@@ -15,15 +15,15 @@ def smooth(low: float, high: float, x):
     return t * t * (3 - 2 * t)
 
 
-def bump(x, centre: float, width: float):
+def bump(x, center: float, width: float):
     """A Gaussian of height 1; `width` is its standard deviation."""
-    d = (x - centre) * (0.70710678 / width)
+    d = (x - center) * (0.70710678 / width)
     return np.exp(-d * d)
 
 
-def blob(u, v, centre: tuple[float, float], width: tuple[float, float]):
+def blob(u, v, center: tuple[float, float], width: tuple[float, float]):
     """A Gaussian spot of height 1 on the plane (u, v)."""
-    du, dv = (u - centre[0]) * (0.70710678 / width[0]), (v - centre[1]) * (0.70710678 / width[1])
+    du, dv = (u - center[0]) * (0.70710678 / width[0]), (v - center[1]) * (0.70710678 / width[1])
     return np.exp(-(du * du + dv * dv))
 
 
@@ -37,18 +37,18 @@ def between(y, top, bottom, pixel: float):
     return np.clip(inside(y - top, pixel) + inside(bottom - y, pixel) - 1, 0, 1)
 
 
-def colour(rgb) -> np.ndarray:
-    """A colour of bytes as (3, 1, 1) float32 in [0, 1]."""
+def color(rgb) -> np.ndarray:
+    """A color of bytes as (3, 1, 1) float32 in [0, 1]."""
     return (np.asarray(rgb, dtype=np.float32) / 255).reshape(3, 1, 1)
 
 
-def paint(canvas: Canvas, paint_colour, alpha) -> None:
-    """Covers `canvas` in place by a colour, (3, 1, 1) or (3, H, W), to the degree `alpha` (H, W)."""
-    canvas += alpha * (paint_colour - canvas)
+def paint(canvas: Canvas, paint_color, alpha) -> None:
+    """Covers `canvas` in place by a color, (3, 1, 1) or (3, H, W), to the degree `alpha` (H, W)."""
+    canvas += alpha * (paint_color - canvas)
 
 
 def tint(canvas: Canvas, factor, alpha) -> None:
-    """Multiplies `canvas` in place by `factor`, a colour or a number, to the degree `alpha` (H, W)."""
+    """Multiplies `canvas` in place by `factor`, a color or a number, to the degree `alpha` (H, W)."""
     canvas *= 1 + alpha * (factor - 1)
 
 

@@ -26,12 +26,12 @@ class CorpusClip:
     fps: float
 
     @property
-    def pictures(self) -> Path:
+    def video(self) -> Path:
         """The mp4, with sound."""
         return self.folder / f"{self.name}.mp4"
 
     @property
-    def sound(self) -> Path:
+    def speech(self) -> Path:
         """The wav, 16 kHz, mono, 16 bit."""
         return self.folder / f"{self.name}.wav"
 
@@ -47,7 +47,7 @@ class CorpusClip:
 
     @property
     def description(self) -> Path:
-        """Who says what: seeds, colours, voice, language, text. The last file written, so it marks a whole clip."""
+        """Who says what: seeds, colors, voice, language, text. The last file written, so it marks a whole clip."""
         return self.folder / f"{self.name}.json"
 
     def read_description(self) -> dict[str, Any]:

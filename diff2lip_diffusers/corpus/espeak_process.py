@@ -1,7 +1,7 @@
 """One utterance by espeak-ng, spoken in a process of its own: JSON in by stdin, JSON and sound out by stdout.
 
 Run as a file with Python's `-I`, so it imports the standard library only. The library allows one instance a process,
-cannot be started anew, and lets what it spoke before colour what it speaks next; a fresh process always speaks alike.
+cannot be started anew, and lets what it spoke before color what it speaks next; a fresh process always speaks alike.
 """
 
 import ctypes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .brushes import Canvas, Plane, bump, colour, line_noise, look_up, paint, smooth, smooth_curve
+from .brushes import Canvas, Plane, bump, color, line_noise, look_up, paint, smooth, smooth_curve
 from .head_view import HeadView, Region
 from .identity import Identity
 from .lighting import Light
@@ -123,21 +123,21 @@ def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
     fine = look_up(strands.fine, -1.7, 1.7, x + wave)
     broad = look_up(strands.broad, -0.7, 0.7, x + wave)
     shade = 0.44 + 0.07 * fine + 0.10 * broad + 0.16 * smooth(0.25, 0.5, np.abs(x))
-    paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered(distance + bulge))
+    paint(region.of(canvas), _hair_colors(identity, light, shade), view.covered(distance + bulge))
 
 
 def _paint_bun(canvas: Canvas, view: HeadView, light: Light) -> None:
     identity = view.identity
-    centre_x, centre_y, radius = -0.10 * view.sin_yaw, -0.735, 0.135 * identity.hair_volume
-    region = view.region_upright(centre_x - 0.2, centre_y - 0.2, centre_x + 0.2, centre_y + 0.2)
+    center_x, center_y, radius = -0.10 * view.sin_yaw, -0.735, 0.135 * identity.hair_volume
+    region = view.region_upright(center_x - 0.2, center_y - 0.2, center_x + 0.2, center_y + 0.2)
     if region.empty:
         return
     x, y = view.upright(region)
-    x, y = (x - centre_x) * (1 / radius), (y - centre_y) * (1 / (0.86 * radius))
+    x, y = (x - center_x) * (1 / radius), (y - center_y) * (1 / (0.86 * radius))
     far = np.hypot(x, y)
     swirl = look_up(_strands(identity).fine, -6, 6, 1.1 * np.arctan2(y, x + 0.3) + 3 * far)
     shade = 0.60 + 0.32 * bump(far, 0.45, 0.3) * smooth(0.6, -0.6, y) + 0.10 * swirl - 0.25 * smooth(0.6, 1.0, far)
-    paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered((1 - far) * radius))
+    paint(region.of(canvas), _hair_colors(identity, light, shade), view.covered((1 - far) * radius))
 
 
 def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Region, places, face_inside: Plane) -> None:
@@ -182,7 +182,7 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
     part = region.of(canvas)
     shadow = smooth(0.045, 0.0, -above) * smooth(0.0, 0.02, face)
     part *= 1 - 0.26 * shadow * np.float32([0.8, 1.0, 1.05]).reshape(3, 1, 1)
-    paint(part, _hair_colours(identity, light, shade), alpha)
+    paint(part, _hair_colors(identity, light, shade), alpha)
 
 
 def _curls(u: Plane, v: Plane, seed: int) -> tuple[Plane, Plane]:
@@ -201,8 +201,8 @@ def _front_shade(cut: _Cut, light: Light, view: HeadView, x, y, outward, above, 
     return (0.60 + 0.30 * round_off - roots) * toward + 0.17 * np.clip(band, 0, 2) + 0.06 * fine + 0.07 * broad
 
 
-def _hair_colours(identity: Identity, light: Light, shade: Plane) -> Canvas:
-    """Returns the hair's colour by brightness; dark hair shines a little cooler than it is."""
-    base = colour(identity.hair) * (light.key + light.ambient) + 0.010
+def _hair_colors(identity: Identity, light: Light, shade: Plane) -> Canvas:
+    """Returns the hair's color by brightness; dark hair shines a little cooler than it is."""
+    base = color(identity.hair) * (light.key + light.ambient) + 0.010
     lift = np.clip(shade - 0.85, 0, 1) * 0.16
     return np.clip(base * np.clip(shade, 0.15, 2) + lift, 0, 1)

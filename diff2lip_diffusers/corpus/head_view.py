@@ -13,8 +13,8 @@ from .brushes import Plane, bump, inside, look_up, smooth
 from .identity import Identity
 from .motion import Pose
 
-# Of the face box: its upper edge in v, width over height, height over the picture's side, centre in the picture.
-BOX_TOP_V, BOX_ASPECT, BOX_PART, BOX_CENTRE_Y = -0.40, 0.95, 0.645, 0.590
+# Of the face box: its upper edge in v, width over height, height over the picture's side, center in the picture.
+BOX_TOP_V, BOX_ASPECT, BOX_PART, BOX_CENTER_Y = -0.40, 0.95, 0.645, 0.590
 MOUTH_V, CHIN_V, CHIN_DROP = 0.306, 0.470, 0.085
 NOSE_BASE_V = 0.192
 _SPHERE = (0.52, 0.74)  # half-axes of the ellipsoid that features lie on
@@ -58,7 +58,7 @@ class HeadView:
         yaw, pitch = np.deg2rad(pose.yaw), np.deg2rad(pose.pitch) * _PITCH_GAIN
         self.sin_yaw, self.cos_yaw = float(np.sin(yaw)), float(np.cos(yaw))
         self.sin_pitch, self.cos_pitch = float(np.sin(pitch)), float(np.cos(pitch))
-        neck_y = BOX_CENTRE_Y + (_PIVOT_V - BOX_TOP_V - 0.5) * BOX_PART
+        neck_y = BOX_CENTER_Y + (_PIVOT_V - BOX_TOP_V - 0.5) * BOX_PART
         self.neck_x, self.neck_y = size_px * (0.5 + pose.dx), size_px * (neck_y + pose.dy)
 
     def upright(self, region: Region) -> tuple[Plane, Plane]:
@@ -79,16 +79,16 @@ class HeadView:
         v = y * self.cos_pitch - turned * self.sin_pitch
         return u * np.float32(_SPHERE[0]), v * np.float32(_SPHERE[1]), depth
 
-    def to_picture(self, u: float, v: float) -> tuple[float, float]:
+    def to_pixel(self, u: float, v: float) -> tuple[float, float]:
         """The pixel (x, y) at which the place (u, v) is seen."""
         u, v = u / _SPHERE[0], v / _SPHERE[1]
         depth = np.sqrt(max(1 - u * u - v * v, 0.0))
         y = v * self.cos_pitch + depth * self.sin_pitch
         depth = depth * self.cos_pitch - v * self.sin_pitch
         x = u * self.cos_yaw + depth * self.sin_yaw
-        return self.upright_to_picture(x * _SPHERE[0], y * _SPHERE[1])
+        return self.upright_to_pixel(x * _SPHERE[0], y * _SPHERE[1])
 
-    def upright_to_picture(self, x: float, y: float) -> tuple[float, float]:
+    def upright_to_pixel(self, x: float, y: float) -> tuple[float, float]:
         """The pixel (x, y) at an upright place."""
         y -= _PIVOT_V
         return (
@@ -98,11 +98,11 @@ class HeadView:
 
     def region_on_head(self, u1: float, v1: float, u2: float, v2: float) -> Region:
         """The pixels that surely hold a rectangle of places on the head."""
-        return self._around([self.to_picture(u, v) for u in (u1, (u1 + u2) / 2, u2) for v in (v1, v2)])
+        return self._around([self.to_pixel(u, v) for u in (u1, (u1 + u2) / 2, u2) for v in (v1, v2)])
 
     def region_upright(self, x1: float, y1: float, x2: float, y2: float) -> Region:
         """The pixels that surely hold an upright rectangle."""
-        return self._around([self.upright_to_picture(x, y) for x in (x1, x2) for y in (y1, y2)])
+        return self._around([self.upright_to_pixel(x, y) for x in (x1, x2) for y in (y1, y2)])
 
     def _around(self, corners: list[tuple[float, float]]) -> Region:
         x, y = zip(*corners, strict=True)
@@ -132,7 +132,7 @@ def pull_features(u: Plane, v: Plane, view: HeadView) -> tuple[Plane, Plane]:
 
 @lru_cache(maxsize=64)
 def head_outline(identity: Identity) -> np.ndarray:
-    """The outline's distance from the centre by angle, from -pi to pi, chin up: a table for `look_up`."""
+    """The outline's distance from the center by angle, from -pi to pi, chin up: a table for `look_up`."""
     wide, jaw, chin = identity.face_width, identity.jaw_width, identity.chin_width
     half = [
         (0.0, -0.635), (0.155, -0.618), (0.28, -0.55), (0.36, -0.42), (0.390, -0.26), (0.391, -0.10),
@@ -158,8 +158,8 @@ def face_box(identity: Identity, pose: Pose, size_px: int = 256) -> FaceBox:
     It follows the head's place and size, keeps its shape, and may be of fractions of pixels.
     """
     view = HeadView(identity, pose, size_px)
-    x, y = view.to_picture(0.0, BOX_TOP_V + 0.5)
-    mouth_x, _ = view.to_picture(0.0, MOUTH_V)
+    x, y = view.to_pixel(0.0, BOX_TOP_V + 0.5)
+    mouth_x, _ = view.to_pixel(0.0, MOUTH_V)
     x = (x + mouth_x) / 2
     height = view.unit_px
     width = BOX_ASPECT * height

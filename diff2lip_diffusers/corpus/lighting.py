@@ -11,7 +11,7 @@ _WRAP = (0.52, 0.38, 0.33)  # light creeps round skin, red the furthest
 
 
 class Light(NamedTuple):
-    """What falls on the scene: where the key light comes from, its colour and that of all other light."""
+    """What falls on the scene: where the key light comes from, its color and that of all other light."""
 
     direction: tuple[float, float, float]
     key: np.ndarray
@@ -41,7 +41,7 @@ def normals(x: Plane, y: Plane, depth: Plane, slope_u: Plane, slope_v: Plane) ->
 
 
 def shine(light: Light, normal: tuple[Plane, Plane, Plane], roll_cos: float, roll_sin: float):
-    """Returns what skin gets: light by colour (3, H, W), and a soft highlight (H, W)."""
+    """Returns what skin gets: light by color (3, H, W), and a soft highlight (H, W)."""
     nx, ny, nz = normal
     lx, ly, lz = light.direction
     lx, ly = lx * roll_cos + ly * roll_sin, ly * roll_cos - lx * roll_sin

@@ -25,7 +25,9 @@ from .mouth_table import write_mouth_table
 from .sentences import SPLITS
 from .utterance import SpokenClip, draw_utterance
 
-SMALLEST_PX = 96
+MIN_SIZE_PX = 96
+# Settings whose key in corpus.json differs from the field.
+STORED_NAMES = {"video": "pictures", "crf": "quality"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class CorpusSettings:
         fps: pictures a second.
         size_px: height and width of the pictures.
         pictures: False writes sound and mouth tables only, enough to train an audio encoder.
-        quality: of the H.264 pictures, 0 to 51, lower is better.
+        crf: of the H.264 video, 0 to 51, lower is better.
         nonsense: what is said are words that mean nothing, instead of sentences.
     """
 
@@ -46,8 +48,8 @@ class CorpusSettings:
     split: str = "train"
     fps: int = 25
     size_px: int = 256
-    pictures: bool = True
-    quality: int = 16
+    video: bool = True
+    crf: int = 16
     nonsense: bool = False
 
     def __post_init__(self):
@@ -57,10 +59,10 @@ class CorpusSettings:
             raise ValueError(f"`split` is {self.split!r}, expected one of {', '.join(SPLITS)}")
         if not 1 <= self.fps <= 120:
             raise ValueError(f"`fps` is {self.fps}, expected 1 to 120")
-        if self.size_px < SMALLEST_PX or self.size_px % 2:
-            raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {SMALLEST_PX} on")
-        if not 0 <= self.quality <= 51:
-            raise ValueError(f"`quality` is {self.quality}, expected 0 to 51")
+        if self.size_px < MIN_SIZE_PX or self.size_px % 2:
+            raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {MIN_SIZE_PX} on")
+        if not 0 <= self.crf <= 51:
+            raise ValueError(f"`crf` is {self.crf}, expected 0 to 51")
 
 
 def make_corpus(
@@ -121,7 +123,7 @@ def _open_folder(folder: Path, settings: CorpusSettings) -> None:
 
 
 def _settings_json(settings: CorpusSettings) -> dict:
-    return {"version": VERSION, **asdict(settings)}
+    return {"version": VERSION} | {STORED_NAMES.get(name, name): value for name, value in asdict(settings).items()}
 
 
 def _clip_maker(folder: Path, settings: CorpusSettings) -> Callable[[int], None]:
@@ -135,10 +137,10 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
     spoken = draw_utterance(seed, settings.split, settings.nonsense)
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
-    write_spoken(clip, spoken, mouth)
+    write_speech(clip, spoken, mouth)
     identity = draw_identity(seed)
-    if settings.pictures:
-        write_pictures(clip, settings, identity, draw_motion(seed, times_s), mouth)
+    if settings.video:
+        write_video(clip, settings, identity, draw_motion(seed, times_s), mouth)
     description = {
         "seed": seed,
         "text": spoken.text,
@@ -153,20 +155,20 @@ def clip_seed(settings: CorpusSettings, index: int) -> int:
     return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
 
 
-def write_spoken(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
+def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
     """Writes a clip's sound and the mouth (N, 6) that belongs to its frames."""
     write_mouth_table(clip.mouth_table, clip.fps, mouth)
-    with writing(clip.sound), hidden_folder_beside(clip.sound) as hidden:
-        part = Path(hidden) / clip.sound.name
+    with writing(clip.speech), hidden_folder_beside(clip.speech) as hidden:
+        part = Path(hidden) / clip.speech.name
         with wave.open(str(part), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(spoken.sampling_rate)
             file.writeframes(np.round(spoken.samples * 32767).astype("<i2").tobytes())
-        part.replace(clip.sound)
+        part.replace(clip.speech)
 
 
-def write_pictures(
+def write_video(
     clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
 ) -> None:
     """Writes a clip's true boxes, and its pictures with the sound that lies there."""
@@ -175,7 +177,7 @@ def write_pictures(
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(
-        clip.pictures, width=size, height=size, fps=settings.fps, audio=clip.sound, quality=settings.quality
+        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, quality=settings.crf
     ) as writer:
         for pose, shape in zip(poses, mouth, strict=True):
             writer.write(render_frame(identity, pose, shape, size))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .brushes import Canvas, Plane, between, blob, bump, colour, inside, paint, smooth, tint
+from .brushes import Canvas, Plane, between, blob, bump, color, inside, paint, smooth, tint
 from .head_view import CHIN_DROP, MOUTH_V, HeadView, Region
 from .identity import Identity
 
@@ -113,12 +113,12 @@ def paint_mouth(canvas: Canvas, view: HeadView, mouth: Mouth, lit: np.ndarray, p
     _paint_surroundings(canvas, lips, mouth, u, v)
     within = inside(lips.half_width - np.abs(u), pixel)
     shape = between(v, lips.outer_top, lips.outer_bottom, 1.4 * pixel) * within
-    paint(canvas, _lip_colours(identity, lips, mouth, v, lit), shape)
+    paint(canvas, _lip_colors(identity, lips, mouth, v, lit), shape)
     opening = opening_cover(lips, u, v, pixel)
     line = bump(v - lips.inner_top, 0, 0.0045) * within * (1 - smooth(0, 0.2, mouth.opening))
     tint(canvas, np.float32([0.42, 0.28, 0.28]).reshape(3, 1, 1), 0.85 * line * (1 - 0.4 * lips.t * lips.t))
     if mouth.opening > 0:
-        paint(canvas, _inside_colours(identity, lips, mouth, u, v, pixel), opening)
+        paint(canvas, _inside_colors(identity, lips, mouth, u, v, pixel), opening)
 
 
 def _paint_surroundings(canvas: Canvas, lips: Lips, mouth: Mouth, u: Plane, v: Plane) -> None:
@@ -136,8 +136,8 @@ def _paint_surroundings(canvas: Canvas, lips: Lips, mouth: Mouth, u: Plane, v: P
     tint(canvas, shade, strength * bump(fold, 0, 0.013) * bump(v, corner_v - 0.02, 0.045))
 
 
-def _lip_colours(identity: Identity, lips: Lips, mouth: Mouth, v: Plane, lit: np.ndarray) -> Canvas:
-    """Returns the lips' colours: the upper one turned from the light, the lower one full and with a soft shine."""
+def _lip_colors(identity: Identity, lips: Lips, mouth: Mouth, v: Plane, lit: np.ndarray) -> Canvas:
+    """Returns the lips' colors: the upper one turned from the light, the lower one full and with a soft shine."""
     upper = (v - lips.outer_top) / np.maximum(lips.inner_top - lips.outer_top, 1e-3)
     lower = (v - lips.inner_bottom) / np.maximum(lips.outer_bottom - lips.inner_bottom, 1e-3)
     on_lower = (v >= (lips.inner_top + lips.inner_bottom) / 2).astype(np.float32)
@@ -147,30 +147,30 @@ def _lip_colours(identity: Identity, lips: Lips, mouth: Mouth, v: Plane, lit: np
     lower_shade = 0.90 + 0.22 * bump(low, 0.40, 0.24) - 0.17 * smooth(0.62, 1.05, low)
     shade = upper_shade + on_lower * (lower_shade - upper_shade)
     shade = shade * (1 - 0.13 * smooth(0.45, 1.0, np.abs(lips.t)))
-    colours = colour(identity.lips) * lit * shade
+    colors = color(identity.lips) * lit * shade
     shine = on_lower * bump(low, 0.36, 0.13) * (bump(lips.t, -0.22, 0.24) + 0.7 * bump(lips.t, 0.30, 0.18))
     shine = shine + 0.2 * (1 - on_lower) * bump(up, 0.55, 0.2) * bump(np.abs(lips.t), 0.25, 0.16)
-    colours += (0.10 + 0.04 * mouth.rounding) * shine
-    return colours
+    colors += (0.10 + 0.04 * mouth.rounding) * shine
+    return colors
 
 
-def _inside_colours(identity: Identity, lips: Lips, mouth: Mouth, u: Plane, v: Plane, pixel: float) -> Canvas:
+def _inside_colors(identity: Identity, lips: Lips, mouth: Mouth, u: Plane, v: Plane, pixel: float) -> Canvas:
     """Returns what is seen between the lips: dark red-brown, teeth, tongue."""
     t, gap = lips.t, GAP * mouth.opening
     deep = smooth(0.0, 0.055, np.minimum(v - lips.inner_top, lips.inner_bottom - v))
-    colours = colour(identity.cavity) * (1.12 - 0.42 * deep)
+    colors = color(identity.cavity) * (1.12 - 0.42 * deep)
     lower_arc = lips.inner_bottom - (0.014 + 0.010 * mouth.jaw) * smooth(0.30, 0.75, mouth.opening) * (1 - 0.5 * t * t)
-    _paint_tongue(colours, identity, mouth, lips, u, v, gap, pixel)
+    _paint_tongue(colors, identity, mouth, lips, u, v, gap, pixel)
     gums = between(v, lower_arc, lips.inner_bottom + 0.01, 2 * pixel) * smooth(0.78, 0.5, np.abs(t))
-    shades = colour(identity.teeth) * (0.66 + 0.12 * _gaps_between_teeth(u, 0.0135))
-    paint(colours, shades, 0.8 * gums * (1 - mouth.rounding) * (1 - 0.6 * mouth.tongue))
+    shades = color(identity.teeth) * (0.66 + 0.12 * _gaps_between_teeth(u, 0.0135))
+    paint(colors, shades, 0.8 * gums * (1 - mouth.rounding) * (1 - 0.6 * mouth.tongue))
     height = (0.012 + 0.030 * mouth.teeth) * smooth(0.0, 0.15, mouth.teeth)
     top = MOUTH_V - 0.34 * gap * (1 - 0.45 * (1 - mouth.teeth))  # they stay in place when the lip goes down
     tips = np.maximum(top, lips.inner_top) + height * (1 - 0.24 * (u * (1 / 0.11)) ** 2)
     row = between(v, lips.inner_top - 0.01, tips, 1.6 * pixel)
     curved = 0.97 - 0.42 * smooth(0.05, 0.125, np.abs(u)) - 0.20 * smooth(0.018, 0.0, v - lips.inner_top)
-    paint(colours, colour(identity.teeth) * curved * (0.93 + 0.07 * _gaps_between_teeth(u, 0.024)), row)
-    return colours
+    paint(colors, color(identity.teeth) * curved * (0.93 + 0.07 * _gaps_between_teeth(u, 0.024)), row)
+    return colors
 
 
 def _gaps_between_teeth(u: Plane, tooth: float) -> Plane:
@@ -180,7 +180,7 @@ def _gaps_between_teeth(u: Plane, tooth: float) -> Plane:
 
 
 def _paint_tongue(
-    colours: Canvas, identity: Identity, mouth: Mouth, lips: Lips, u, v, gap: float, pixel: float
+    colors: Canvas, identity: Identity, mouth: Mouth, lips: Lips, u, v, gap: float, pixel: float
 ) -> None:
     """Paints the tongue: a low mound at rest, up behind the teeth when raised."""
     tip = lips.inner_bottom - gap * (0.16 + 0.50 * mouth.tongue) * (1 - 0.30 * mouth.rounding)
@@ -189,5 +189,5 @@ def _paint_tongue(
     cover = inside(v - mound, 2.2 * pixel) * smooth(0.10, 0.40, mouth.opening)
     near = np.clip((v - mound) / max(gap, 1e-3), 0, 1)
     groove = 1 - 0.16 * bump(u, 0, 0.008) * smooth(0.02, 0.1, near)
-    shades = colour(identity.tongue) * (0.56 + 0.26 * mouth.tongue + 0.16 * smooth(0.05, 0.35, near)) * groove
-    paint(colours, shades, (0.55 + 0.40 * mouth.tongue) * cover)
+    shades = color(identity.tongue) * (0.56 + 0.26 * mouth.tongue + 0.16 * smooth(0.05, 0.35, near)) * groove
+    paint(colors, shades, (0.55 + 0.40 * mouth.tongue) * cover)

@@ -1,10 +1,10 @@
-"""The skin of a face that looks at us, painted once for a person: colours, relief, nose, brows and beard."""
+"""The skin of a face that looks at us, painted once for a person: colors, relief, nose, brows and beard."""
 
 from functools import lru_cache
 
 import numpy as np
 
-from .brushes import Plane, blob, bump, colour, paint, plane_noise, smooth, tint
+from .brushes import Plane, blob, bump, color, paint, plane_noise, smooth, tint
 from .head_view import CHIN_V, MOUTH_V, NOSE_BASE_V
 from .identity import Identity
 
@@ -14,7 +14,7 @@ EYE_U, EYE_V, BROW_V = 0.172, -0.055, -0.172
 
 
 class Skin:
-    """Colour and relief by place on the head.
+    """Color and relief by place on the head.
 
     Attributes:
         entries: float32 (rows, columns, 5): red, green, blue in [0, 1], the relief's slope in u and in v.
@@ -51,7 +51,7 @@ def paint_skin(identity: Identity, size_px: int) -> Skin:
     relief = _relief(identity, u, v)
     step_u, step_v = u[0, 1] - u[0, 0], v[1, 0] - v[0, 0]
     slope_v, slope_u = np.gradient(relief, step_v, step_u)
-    paints = np.broadcast_to(colour(identity.skin), (3, rows, columns)).copy()
+    paints = np.broadcast_to(color(identity.skin), (3, rows, columns)).copy()
     _paint_complexion(paints, identity, u, v, rng)
     _paint_nose(paints, identity, u, v)
     _paint_beard(paints, identity, u, v, rng)
@@ -60,9 +60,9 @@ def paint_skin(identity: Identity, size_px: int) -> Skin:
     return Skin(entries.transpose(1, 2, 0).astype(np.float32))
 
 
-def _pair(u, v, centre: tuple[float, float], width: tuple[float, float]) -> Plane:
+def _pair(u, v, center: tuple[float, float], width: tuple[float, float]) -> Plane:
     """A soft spot on each side of the face."""
-    return blob(np.abs(u), v, centre, width)
+    return blob(np.abs(u), v, center, width)
 
 
 def _relief(identity: Identity, u, v) -> Plane:
@@ -99,7 +99,7 @@ def _fold(u, v) -> Plane:
 
 
 def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
-    """Blush, freckles, the darker hollows of the eyes, and skin that is not all one colour."""
+    """Blush, freckles, the darker hollows of the eyes, and skin that is not all one color."""
     shape = paints.shape[1:]
     grain = 0.018 * plane_noise(rng, shape, (26, 26)) + 0.012 * plane_noise(rng, shape, (3.5, 3.5))
     paints *= 1 + grain
@@ -123,7 +123,7 @@ def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.rand
 def _paint_nose(paints: np.ndarray, identity: Identity, u, v) -> None:
     """Nostrils, the wings' crease, and the soft shadow below."""
     wide, tip = identity.nose_width, _nose_tip_v(identity)
-    dark = colour(identity.skin) * np.float32([0.30, 0.18, 0.17]).reshape(3, 1, 1)
+    dark = color(identity.skin) * np.float32([0.30, 0.18, 0.17]).reshape(3, 1, 1)
     shade = np.float32([0.72, 0.56, 0.53]).reshape(3, 1, 1)
     tint(paints, shade, 0.75 * blob(u, v, (0, tip + 0.062), (0.058 * wide, 0.016)))
     tint(paints, shade, 0.35 * _pair(u, v, (0.086 * wide, tip + 0.022), (0.009, 0.022)))
@@ -145,7 +145,7 @@ def _paint_brows(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Ge
     edge = half + 0.0013 * hairs - np.abs(v - middle)
     ends = smooth(-0.10, 0.04, t) * smooth(1.06, 0.9, t)
     alpha = smooth(-0.007, 0.008, edge) * ends * np.clip(0.83 + 0.07 * hairs, 0, 1)
-    paint(paints, colour(identity.brow) * np.clip(1 + 0.12 * hairs, 0.6, 1.5), alpha)
+    paint(paints, color(identity.brow) * np.clip(1 + 0.12 * hairs, 0.6, 1.5), alpha)
 
 
 def _paint_beard(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
@@ -173,5 +173,5 @@ def _paint_beard(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Ge
     area = areas[identity.beard]
     strength = 0.34 if identity.beard == "stubble" else 0.93
     alpha = smooth(0.12, 0.75, area + 0.13 * hairs + 0.08 * soft) * strength
-    shades = colour(identity.brow) * np.clip(1.02 + 0.20 * hairs + 0.08 * soft, 0.5, 1.6)
+    shades = color(identity.brow) * np.clip(1.02 + 0.20 * hairs + 0.08 * soft, 0.5, 1.6)
     paint(paints, shades, alpha)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..feature_extraction_diff2lip import resample
-from .acoustics import soften
+from .acoustics import degrade
 from .espeak import Utterance, speak
 from .mouth_curve import mouth_curve
 from .nonsense import draw_nonsense
@@ -72,11 +72,11 @@ def draw_utterance(seed: int, split: str, nonsense: bool = False) -> SpokenClip:
     voice = draw_voice(rng, split)
     silences_s = rng.uniform(*SILENCES_S, 2)
     text, utterance = _draw_speech(rng, voice, split, nonsense, float(silences_s.sum()))
-    clean = between_silences(utterance, text, voice, *silences_s)
-    return replace(clean, samples=soften(clean.samples, SAMPLING_RATE, rng))
+    clean = with_silence(utterance, text, voice, *silences_s)
+    return replace(clean, samples=degrade(clean.samples, SAMPLING_RATE, rng))
 
 
-def between_silences(utterance: Utterance, text: str, voice: Voice, lead_in_s: float, tail_s: float) -> SpokenClip:
+def with_silence(utterance: Utterance, text: str, voice: Voice, lead_in_s: float, tail_s: float) -> SpokenClip:
     """An utterance as a clip, with so many seconds of silence before and after it."""
     speech = resample(torch.from_numpy(utterance.samples), utterance.sampling_rate, SAMPLING_RATE).numpy()
     before, after = (np.zeros(round(side_s * SAMPLING_RATE), np.float32) for side_s in (lead_in_s, tail_s))

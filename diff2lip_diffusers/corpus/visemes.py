@@ -17,7 +17,7 @@ class Viseme:
 
     Attributes:
         target: the six `PARAMETERS`, each from 0 to 1.
-        dominance: how strongly it prevails over its neighbours in time: closures must be reached, vowels give way.
+        dominance: how strongly it prevails over its neighbors in time: closures must be reached, vowels give way.
     """
 
     target: tuple[float, ...]

@@ -64,9 +64,9 @@ def _draw_wave(draw, samples: np.ndarray, span: tuple[int, int], top: int) -> No
 
 def _draw_curves(draw, curves: Sequence[tuple[str, np.ndarray]], span: tuple[int, int], top: int) -> None:
     left, right = span
-    for index, ((name, curve), colour) in enumerate(zip(curves, (TRUE, PAINTED), strict=True)):
+    for index, ((name, curve), color) in enumerate(zip(curves, (TRUE, PAINTED), strict=True)):
         x = np.linspace(left, right, len(curve))
         points = [(float(a), float(top + (1 - b) * CURVE_PX)) for a, b in zip(x, np.clip(curve, 0, 1), strict=True)]
-        draw.line(points, colour, 2)
-        draw.text((MARGIN_PX, top + 18 * index), name, colour, PIL.ImageFont.load_default(13))
+        draw.line(points, color, 2)
+        draw.text((MARGIN_PX, top + 18 * index), name, color, PIL.ImageFont.load_default(13))
     draw.text((MARGIN_PX, top + 40), "opening", INK, PIL.ImageFont.load_default(13))

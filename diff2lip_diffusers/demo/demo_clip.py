@@ -1,6 +1,6 @@
 """What the demo is made from: a drawn face that says one sentence, and another sentence in another voice.
 
-Everything lies in the package, so that the demo needs neither a network nor a speech synthesiser.
+Everything lies in the package, so that the demo needs neither a network nor a speech synthesizer.
 """
 
 import json
@@ -12,10 +12,10 @@ import numpy as np
 from ..corpus.corpus_folder import CorpusClip
 from ..corpus.espeak import speak
 from ..corpus.identity import Identity, draw_identity
-from ..corpus.make_corpus import CorpusSettings, write_pictures, write_spoken, write_text
+from ..corpus.make_corpus import CorpusSettings, write_speech, write_text, write_video
 from ..corpus.motion import Pose, draw_motion
 from ..corpus.mouth_table import read_mouth_table
-from ..corpus.utterance import SpokenClip, between_silences
+from ..corpus.utterance import SpokenClip, with_silence
 from ..corpus.voices import Voice
 
 ASSETS = Path(__file__).parent / "assets"
@@ -65,7 +65,7 @@ def load_demo_clip() -> DemoClip:
     seed = described["seed"]
     poses = draw_motion(seed, np.arange(len(own_mouth)) / FPS)
     return DemoClip(
-        face.pictures, face.boxes, speech.sound, described["text"], draw_identity(seed), poses, mouth, own_mouth
+        face.video, face.boxes, speech.speech, described["text"], draw_identity(seed), poses, mouth, own_mouth
     )
 
 
@@ -82,15 +82,13 @@ def write_demo_clip(folder: Path = ASSETS) -> None:
     for name, spoken in (("face", face), ("speech", speech)):
         clip = CorpusClip(folder, name, FPS)
         mouth = spoken.mouth_at(times_s)
-        write_spoken(clip, spoken, mouth)
+        write_speech(clip, spoken, mouth)
         described = {"seed": SEED, "text": spoken.text, "voice": asdict(spoken.voice)}
         write_text(clip.description, json.dumps(described, indent=2))
         if name == "face":
-            write_pictures(clip, settings, identity, poses, mouth)
-            clip.sound.unlink()
+            write_video(clip, settings, identity, poses, mouth)
+            clip.speech.unlink()
 
 
 def _spoken(text: str, voice: Voice) -> SpokenClip:
-    return between_silences(
-        speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant), text, voice, 0.2, 0.3
-    )
+    return with_silence(speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant), text, voice, 0.2, 0.3)

@@ -37,8 +37,8 @@ class DemoResult:
     sync: SyncResult
     sheet: Path
     text: str
-    given: Agreement
-    taken: Agreement
+    target_speech: Agreement
+    original_speech: Agreement
 
 
 def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
@@ -70,8 +70,8 @@ def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
     count = min(len(painted), len(clip.mouth))
     curve = _openings(painted[:count], clip)
     _write_sheet(sheet, clip, painted[:count], curve)
-    given, taken = (agreement(curve, mouth[:count, 0]) for mouth in (clip.mouth, clip.own_mouth))
-    return DemoResult(sync, sheet, clip.text, given, taken)
+    target, original = (agreement(curve, mouth[:count, 0]) for mouth in (clip.mouth, clip.own_mouth))
+    return DemoResult(sync, sheet, clip.text, target, original)
 
 
 def _openings(frames: list[np.ndarray], clip: DemoClip) -> np.ndarray:

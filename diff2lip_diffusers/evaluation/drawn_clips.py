@@ -12,7 +12,7 @@ from ..corpus.identity import Identity, draw_identity
 from ..corpus.motion import Pose, draw_motion
 from ..corpus.utterance import SpokenClip, draw_utterance
 
-PICTURE_PX = 192
+FRAME_PX = 192
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def draw_crops(identity: Identity, poses: list[Pose], mouth: np.ndarray, crop_px
 
 
 def _crop(identity: Identity, pose: Pose, shape: np.ndarray, crop_px: int) -> torch.Tensor:
-    picture = render_frame(identity, pose, shape, PICTURE_PX)
-    box = face_box(identity, pose, PICTURE_PX).clipped(PICTURE_PX, PICTURE_PX).rounded()
+    picture = render_frame(identity, pose, shape, FRAME_PX)
+    box = face_box(identity, pose, FRAME_PX).clipped(FRAME_PX, FRAME_PX).rounded()
     cut = torch.from_numpy(picture[box.y1 : box.y2, box.x1 : box.x2].copy()).permute(2, 0, 1)[None].float() / 255
     return F.interpolate(cut, (crop_px, crop_px), mode="bilinear", align_corners=False)

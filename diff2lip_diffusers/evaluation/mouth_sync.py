@@ -28,8 +28,8 @@ class MeasuredSync:
         taken: with the curve of the speech that the person really said, and that was taken away: the control.
     """
 
-    given: list[Agreement]
-    taken: list[Agreement]
+    target_speech: list[Agreement]
+    original_speech: list[Agreement]
 
 
 def draw_people(count: int, crop_px: int, num_frames: int, first_seed: int = 900_001) -> list[DrawnClip]:
@@ -37,12 +37,12 @@ def draw_people(count: int, crop_px: int, num_frames: int, first_seed: int = 900
     return [draw_clip(first_seed + 2 * index, crop_px, num_frames) for index in range(count)]
 
 
-def zones_of(clips: Sequence[DrawnClip]) -> list[torch.Tensor]:
+def mouth_zones(clips: Sequence[DrawnClip]) -> list[torch.Tensor]:
     """Where the mouths of each clip's frames are, as [`opening_zones`]."""
     return [opening_zones(clip.identity, clip.poses, clip.crops.shape[-1]) for clip in clips]
 
 
-def measure_the_measure(clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor]) -> list[Agreement]:
+def measure_ground_truth(clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor]) -> list[Agreement]:
     """How the opening read off the true pictures follows the true one: what a perfect painter would get."""
     return [
         agreement(mouth_opening(clip.crops, zone, clip.identity), clip.mouth[:, 0])
@@ -54,15 +54,15 @@ def measure_sync(
     pipe: Diff2LipPipeline, steps: int, clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor]
 ) -> MeasuredSync:
     """Gives each person the speech of the next one."""
-    given, taken = [], []
+    target, original = [], []
     for index, (clip, zone) in enumerate(zip(clips, zones, strict=True)):
         other = clips[(index + 1) % len(clips)]
         count = min(len(clip.mouth), len(other.mouth))
-        painted = paint(pipe, steps, clip.crops[:count], other, clip.crops[:count])
+        painted = lip_sync_crops(pipe, steps, clip.crops[:count], other, clip.crops[:count])
         curve = mouth_opening(painted, zone[:count], clip.identity)
-        given.append(agreement(curve, other.mouth[:count, 0]))
-        taken.append(agreement(curve, clip.mouth[:count, 0]))
-    return MeasuredSync(given, taken)
+        target.append(agreement(curve, other.mouth[:count, 0]))
+        original.append(agreement(curve, clip.mouth[:count, 0]))
+    return MeasuredSync(target, original)
 
 
 def measure_reconstruction(pipe: Diff2LipPipeline, steps: int, clips: Sequence[DrawnClip]) -> list[float]:
@@ -70,7 +70,7 @@ def measure_reconstruction(pipe: Diff2LipPipeline, steps: int, clips: Sequence[D
     ratios = []
     for clip in clips:
         true = clip.crops[:RECONSTRUCTED_FRAMES]
-        ratios.append(psnr_db(paint(pipe, steps, true, clip, true[:1]), true))
+        ratios.append(psnr_db(lip_sync_crops(pipe, steps, true, clip, true[:1]), true))
     return ratios
 
 
@@ -86,7 +86,7 @@ def measure_flicker(pipe: Diff2LipPipeline, steps: int, identity_seed: int, num_
     return (255 * painted[:, :, size // 2 :].diff(dim=0).abs().mean()).item()
 
 
-def paint(
+def lip_sync_crops(
     pipe: Diff2LipPipeline, steps: int, crops: torch.Tensor, speaker: DrawnClip, references: torch.Tensor
 ) -> torch.Tensor:
     """Crops (N, 3, S, S) with the speech of a clip, from where its frames begin."""

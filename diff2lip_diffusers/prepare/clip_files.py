@@ -50,7 +50,7 @@ def write_crops(path: Path, crops: Sequence[np.ndarray]) -> None:
         out.mux(stream.encode(None))
 
 
-def write_sound(path: Path, samples: np.ndarray) -> None:
+def write_clip_speech(path: Path, samples: np.ndarray) -> None:
     """Writes (T,) int16 at 16 kHz.
 
     Raises:
@@ -71,10 +71,10 @@ def write_strip(path: Path, crops: Sequence[np.ndarray]) -> None:
     images = [PIL.Image.fromarray(crop) for crop in shown]
     side = min(STRIP_PX, crops[0].shape[0])
     strip = np.hstack([np.asarray(image.resize((side, side), PIL.Image.Resampling.LANCZOS)) for image in images])
-    write_picture(path, strip)
+    write_image(path, strip)
 
 
-def write_picture(path: Path, pixels: np.ndarray) -> None:
+def write_image(path: Path, pixels: np.ndarray) -> None:
     """Writes (h, w, 3) uint8 as a JPEG.
 
     Raises:

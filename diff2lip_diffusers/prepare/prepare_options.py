@@ -94,7 +94,7 @@ class PrepareOptions:
         chosen = {name: getattr(self, name) for name in ("pads", "detector", "detection_size", "detection_stride")}
         return SyncOptions(**chosen, detections=boxes)
 
-    def decisive(self) -> dict:
+    def result_options(self) -> dict:
         """What the set depends on, as JSON has it, but for the SyncNet."""
         chosen = asdict(self)
         del chosen["workers"], chosen["syncnet"]

@@ -13,7 +13,7 @@ from .clip_sync import ClipSync, syncnet_digest
 from .prepare_options import CLIP_FPS, PrepareOptions
 from .prepare_video import prepare_video
 from .report_page import report_page
-from .set_folder import CLIPS_NAME, PICTURES_NAME, REPORT_NAME, SetFolder
+from .set_folder import CLIPS_NAME, IMAGES_NAME, REPORT_NAME, SetFolder
 from .source_videos import InputVideo, find_videos
 
 
@@ -27,7 +27,7 @@ class PrepareReport:
         num_new: how many of them in this run.
         num_kept: clips in the set.
         kept_s: their length in seconds.
-        dropped: how many stretches were dropped, by reason, the most frequent first.
+        dropped: how many segments were dropped, by reason, the most frequent first.
         report: a page with pictures of all that.
     """
 
@@ -64,7 +64,7 @@ def prepare_videos(
     if options.syncnet:
         ClipSync(options.syncnet)  # what is no SyncNet is said before anything is made
     folder.open(options, syncnet_digest(options.syncnet) if options.syncnet else None)
-    with folder.alone():
+    with folder.exclusive():
         waiting = [video for video in sources if not folder.is_done(video)]
         num_done = len(sources) - len(waiting)
         for done, _ in enumerate(_prepared(folder, options, waiting), start=num_done + 1):
@@ -72,7 +72,7 @@ def prepare_videos(
                 on_progress(done, len(sources))
         records = folder.records()
         folder.write_index(records)
-        folder.write(folder.path / REPORT_NAME, report_page(records, folder.options(), CLIPS_NAME, PICTURES_NAME))
+        folder.write(folder.path / REPORT_NAME, report_page(records, folder.options(), CLIPS_NAME, IMAGES_NAME))
     return _report(folder, records, len(waiting))
 
 

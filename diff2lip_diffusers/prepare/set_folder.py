@@ -16,7 +16,7 @@ from .source_videos import InputVideo
 
 VERSION = 1
 SETTINGS_NAME, OPTIONS_NAME, INDEX_NAME, REPORT_NAME = "settings.json", "prepare.json", "index.jsonl", "report.html"
-CLIPS_NAME, PICTURES_NAME = "clips", "report"
+CLIPS_NAME, IMAGES_NAME = "clips", "report"
 SUFFIXES = (".mp4", ".wav")
 INDEX_KEYS = ("name", "frames", "identity", "source", "start_s", "confidence", "offset_frames")
 
@@ -33,7 +33,7 @@ class SetFolder:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        self.clips, self.pictures = self.path / CLIPS_NAME, self.path / PICTURES_NAME
+        self.clips, self.images = self.path / CLIPS_NAME, self.path / IMAGES_NAME
         self.state = self.path / STATE_NAME
         self._records, self._unfinished = self.state / "videos", self.state / "unfinished"
 
@@ -48,7 +48,7 @@ class SetFolder:
             MediaError: it is something else, or cannot be written.
             Diff2LipError: it was made with other options.
         """
-        decisive = {"version": VERSION, **options.decisive(), "syncnet": syncnet}
+        decisive = {"version": VERSION, **options.result_options(), "syncnet": syncnet}
         with writing(self.path):
             if self.path.exists() and not self.path.is_dir():
                 raise MediaError(self.path, "is a file; name a folder for the training set")
@@ -87,7 +87,7 @@ class SetFolder:
                 )
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Makes sure that nobody else works here inside the block, and clears away what was left unfinished.
 
         Raises:
@@ -99,7 +99,7 @@ class SetFolder:
             if others - {f"{process.id}.json"}:
                 raise MediaError(self.path, "another process is at work on it; wait for it to end")
             with writing(self.path):
-                for folder in (self.clips, self.pictures, self._records):
+                for folder in (self.clips, self.images, self._records):
                     folder.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(self._unfinished, ignore_errors=True)
             yield
@@ -119,21 +119,21 @@ class SetFolder:
         folder = self._unfinished / video.name
         with writing(self.path):
             shutil.rmtree(folder, ignore_errors=True)
-            for name in (CLIPS_NAME, PICTURES_NAME):
+            for name in (CLIPS_NAME, IMAGES_NAME):
                 (folder / name).mkdir(parents=True)
         try:
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def put_in_place(self, made: Path, record: dict) -> None:
+    def publish(self, made: Path, record: dict) -> None:
         """Moves all that was made of a video to its place, then its record.
 
         Raises:
             MediaError: if it cannot be moved.
         """
         with writing(self.path):
-            for name in (CLIPS_NAME, PICTURES_NAME):
+            for name in (CLIPS_NAME, IMAGES_NAME):
                 for file in sorted((made / name).iterdir()):
                     file.replace(self.path / name / file.name)
             self.write(self._record_path(record["name"]), json.dumps(record) + "\n")
@@ -163,7 +163,7 @@ class SetFolder:
         files = {f"{clip['name']}{suffix}" for clip in clips for suffix in SUFFIXES}
         pictures = {shown["picture"] for record in records for shown in record["clips"] + record["dropped"]}
         with writing(self.path):
-            for folder, known in ((self.clips, files), (self.pictures, pictures)):
+            for folder, known in ((self.clips, files), (self.images, pictures)):
                 for name in set(names_in(folder)) - known:
                     (folder / name).unlink()
 

@@ -37,13 +37,13 @@ class InputVideo:
         return self.path.with_name(f"{self.path.stem}.boxes.jsonl")
 
     @property
-    def sound(self) -> Path:
+    def speech_file(self) -> Path:
         """Where its sound would be, if it has none itself."""
         return self.path.with_suffix(".wav")
 
     def stamp(self) -> list:
         """What changes when one of its files does: size and time of each, None where there is none."""
-        return [_stamp(path) for path in (self.path, self.boxes, self.sound)]
+        return [_stamp(path) for path in (self.path, self.boxes, self.speech_file)]
 
 
 def find_videos(sources: Iterable[str | Path]) -> list[InputVideo]:

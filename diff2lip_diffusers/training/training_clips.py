@@ -45,12 +45,12 @@ class Clip:
     fps: float
 
     @property
-    def pictures(self) -> Path:
+    def video(self) -> Path:
         """The mp4 of face crops."""
         return self.folder / f"{self.name}.mp4"
 
     @property
-    def sound(self) -> Path:
+    def speech(self) -> Path:
         """The wav, mono and 16 bit."""
         return self.folder / f"{self.name}.wav"
 
@@ -134,10 +134,10 @@ def read_clip_frames(clip: Clip, start: int, count: int, reader: str = "pyav") -
     Raises:
         MediaError: if the file is missing, damaged, or shorter than the index says.
     """
-    frames = READERS[reader](clip.pictures, start, count)
+    frames = READERS[reader](clip.video, start, count)
     if len(frames) < count:
         raise MediaError(
-            clip.pictures, f"ends before frame {start + count - 1} of {clip.frames}; run diff2lip prepare again"
+            clip.video, f"ends before frame {start + count - 1} of {clip.frames}; run diff2lip prepare again"
         )
     return torch.from_numpy(frames).permute(0, 3, 1, 2).contiguous()
 
@@ -149,7 +149,7 @@ def clip_spectrogram(clip: Clip, extractor: Diff2LipFeatureExtractor) -> torch.T
     Raises:
         MediaError: if the sound is missing or damaged.
     """
-    samples, sampling_rate = _read_wav(clip.sound)
+    samples, sampling_rate = _read_wav(clip.speech)
     return extractor.mel_spectrogram(samples, sampling_rate)
 
 

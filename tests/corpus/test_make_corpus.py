@@ -34,11 +34,11 @@ def test_a_clip_shows_and_sounds_what_its_table_says(corpus):
     mouth = read_mouth_table(clip.mouth_table)
     times_s = np.arange(len(mouth)) / 25
     np.testing.assert_allclose(mouth, spoken.mouth_at(times_s), atol=1e-4)
-    info = probe_video(clip.pictures)
+    info = probe_video(clip.video)
     assert (info.width, info.height, info.fps, info.has_audio) == (96, 96, 25, True)
-    samples, sampling_rate = read_audio(clip.sound)
+    samples, sampling_rate = read_audio(clip.speech)
     np.testing.assert_allclose(samples, spoken.samples, atol=1e-4)
-    frames = list(read_rgb(clip.pictures))
+    frames = list(read_rgb(clip.video))
     assert len(frames) == len(mouth) == int(len(samples) / sampling_rate * 25)
     identity, poses = draw_identity(seed), draw_motion(seed, times_s)
     widest = int(mouth[:, 0].argmax())
@@ -84,7 +84,7 @@ def test_splits_share_nobody():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("seed", -1), ("split", "dev"), ("fps", 0), ("size_px", 95), ("size_px", 101), ("quality", 52)],
+    [("seed", -1), ("split", "dev"), ("fps", 0), ("size_px", 95), ("size_px", 101), ("crf", 52)],
 )
 def test_settings_are_checked(field, value):
     with pytest.raises(ValueError, match=f"`{field}` is {value!r}, expected"):

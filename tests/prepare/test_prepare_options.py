@@ -37,5 +37,5 @@ def test_lengths_in_frames():
 
 
 def test_workers_decide_nothing():
-    assert PrepareOptions(workers=1).decisive() == PrepareOptions(workers=5).decisive()
-    assert PrepareOptions(size_px=64).decisive() != PrepareOptions(size_px=96).decisive()
+    assert PrepareOptions(workers=1).result_options() == PrepareOptions(workers=5).result_options()
+    assert PrepareOptions(size_px=64).result_options() != PrepareOptions(size_px=96).result_options()

@@ -17,7 +17,7 @@ from helpers.prepare_films import FACE, other_place, portrait, write_talk
 from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.prepare import prepare_videos as module
-from diff2lip_diffusers.prepare.clip_files import write_sound
+from diff2lip_diffusers.prepare.clip_files import write_clip_speech
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_videos import prepare_videos
 from diff2lip_diffusers.syncnet import SyncNet
@@ -160,10 +160,10 @@ def test_an_interrupted_run_is_gone_on_with(tmp_path, videos, monkeypatch, looke
     def interrupted(path, samples):
         if path.name == "b_000.wav":
             raise KeyboardInterrupt
-        write_sound(path, samples)
+        write_clip_speech(path, samples)
 
     with monkeypatch.context() as patch:
-        patch.setattr("diff2lip_diffusers.prepare.prepare_video.write_sound", interrupted)
+        patch.setattr("diff2lip_diffusers.prepare.prepare_video.write_clip_speech", interrupted)
         with pytest.raises(KeyboardInterrupt):
             prepare_videos(folder, out, OPTIONS)
     assert {path.name for path in (out / "clips").iterdir()} == {"a_000.mp4", "a_000.wav"}

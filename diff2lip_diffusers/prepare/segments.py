@@ -1,4 +1,4 @@
-"""A video in stretches: between two cuts one person with the face in view, or nobody."""
+"""A video in segments: between two cuts one person with the face in view, or nobody."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ class FaceCrop:
 
 
 @dataclass
-class Stretch:
+class Segment:
     """Consecutive pictures of one kind.
 
     Attributes:
@@ -66,15 +66,15 @@ class Stretch:
             self.crops.append(FaceCrop(crop, min(box.width, box.height), looked_at))
         self.count += 1
 
-    def part(self, first: int, end: int) -> "Stretch":
+    def part(self, first: int, end: int) -> "Segment":
         """Its pictures from the `first`-th up to the `end`-th, without that one."""
-        return Stretch(self.start + first, end - first, self.preview, self.crops[first:end])
+        return Segment(self.start + first, end - first, self.preview, self.crops[first:end])
 
 
-def read_stretches(
+def read_segments(
     pictures: Iterable[tuple[int, Frame, FaceBox | None]], size_px: int, least: int, most: int, border: int
-) -> Iterator[Stretch]:
-    """The stretches of a video, in order. Long ones with a face are cut to `most` pictures at most, so that no rest of
+) -> Iterator[Segment]:
+    """The segments of a video, in order. Long ones with a face are cut to `most` pictures at most, so that no rest of
     less than `least` remains; `least + most` crops are held at a time.
 
     Args:
@@ -82,29 +82,29 @@ def read_stretches(
         size_px: height and width of the crops.
         least: pictures that make a clip.
         most: that a clip may have, at least twice as many.
-        border: number of a picture with which a stretch begins in any case: the first one beyond the sound.
+        border: number of a picture with which a segment begins in any case: the first one beyond the sound.
     """
-    stretch, last_box, last_thumbnail = None, None, None
+    segment, last_box, last_thumbnail = None, None, None
     for number, picture, box in pictures:
         thumbnail = _small(picture, CUT_PX)
         goes_on = number != border and _goes_on(last_box, box)
-        if stretch is not None and (not goes_on or is_cut(last_thumbnail, thumbnail)):
-            yield from _ended(stretch, most)
-            stretch = None
-        stretch = stretch or Stretch(number)
-        stretch.add(picture, box, size_px)
+        if segment is not None and (not goes_on or is_cut(last_thumbnail, thumbnail)):
+            yield from _ended(segment, most)
+            segment = None
+        segment = segment or Segment(number)
+        segment.add(picture, box, size_px)
         last_box, last_thumbnail = box, thumbnail
-        if stretch.has_face and stretch.count >= least + most:
-            yield stretch.part(0, most)
-            stretch = stretch.part(most, stretch.count)
-    if stretch is not None:
-        yield from _ended(stretch, most)
+        if segment.has_face and segment.count >= least + most:
+            yield segment.part(0, most)
+            segment = segment.part(most, segment.count)
+    if segment is not None:
+        yield from _ended(segment, most)
 
 
-def _ended(stretch: Stretch, most: int) -> Iterator[Stretch]:
-    pieces = 2 if stretch.has_face and stretch.count > most else 1
-    borders = [piece * stretch.count // pieces for piece in range(pieces + 1)]
-    yield from (stretch.part(first, end) for first, end in pairwise(borders))
+def _ended(segment: Segment, most: int) -> Iterator[Segment]:
+    pieces = 2 if segment.has_face and segment.count > most else 1
+    borders = [piece * segment.count // pieces for piece in range(pieces + 1)]
+    yield from (segment.part(first, end) for first, end in pairwise(borders))
 
 
 def _goes_on(last: FaceBox | None, box: FaceBox | None) -> bool:

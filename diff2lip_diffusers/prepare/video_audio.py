@@ -15,7 +15,7 @@ from .source_videos import InputVideo
 SILENCE_DB = -60
 
 
-def read_sound(video: InputVideo) -> np.ndarray:
+def read_speech(video: InputVideo) -> np.ndarray:
     """The sound of a video, or, where it is silent, of the `.wav` file of the same name beside it.
 
     Returns:
@@ -28,10 +28,10 @@ def read_sound(video: InputVideo) -> np.ndarray:
     try:
         own = _read(video.path)
     except NoAudioError:
-        if not video.sound.is_file():
+        if not video.speech_file.is_file():
             raise
-        return _read(video.sound)
-    return _read(video.sound) if is_silent(own) and video.sound.is_file() else own
+        return _read(video.speech_file)
+    return _read(video.speech_file) if is_silent(own) and video.speech_file.is_file() else own
 
 
 def is_silent(samples: np.ndarray) -> bool:
