@@ -92,9 +92,10 @@ def make_corpus(
     for name, value in (("clips", clips), ("workers", workers)):
         if value < 1:
             raise ValueError(f"`{name}` is {value}, expected 1 or more")
-    check_espeak()
     settings, folder = settings or CorpusSettings(), Path(output)
-    _open_folder(folder, settings)
+    _check_folder(folder, settings)
+    check_espeak()
+    _create_folder(folder, settings)
     wanted = [CorpusClip(folder, clip_name(index), settings.fps) for index in range(clips)]
     waiting = [index for index, clip in enumerate(wanted) if not clip.description.is_file()]
     make_work = partial(_clip_maker, folder, settings)
@@ -105,8 +106,8 @@ def make_corpus(
     return wanted
 
 
-def _open_folder(folder: Path, settings: CorpusSettings) -> None:
-    """Makes the folder, or makes sure that it holds a corpus of these settings."""
+def _check_folder(folder: Path, settings: CorpusSettings) -> None:
+    """Checks that the folder is new or empty, or holds a corpus of these settings."""
     if (folder / SETTINGS_NAME).is_file():
         theirs, ours = read_settings(folder), _settings_json(settings)
         for name, value in ours.items():
@@ -114,9 +115,13 @@ def _open_folder(folder: Path, settings: CorpusSettings) -> None:
                 raise Diff2LipError(
                     f"{folder}: holds a corpus with {name} {theirs.get(name)!r}, not {value!r}; choose another folder"
                 )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MediaError(folder, "holds something else; choose a new folder")
+
+
+def _create_folder(folder: Path, settings: CorpusSettings) -> None:
+    if (folder / SETTINGS_NAME).is_file():
+        return
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / SETTINGS_NAME, json.dumps(_settings_json(settings), indent=2))
