@@ -80,11 +80,13 @@ def _add_sync(prepare) -> None:
         help="move the sound of each clip to where this SyncNet finds it to fit best: a folder, or the Wav2Lip expert",
     )
     group.add_argument(
-        "--min-confidence",
+        "--min-lse-c",
         metavar="X",
         **_number(float, 0, "a number, at least 0"),
-        help="drop clips of which the SyncNet is less confident (default: none; report.html tells each one's)",
+        help="drop clips with a lower LSE-C, measured by the SyncNet (default: keep all; report.html has the values)",
     )
+    old_name = {"dest": "min_lse_c", "help": argparse.SUPPRESS}
+    group.add_argument("--min-confidence", **_number(float, 0, "a number, at least 0"), **old_name)
 
 
 def _number(kind, smallest: float, expected: str) -> dict:

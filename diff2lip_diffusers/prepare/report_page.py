@@ -1,11 +1,11 @@
-"""A page that shows what a training set holds and what was left out, with pictures and reasons."""
+"""The HTML report of a training set: its clips and the dropped segments, with images and reasons."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote
 
-from .prepare_options import CLIP_FPS
+from .set_layout import CLIP_FPS
 
 STYLE = """
 :root { --ink: #23303b; --soft: #64727e; --line: #dfe4e8; --good: #1f7a55; --bad: #a8491c; }
@@ -47,8 +47,8 @@ def report_page(records: list[dict], options: dict, clips_folder: str, images_fo
     Args:
         records: of the videos.
         options: of the set, by name.
-        clips_folder: where clips are, in the set's folder.
-        images_folder: where pictures are.
+        clips_folder: folder of the clips, in the set's folder.
+        images_folder: folder of the images.
     """
     clips = [clip for record in records for clip in record["clips"]]
     dropped = defaultdict(list)
@@ -67,7 +67,7 @@ def report_page(records: list[dict], options: dict, clips_folder: str, images_fo
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>Training set: {len(clips)} clips</title>\n<style>{STYLE}</style>\n</head>\n<body>",
             "<h1>Training set</h1>",
-            "<p>Of each clip the first, the middle and the last face; of what was dropped the reason.</p>",
+            "<p>The first, middle and last face of each clip, and the reason why the others were dropped.</p>",
             _numbers(records, clips, by_count),
             *sections,
             _options_table(options),
@@ -99,7 +99,7 @@ def _kept_card(clip: dict, clips_folder: str, images_folder: str) -> str:
         f"sharpness {clip['sharpness']:.3f}",
     ]
     if clip["confidence"] is not None:
-        facts.append(f"sync {clip['confidence']:.2f}, sound moved by {clip['offset_frames']} frames")
+        facts.append(f"LSE-C {clip['confidence']:.2f}, speech moved by {clip['offset_frames']} frames")
     files = ((suffix, quote(f"{clips_folder}/{clip['name']}.{suffix}")) for suffix in ("mp4", "wav"))
     links = " · ".join(f'<a href="{path}">{suffix}</a>' for suffix, path in files)
     return _card(_image(f"{images_folder}/{clip['picture']}", "strip"), clip["name"], facts, links)
@@ -107,9 +107,9 @@ def _kept_card(clip: dict, clips_folder: str, images_folder: str) -> str:
 
 def _dropped_card(record: dict, segment: dict, images_folder: str) -> str:
     facts = [f"{segment['frames'] / CLIP_FPS:.2f} s from {_clock(segment['start_s'])}"] if segment["frames"] else []
-    picture = segment["picture"]
+    name = segment["picture"]
     kind = "strip" if segment["has_face"] else "frame"
-    image = _image(f"{images_folder}/{picture}", kind) if picture else '<div class="none">no picture to show</div>'
+    image = _image(f"{images_folder}/{name}", kind) if name else '<div class="none">no image</div>'
     return _card(image, record["name"], facts, escape(segment["detail"]))
 
 

@@ -1,4 +1,4 @@
-"""The speech of a video at 16 kHz, so that each of its frames at 25 fps has 640 samples."""
+"""Reads the speech of a video at 16 kHz: 640 samples for each frame at 25 fps."""
 
 from pathlib import Path
 
@@ -8,22 +8,22 @@ from ..errors import NoAudioError
 from ..lipsync.speech import resampled_blocks
 from ..media.reader import INT16_STEPS
 from ..media.streams import audio_blocks, audio_stream, open_input
-from .prepare_options import SAMPLING_RATE
+from .set_layout import SAMPLING_RATE
 from .source_videos import InputVideo
 
-# Quieter than this all over is no recording of a voice: 60 dB below full scale (root mean square).
+# Audio below this level is no recording of a voice: 60 dB below full scale (root mean square).
 SILENCE_DB = -60
 
 
 def read_speech(video: InputVideo) -> np.ndarray:
-    """The sound of a video, or, where it is silent, of the `.wav` file of the same name beside it.
+    """The audio of a video, or of the `.wav` file of the same name beside it if the video has none or is silent.
 
     Returns:
-        (T,) int16, 16 kHz, mean over channels; sample 640 n stands at the beginning of frame n.
+        (T,) int16, 16 kHz, mean over channels; frame n starts at sample 640 n.
 
     Raises:
-        NoAudioError: there is neither.
-        MediaError: a file cannot be read.
+        NoAudioError: if there is neither.
+        MediaError: if a file cannot be read.
     """
     try:
         own = _read(video.path)
@@ -35,7 +35,7 @@ def read_speech(video: InputVideo) -> np.ndarray:
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether there is nothing to hear in int16 samples."""
+    """Whether int16 samples are quieter than `SILENCE_DB`."""
     if not len(samples):
         return True
     return float(np.sqrt(np.mean(samples.astype(np.float32) ** 2))) < INT16_STEPS * 10 ** (SILENCE_DB / 20)

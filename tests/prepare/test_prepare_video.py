@@ -93,7 +93,7 @@ def test_where_the_sound_ends(tmp_path, prepare):
     record = prepare(film)
     assert [clip["frames"] for clip in record["clips"]] == [38]
     assert dropped(record) == [("no sound", 1.52, 22)]
-    assert "the sound ends after 1.32 s" in record["dropped"][0]["detail"]
+    assert "the audio ends after 1.32 s" in record["dropped"][0]["detail"]
     samples = sound_of(tmp_path, "talk_000")
     assert len(samples) == 38 * 640 and not samples[33 * 640 + 5 :].any() and samples[: 33 * 640].any()
 
@@ -121,9 +121,9 @@ def test_what_is_dropped_says_why(tmp_path, prepare):
     expected = [(why, starts[n] / 25, len(shot)) for n, (shot, _, why) in enumerate(shots) if why]
     assert dropped(record) == expected
     details = {segment["reason"]: segment["detail"] for segment in record["dropped"]}
-    assert details["too short"] == "0.80 s; 1 s are wanted"
-    assert details["too small"] == "the face has 40 pixels; 64 are wanted"
-    assert details["blurred"].startswith("sharpness 0.0") and details["blurred"].endswith("; 0.01 is wanted")
+    assert details["too short"] == "0.80 s, expected at least 1 s"
+    assert details["too small"] == "the face has 40 pixels, expected at least 64"
+    assert details["blurred"].startswith("sharpness 0.0") and details["blurred"].endswith(", expected at least 0.01")
     pictures = tmp_path / "set" / "report"
     assert all((pictures / shown["picture"]).exists() for shown in record["dropped"] + record["clips"])
 
@@ -215,10 +215,10 @@ def test_pictures_beyond_the_moved_sound_are_left_out(tmp_path, prepare):
 
 
 def test_sound_that_does_not_fit_is_dropped(tmp_path, prepare):
-    options = PrepareOptions(size_px=48, syncnet="net", min_confidence=0.3)
+    options = PrepareOptions(size_px=48, syncnet="net", min_lse_c=0.3)
     film = write_talk(tmp_path / "talk.mp4", 30)
     (only,) = prepare(film, options, late_by(2, 0.29))["dropped"]
-    assert (only["reason"], only["detail"]) == ("off sync", "confidence 0.29 at +2 frames; 0.3 is wanted")
+    assert (only["reason"], only["detail"]) == ("off sync", "LSE-C 0.29 at +2 frames, expected at least 0.3")
     assert len(prepare(film, options, late_by(2, 0.31))["clips"]) == 1
 
 

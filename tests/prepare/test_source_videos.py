@@ -52,7 +52,7 @@ def test_same_names_in_two_folders(folder):
 
 def test_what_is_not_there(folder):
     root = folder("sub/notes.txt")
-    with pytest.raises(MediaError, match="sub: holds no video; name another folder, or the files themselves"):
+    with pytest.raises(MediaError, match="sub: has no video; name another folder, or the files themselves"):
         find_videos([root / "sub"])
     with pytest.raises(MediaError, match="nowhere: no such file or folder; check the path"):
         find_videos([root / "nowhere"])

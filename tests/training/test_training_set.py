@@ -171,5 +171,5 @@ def test_damaged_files_of_a_clip_are_named(tmp_path):
     with pytest.raises(MediaError, match=r"mp4: ends before frame 9 of 8"):
         read_clip_frames(clip, 6, 4)
     clip.speech.write_bytes(b"RIFF")
-    with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's sound"):
+    with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's speech"):
         data[0]
