@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Do the lips follow the speech? Drawn people that nobody trained on, for whom the true mouth is known.
+"""Do the lips follow the speech? Measured on drawn people outside the training split, whose true mouths are known.
 
-Each of them is given the speech of another one. Printed for each sampler: how the painted mouth's opening, read off
-the pixels, follows the true curve of the speech that was given, and, as the control, that of the speech that was taken
-away. Then each gets their own speech back, with their first frame as the reference, and is compared with the
-truth pixel by pixel; and a face that holds still and says nothing tells how much the painting flickers.
+Each person is lip-synced to the speech of another one. For each sampler, the benchmark prints how the opening of the
+generated mouth, measured on the pixels, follows the true curve of the target speech and, as the control, that of the
+original speech. Then each person is lip-synced to their own speech, with their first frame as the reference, and
+compared with the truth pixel by pixel. A still face in a quiet room shows how much the output flickers.
 
     python benchmarks/mouth_sync.py [--model FOLDER] [--clips 20] [--frames 50] [--sampler ddim]
 """
@@ -49,16 +49,14 @@ def main() -> None:
         pipe.scheduler = make_scheduler(name, schedule)
         sync, ratios = measure_sync(pipe, steps, clips, zones), measure_reconstruction(pipe, steps, clips)
         print(f"{name}, {steps} steps")
-        print(f"  with the given speech:      {describe(sync.target_speech)}")
-        print(f"  with the speech taken away: {describe(sync.original_speech)}")
-        print(
-            f"  reconstruction: PSNR of the painted half, median {np.median(ratios):.1f} dB, least {min(ratios):.1f}"
-        )
-        print(f"  flicker on a still silence: {measure_flicker(pipe, steps, clips[0].identity.seed):.2f} levels")
+        print(f"  with the target speech:     {describe(sync.target_speech)}")
+        print(f"  with the original speech:   {describe(sync.original_speech)}")
+        print(f"  reconstruction: PSNR of the lower half, median {np.median(ratios):.1f} dB, least {min(ratios):.1f}")
+        print(f"  flicker of a still face:    {measure_flicker(pipe, steps, clips[0].identity.seed):.2f} levels")
 
 
 def describe(agreements: list[Agreement]) -> str:
-    """Correlations and lags in words."""
+    """Correlations and lags as text."""
     correlations, lags = zip(*((one.correlation, one.lag_frames) for one in agreements), strict=True)
     return (
         f"correlation median {np.median(correlations):.3f}, from {min(correlations):.3f} to {max(correlations):.3f};"

@@ -18,8 +18,10 @@ from ..hub import DTYPES, convert_checkpoint, push_folder
 from ..lipsync.option_values import number
 from ..original_checkpoint import NORM_GROUPS
 from .batch import add_batch, add_status
-from .corpus import add_demo, add_make_corpus, add_pretrain_audio
+from .demo import add_demo
+from .make_corpus import add_make_corpus
 from .prepare import add_prepare
+from .pretrain_audio import add_pretrain_audio
 from .sync import add_sync
 from .train import add_export, add_train
 from .train_syncnet import add_train_syncnet

@@ -1,4 +1,4 @@
-"""One picture of the demo: source, result and truth at some moments, with the speech under them."""
+"""Contact sheet of the demo: frames of source, result and truth, with the speech below them."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,18 @@ def contact_sheet(
     samples: np.ndarray,
     curves: Sequence[tuple[str, np.ndarray]],
 ) -> PIL.Image.Image:
-    """Rows of pictures, under them the waveform and two curves over the same time, with a line from each column.
+    """Draws rows of frames, and below them the waveform and two curves; lines connect the columns to their times.
 
     Args:
-        rows: name and K pictures each, (H, W, 3) uint8 RGB, all of one size.
-        places: K moments of the columns, as fractions of the whole time, ascending.
+        rows: name and K frames each, (H, W, 3) uint8 RGB, all of one size.
+        places: K times of the columns, as fractions of the duration, ascending.
         samples: (T,) the speech, float32 in [-1, 1].
-        curves: name and (N,) numbers in [0, 1] each: the true one first, then the painted one.
+        curves: name and (N,) numbers in [0, 1] each: first the true one, then the generated one.
     """
     height, width = rows[0][1][0].shape[:2]
     total = LABEL_PX + len(places) * (width + MARGIN_PX)
-    pictures = len(rows) * (height + MARGIN_PX)
-    sheet = PIL.Image.new("RGB", (total + MARGIN_PX, pictures + WAVE_PX + CURVE_PX + 6 * MARGIN_PX), PAPER)
+    rows_height = len(rows) * (height + MARGIN_PX)
+    sheet = PIL.Image.new("RGB", (total + MARGIN_PX, rows_height + WAVE_PX + CURVE_PX + 6 * MARGIN_PX), PAPER)
     draw = PIL.ImageDraw.Draw(sheet)
     top = MARGIN_PX
     for name, frames in rows:
@@ -45,7 +45,7 @@ def contact_sheet(
 
 
 def _draw_moments(draw, places: Sequence[float], span: tuple[int, int], width: int, top: int, bottom: int) -> None:
-    """Lines from the columns down to their moments."""
+    """Draws lines from the columns down to their times."""
     left, right = span
     for column, place in enumerate(places):
         middle, moment = LABEL_PX + column * (width + MARGIN_PX) + width // 2, left + place * (right - left)

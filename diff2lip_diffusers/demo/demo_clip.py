@@ -1,6 +1,6 @@
-"""What the demo is made from: a drawn face that says one sentence, and another sentence in another voice.
+"""Input of the demo: a drawn face that says one sentence, and speech with another sentence in another voice.
 
-Everything lies in the package, so that the demo needs neither a network nor a speech synthesizer.
+The files are in the package, so the demo needs neither a network connection nor a speech synthesizer.
 """
 
 import json
@@ -20,7 +20,7 @@ from ..corpus.voices import Voice
 
 ASSETS = Path(__file__).parent / "assets"
 FPS, SIZE_PX = 25, 256
-SEED = 4711  # odd: nobody was trained on this face
+SEED = 4711  # odd: not in the training split
 
 FACE_TEXT, FACE_VOICE = "Please wait a moment, the water is almost boiling.", Voice("en", "en", "m6", 150, 45)
 SPEECH_TEXT = "Hello! Nobody ever drew me saying this, but my lips know how."
@@ -29,17 +29,17 @@ SPEECH_VOICE = Voice("en", "en-us", "f5", 140, 55)
 
 @dataclass(frozen=True)
 class DemoClip:
-    """The face, the speech, and the truth about both.
+    """The face video, the target speech, and the true mouth parameters of both.
 
     Attributes:
         video: a drawn face that says something else.
-        boxes: where the face is, a detections file.
-        speech: what it shall say.
-        text: of the speech.
-        identity: who is drawn.
+        boxes: face boxes, a detections file.
+        speech: the target speech.
+        text: of the target speech.
+        identity: the drawn person.
         poses: of the head in each frame of the video.
-        mouth: (N, 6), the true mouth parameters of the speech, for each frame.
-        own_mouth: (N, 6), those that the video shows.
+        mouth: (N, 6), the true mouth parameters of the target speech, for each frame.
+        own_mouth: (N, 6), those of the speech in the video.
     """
 
     video: Path
@@ -53,12 +53,12 @@ class DemoClip:
 
 
 def demo_model_folder() -> Path:
-    """The pipeline folder of the demo's weights: Apache-2.0, drawn faces of 64 pixels only."""
+    """The model folder in the package: Apache-2.0, for drawn faces of 64 pixels only."""
     return ASSETS / "model"
 
 
 def load_demo_clip() -> DemoClip:
-    """The clip that comes with the package."""
+    """The clip in the package."""
     face, speech = (CorpusClip(ASSETS, name, FPS) for name in ("face", "speech"))
     described = speech.read_description()
     own_mouth, mouth = read_mouth_table(face.mouth_table), read_mouth_table(speech.mouth_table)
@@ -70,9 +70,9 @@ def load_demo_clip() -> DemoClip:
 
 
 def write_demo_clip(folder: Path = ASSETS) -> None:
-    """Makes the clip anew; needs espeak-ng.
+    """Makes the clip again; needs espeak-ng. The video is as long as the target speech.
 
-    The video is as long as the speech.
+    Other versions of espeak-ng give other samples than the clip in the package has.
     """
     speech = _spoken(SPEECH_TEXT, SPEECH_VOICE)
     times_s = np.arange(int(speech.duration_s * FPS)) / FPS

@@ -1,4 +1,4 @@
-"""How far a drawn mouth is open, read off the pixels of a face crop by the colors that the corpus draws with."""
+"""Measures how far a drawn mouth is open, by the colors of the pixels in a face crop."""
 
 from collections.abc import Sequence
 
@@ -11,25 +11,25 @@ from ..corpus.head_view import face_box
 from ..corpus.identity import Identity
 from ..corpus.motion import Pose
 
-# A wide open, narrow mouth: a column between the middles of the lips, so that its filling is a height.
+# A wide open, narrow mouth: a column between the middles of the lips, so the share that is open is a height.
 WIDE_OPEN = (1.0, 0.1, 0.8, 0.5, 0.0, 0.8)
-# What light and shadow make of the colors: factors.
+# Factors by which light and shadow change the colors.
 OF_CAVITY, OF_TEETH, OF_TONGUE = (0.7, 1.0, 1.3), (0.55, 0.7, 0.85, 1.0), (0.55, 0.7)
 OF_SKIN, OF_LIPS, OF_BEARD = (1.15, 1.0, 0.85, 0.7, 0.55), (1.1, 0.95, 0.8, 0.65), (1.1, 0.8)
 LIP_SHINE = 0.06
-# The skin between eyes and mouth, by which the light on a face is judged: rows and columns as fractions of a crop.
+# The skin between eyes and mouth, for estimating the light on the face: rows and columns as fractions of a crop.
 CHEEK_ROWS, CHEEK_COLUMNS = (0.5, 0.62), (0.3, 0.7)
 GAINS = (0.5, 1.5)
 
 
 def opening_zones(identity: Identity, poses: Sequence[Pose], crop_px: int, frame_px: int = 192) -> torch.Tensor:
-    """Where to look for the inside of the mouth in the true crops of some frames, (N, S, S) in [0, 1].
+    """Masks of the pixels that can be the inside of the mouth, (N, S, S) in [0, 1].
 
     Args:
-        identity: who.
-        poses: of the head, in each frame.
+        identity: the person.
+        poses: of the head, one per frame.
         crop_px: S.
-        frame_px: size at which the zones are drawn before they are cropped.
+        frame_px: size at which the masks are drawn before they are cropped.
     """
     zones = []
     for pose in poses:
@@ -41,15 +41,15 @@ def opening_zones(identity: Identity, poses: Sequence[Pose], crop_px: int, frame
 
 
 def mouth_opening(crops: torch.Tensor, zones: torch.Tensor, identity: Identity) -> np.ndarray:
-    """How much of its zone the inside of the mouth fills, (N,): grows with the opening, in no unit.
+    """The share of its zone that the inside of the mouth fills, (N,); grows with the opening, without unit.
 
-    A pixel counts by how much nearer its color is to the cavity, teeth and tongue than to skin, lips and beard, once
-    the light on the face is taken out.
+    After the light on the face is removed, each pixel is weighted by how much closer its color is to cavity, teeth and
+    tongue than to skin, lips and beard.
 
     Args:
         crops: (N, 3, S, S) in [0, 1], RGB.
         zones: (N, S, S), from [`opening_zones`].
-        identity: who, for the colors.
+        identity: the person, for the colors.
     """
     lit = crops / _light(crops, identity)
     inside, outside = (_distance(lit, colors) for colors in (_inner_colors(identity), _outer_colors(identity)))
@@ -58,7 +58,7 @@ def mouth_opening(crops: torch.Tensor, zones: torch.Tensor, identity: Identity) 
 
 
 def _light(crops: torch.Tensor, identity: Identity) -> torch.Tensor:
-    """How bright the face is, as a multiple of its skin's own color, (N, 1, 1, 1)."""
+    """Brightness of the face as a multiple of its skin color, (N, 1, 1, 1)."""
     size = crops.shape[-1]
     rows, columns = (slice(int(low * size), int(high * size)) for low, high in (CHEEK_ROWS, CHEEK_COLUMNS))
     cheeks = crops[:, :, rows, columns].flatten(2).median(dim=2).values
@@ -81,7 +81,7 @@ def _outer_colors(identity: Identity) -> list[torch.Tensor]:
 
 
 def _distance(crops: torch.Tensor, colors: list[torch.Tensor]) -> torch.Tensor:
-    """Distance of each pixel to the nearest of some colors, (N, S, S)."""
+    """Distance of each pixel to the nearest color, (N, S, S)."""
     squares = [(crops - color[:, None, None]).square().sum(dim=1) for color in colors]
     return torch.stack(squares).amin(dim=0).sqrt()
 

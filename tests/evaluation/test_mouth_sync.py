@@ -38,7 +38,7 @@ def people():
 
 
 @needs_espeak
-def test_a_mouth_that_was_not_painted_follows_the_speech_that_was_taken_away(people):
+def test_an_unchanged_mouth_follows_the_original_speech(people):
     zones = mouth_zones(people)
     found = measure_sync(Painter(), 1, people, zones)
     assert found.original_speech == measure_ground_truth(people, zones)
