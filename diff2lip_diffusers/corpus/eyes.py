@@ -1,8 +1,8 @@
-"""Eyes: white, iris, pupil and catchlight inside almond lids that close, with lashes and a crease."""
+"""Draws eyes: white, iris, pupil and catchlight between lids that close, with lashes and a crease."""
 
 import numpy as np
 
-from .brushes import Canvas, Plane, between, blob, bump, color, inside, paint, smooth, tint
+from .brushes import Canvas, Plane, between, blob, bump, color, inside, paint, rgb, smooth, tint
 from .head_view import HeadView, Region, pull_features
 from .skin import EYE_U, EYE_V
 
@@ -27,7 +27,7 @@ def paint_eyes(canvas: Canvas, view: HeadView, lit: np.ndarray, head: Region) ->
 
 
 def _paint_eye(canvas: Canvas, view: HeadView, side: int, x: Plane, y: Plane, light: np.ndarray) -> None:
-    """Paints an eye; (x, y) are places around its center, x to the temple, in face units of a usual eye."""
+    """Paints an eye; (x, y) are places around its center, x toward the temple, in face units of an average eye."""
     identity, pose, pixel = view.identity, view.pose, view.pixel / view.identity.eye_size
     t = np.clip(x * (1 / _HALF_WIDTH), -1, 1)
     round_off = 1 - t * t
@@ -42,11 +42,11 @@ def _paint_eye(canvas: Canvas, view: HeadView, side: int, x: Plane, y: Plane, li
 
 
 def _eyeball(view: HeadView, side: int, x, y, upper, light, pixel: float) -> Canvas:
-    """Returns the eyeball's colors as if no lid covered it."""
+    """Returns the colors of the eyeball without lids."""
     identity, pose = view.identity, view.pose
-    white = np.float32([0.97, 0.95, 0.93]).reshape(3, 1, 1) * (0.30 + 0.70 * light)
+    white = rgb(0.97, 0.95, 0.93) * (0.30 + 0.70 * light)
     ball = np.broadcast_to(white, (3, *x.shape)) * (1 - 0.34 * smooth(0.3, 1.1, np.abs(x) * (1 / _HALF_WIDTH)))
-    tint(ball, np.float32([0.92, 0.62, 0.58]).reshape(3, 1, 1), bump(x, -1.02 * _HALF_WIDTH, 0.014))
+    tint(ball, rgb(0.92, 0.62, 0.58), bump(x, -1.02 * _HALF_WIDTH, 0.014))
     ix, iy = x - side * 0.026 * pose.gaze_x, y - 0.014 * pose.gaze_y + 0.009
     far = np.hypot(ix, iy)
     iris = color(identity.iris) * (0.45 + 0.55 * light)
@@ -55,7 +55,7 @@ def _eyeball(view: HeadView, side: int, x, y, upper, light, pixel: float) -> Can
     shades = iris * glow * (1 - 0.62 * smooth(0.74 * _IRIS, _IRIS, far))
     paint(ball, shades, inside(_IRIS - far, 2 * pixel))
     paint(ball, np.float32(0.03), inside(0.0165 - far, 2 * pixel))
-    tint(ball, np.float32([0.56, 0.50, 0.52]).reshape(3, 1, 1), smooth(0.024, 0.0, y - upper))
+    tint(ball, rgb(0.56, 0.50, 0.52), smooth(0.024, 0.0, y - upper))
     toward = 0.013 * side * (1 if identity.light_x > 0 else -1)
     paint(ball, np.float32(1.0), 0.95 * inside(0.0092 - np.hypot(ix - toward, iy + 0.014), 2 * pixel))
     paint(ball, np.float32(0.9), 0.35 * inside(0.005 - np.hypot(ix + toward, iy - 0.014), 2 * pixel))
@@ -81,8 +81,8 @@ def _paint_lids(canvas: Canvas, view: HeadView, x, y, t, upper, lower, opened, p
     )
     skin = color(identity.skin)
     lower_line = bump(y - lower, 0.002, 0.0036) * within
-    paint(canvas, skin * np.float32([0.50, 0.34, 0.32]).reshape(3, 1, 1), (0.30 + 0.25 * identity.lashes) * lower_line)
+    paint(canvas, skin * rgb(0.50, 0.34, 0.32), (0.30 + 0.25 * identity.lashes) * lower_line)
     crease = bump(y - opened, -0.021 + 0.004 * blink, 0.0042) * inside(1.12 * _HALF_WIDTH - np.abs(x), 14 * pixel)
-    tint(canvas, np.float32([0.58, 0.44, 0.42]).reshape(3, 1, 1), (0.62 - 0.3 * blink) * crease)
+    tint(canvas, rgb(0.58, 0.44, 0.42), (0.62 - 0.3 * blink) * crease)
     lid = blob(x, y, (0, -0.045), (0.06, 0.012))
     tint(canvas, np.float32(1.06), 0.8 * lid)

@@ -1,4 +1,4 @@
-"""The corpus without people: drawn faces that speak, with the truth about their mouths."""
+"""Renders a corpus of drawn faces that speak, with their true mouth parameters."""
 
 import json
 import wave
@@ -32,16 +32,16 @@ STORED_NAMES = {"video": "pictures", "crf": "quality"}
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """What decides every byte of a corpus but for the number of its clips.
+    """Everything that decides the content of a corpus, except the number of clips.
 
     Attributes:
-        seed: another one gives other people, sentences and movements.
-        split: `"train"` or `"test"`, which share no person, no voice and no sentence.
-        fps: pictures a second.
-        size_px: height and width of the pictures.
-        pictures: False writes sound and mouth tables only, enough to train an audio encoder.
-        crf: of the H.264 video, 0 to 51, lower is better.
-        nonsense: what is said are words that mean nothing, instead of sentences.
+        seed: decides people, sentences and movements.
+        split: `"train"` or `"test"`, which share no person, voice or sentence.
+        fps: frames per second.
+        size_px: height and width of the frames.
+        video: False writes speech and mouth tables only, enough to train an audio encoder.
+        crf: of the H.264 video, 0 to 51; lower is better.
+        nonsense: uses meaningless words instead of sentences.
     """
 
     seed: int = 0
@@ -72,22 +72,22 @@ def make_corpus(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[CorpusClip]:
-    """Renders a corpus, or goes on with one: clips that are whole are left as they are.
+    """Renders a corpus, or resumes one; complete clips are not rendered again.
 
     Args:
         output: its folder.
-        clips: how many it shall have.
-        settings: what they are like.
-        workers: processes that render beside each other.
-        on_progress: is called with the numbers of clips that are done and of all.
+        clips: number of clips.
+        settings: of the corpus.
+        workers: number of processes.
+        on_progress: is called with the number of finished clips and of all clips.
 
     Returns:
-        the clips 0 to `clips` - 1.
+        The clips 0 to `clips` - 1.
 
     Raises:
         ValueError: if `clips` or `workers` is not above 0.
         MediaError: if the folder cannot be written, or holds something else.
-        Diff2LipError: if it holds a corpus of other settings, or espeak-ng is not installed.
+        Diff2LipError: if the folder holds a corpus with different settings, or espeak-ng is not installed.
     """
     for name, value in (("clips", clips), ("workers", workers)):
         if value < 1:
@@ -136,7 +136,7 @@ def _clip_maker(folder: Path, settings: CorpusSettings) -> Callable[[int], None]
 
 
 def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
-    """Writes one clip of a corpus; its description comes last."""
+    """Writes one clip of a corpus, its description last."""
     seed = clip_seed(settings, index)
     clip = CorpusClip(folder, clip_name(index), settings.fps)
     spoken = draw_utterance(seed, settings.split, settings.nonsense)
@@ -156,12 +156,12 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
 
 
 def clip_seed(settings: CorpusSettings, index: int) -> int:
-    """The number that decides a clip: even for training, odd for the test, so that no person is in both."""
+    """The seed of a clip: even for training, odd for testing, so no person is in both splits."""
     return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
 
 
 def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
-    """Writes a clip's sound and the mouth (N, 6) that belongs to its frames."""
+    """Writes a clip's speech and its mouth table, from the mouth parameters (N, 6) of its frames."""
     write_mouth_table(clip.mouth_table, clip.fps, mouth)
     with writing(clip.speech), hidden_folder_beside(clip.speech) as hidden:
         part = Path(hidden) / clip.speech.name
@@ -176,7 +176,7 @@ def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> Non
 def write_video(
     clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
 ) -> None:
-    """Writes a clip's true boxes, and its pictures with the sound that lies there."""
+    """Writes a clip's true face boxes, and its video with the speech that is already written."""
     size = settings.size_px
     with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
         for pose in poses:
@@ -189,7 +189,7 @@ def write_video(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file of text, whole or not at all."""
+    """Writes a text file, atomically."""
     with writing(path), hidden_folder_beside(path) as hidden:
         part = Path(hidden) / path.name
         part.write_text(text + "\n", encoding="utf-8")

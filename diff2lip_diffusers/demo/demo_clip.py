@@ -1,4 +1,4 @@
-"""Input of the demo: a drawn face that says one sentence, and speech with another sentence in another voice.
+"""Input of the demo: a drawn face that says one sentence, and speech with another sentence.
 
 The files are in the package, so the demo needs neither a network connection nor a speech synthesizer.
 """

@@ -1,4 +1,4 @@
-"""Writers of a clip's files: crops as a video with fast random access, speech as a wave file, a preview strip."""
+"""Writes a clip's files: crops as a video with fast random access, speech, and a preview strip."""
 
 import wave
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Turns one video into clips: checks its segments, writes the good ones, and records why the others were dropped."""
+"""Turns one video into clips: writes the good segments, and records why the others were dropped."""
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction

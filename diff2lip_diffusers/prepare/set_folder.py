@@ -1,4 +1,4 @@
-"""The folder of a training set while it is built: records of finished videos, and the index made from them."""
+"""The folder of a training set while it is built: records of finished videos, and the index."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Files of a training set: names, keys and version, for the code that writes a set and the code that reads it."""
+"""Files of a training set: names, keys and version, for the code that writes or reads a set."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""A corpus on disk: what a clip holds, going on, and what is refused."""
+"""A corpus on disk: the files of a clip, resuming, and what is refused."""
 
 import json
 
@@ -56,7 +56,7 @@ def test_every_frame_has_its_box(corpus):
 
 
 @needs_espeak
-def test_goes_on_without_touching_what_is_whole(corpus):
+def test_resumes_without_touching_complete_clips(corpus):
     folder, clips = corpus
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     clips[1].description.unlink()
@@ -100,7 +100,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 def test_no_corpus_is_said_with_the_cure(tmp_path):
     with pytest.raises(MediaError, match="no such corpus folder; make one with: diff2lip make-corpus"):
         find_corpus_clips(tmp_path / "none")
-    with pytest.raises(MediaError, match="holds no corpus"):
+    with pytest.raises(MediaError, match="is not a corpus"):
         find_corpus_clips(tmp_path)
     (tmp_path / "corpus.json").write_text(json.dumps({"version": 1, "fps": 25}))
     with pytest.raises(MediaError, match="without clips"):

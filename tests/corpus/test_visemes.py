@@ -89,10 +89,10 @@ def test_single_sounds_keep_their_shape():
 
 
 def test_unknown_sounds_are_half_open_and_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(visemes, "_unknown_told", set())
+    monkeypatch.setattr(visemes, "_warned", set())
     with caplog.at_level(logging.WARNING):
         assert visemes_of("ʘ") == visemes_of("ʘ") == (UNKNOWN,)
     assert [record.getMessage() for record in caplog.records] == [
-        "the sound 'ʘ' has no mouth shape, it gets a half-open mouth"
+        "the IPA symbol 'ʘ' has no mouth shape; a half-open mouth is used"
     ]
     assert 0.3 < UNKNOWN.target[PARAMETERS.index("opening")] < 0.6

@@ -120,10 +120,10 @@ def test_processes_make_the_same_set_as_one(tmp_path, videos):
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
 
 
-# Going on
+# Resuming
 
 
-def test_what_is_done_is_not_done_again(tmp_path, videos, looked_at):
+def test_finished_videos_are_not_read_again(tmp_path, videos, looked_at):
     folder, out = videos("a.mp4", "b.mp4"), tmp_path / "set"
     prepare_videos(folder, out, OPTIONS)
     before = contents(out)
@@ -134,7 +134,7 @@ def test_what_is_done_is_not_done_again(tmp_path, videos, looked_at):
     assert looked_at == ["a", "b", "c"]
 
 
-def test_what_changed_or_is_gone_is_done_again(tmp_path, videos, looked_at):
+def test_changed_videos_and_lost_clips_are_done_again(tmp_path, videos, looked_at):
     folder, out = videos("a.mp4", "b.mp4", "c.mp4"), tmp_path / "set"
     prepare_videos(folder, out, OPTIONS)
     (folder / "a.mp4").write_bytes(b"no video any more")
@@ -153,7 +153,7 @@ def test_another_folder_of_videos_adds_to_the_set(tmp_path, videos):
     assert [clip["identity"] for clip in index_of(tmp_path / "set")] == ["a", "b"]
 
 
-def test_an_interrupted_run_is_gone_on_with(tmp_path, videos, monkeypatch, looked_at):
+def test_an_interrupted_run_is_resumed(tmp_path, videos, monkeypatch, looked_at):
     folder, out = videos("a.mp4", "b.mp4", "c.mp4"), tmp_path / "set"
     prepare_videos(folder, tmp_path / "whole", OPTIONS)
     looked_at.clear()
@@ -175,7 +175,7 @@ def test_an_interrupted_run_is_gone_on_with(tmp_path, videos, monkeypatch, looke
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_goes_on(tmp_path, videos):
+def test_a_killed_run_is_resumed(tmp_path, videos):
     folder, out = videos(*(f"{number}.mp4" for number in range(12))), tmp_path / "set"
     prepare_videos(folder, tmp_path / "whole", OPTIONS)
     script = "if True:\n" + "\n".join(
@@ -298,7 +298,7 @@ def test_nothing_is_made_for_sources_that_are_not_there(tmp_path):
     assert not (tmp_path / "set").exists()
 
 
-def test_two_at_a_time_are_one_too_many(tmp_path, videos):
+def test_a_second_process_is_refused(tmp_path, videos):
     folder, out = videos("a.mp4"), tmp_path / "set"
     prepare_videos(folder, out, OPTIONS)
     with Heartbeat(out / ".diff2lip"):
