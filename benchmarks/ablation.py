@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip
-from diff2lip_diffusers.evaluation.mouth_sync import draw_people, measure_reconstruction, measure_sync, zones_of
+from diff2lip_diffusers.evaluation.mouth_sync import draw_people, measure_reconstruction, measure_sync, mouth_zones
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.schedulers import make_scheduler
 from diff2lip_diffusers.training.config import TrainConfig
@@ -35,7 +35,7 @@ def main() -> None:
     """Prints a row for each variant, and one for the weights that all begin with."""
     args = parse_args()
     clips = draw_people(args.clips, args.size, args.frames)
-    print("losses          correlation  with the speech taken away  lag  PSNR, dB")
+    print("losses          correlation  with the original speech    lag  PSNR, dB")
     print_row("before", args.model, args.size, clips)
     for name, (syncnet, adversarial) in VARIANTS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -88,10 +88,12 @@ def print_row(name: str, model: str, size: int, clips: Sequence[DrawnClip]) -> N
     pipe.set_progress_bar_config(disable=True)
     pipe.unet.register_to_config(sample_size=size)
     pipe.scheduler = make_scheduler(SAMPLER, pipe.scheduler.config)
-    sync, ratios = measure_sync(pipe, STEPS, clips, zones_of(clips)), measure_reconstruction(pipe, STEPS, clips)
-    given, taken = (np.median([one.correlation for one in some]) for some in (sync.given, sync.taken))
-    lag = np.median([one.lag_frames for one in sync.given])
-    print(f"{name:<14}  {given:11.3f}  {taken:26.3f}  {lag:3g}  {np.median(ratios):8.2f}", flush=True)
+    sync, ratios = measure_sync(pipe, STEPS, clips, mouth_zones(clips)), measure_reconstruction(pipe, STEPS, clips)
+    target, original = (
+        np.median([one.correlation for one in some]) for some in (sync.target_speech, sync.original_speech)
+    )
+    lag = np.median([one.lag_frames for one in sync.target_speech])
+    print(f"{name:<14}  {target:11.3f}  {original:26.3f}  {lag:3g}  {np.median(ratios):8.2f}", flush=True)
 
 
 if __name__ == "__main__":

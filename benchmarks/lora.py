@@ -19,7 +19,7 @@ from diff2lip_diffusers.corpus.make_corpus import CorpusSettings, clip_seed, mak
 from diff2lip_diffusers.corpus.motion import draw_motion
 from diff2lip_diffusers.demo.demo_clip import demo_model_folder
 from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip, draw_clip, draw_crops
-from diff2lip_diffusers.evaluation.mouth_sync import paint, psnr_db
+from diff2lip_diffusers.evaluation.mouth_sync import lip_sync_crops, psnr_db
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_videos import prepare_videos
@@ -111,7 +111,7 @@ def psnr(model: str, adapter: Path | None, frames: torch.Tensor, clip: DrawnClip
     if adapter is not None:
         pipe.unet.load_lora_adapter(str(adapter), prefix=None, use_safetensors=True)
     with torch.no_grad():
-        return psnr_db(paint(pipe, STEPS, frames, clip, frames[:1]), clip.crops)
+        return psnr_db(lip_sync_crops(pipe, STEPS, frames, clip, frames[:1]), clip.crops)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,10 @@ from ..errors import Diff2LipError, StoppedError
 from .batch import add_batch
 from .convert import add_convert
 from .convert_syncnet import add_convert_syncnet
-from .corpus import add_demo, add_make_corpus, add_pretrain_audio
+from .demo import add_demo
+from .make_corpus import add_make_corpus
 from .prepare import add_prepare
+from .pretrain_audio import add_pretrain_audio
 from .status import add_status
 from .sync import add_sync
 from .train import add_export, add_train

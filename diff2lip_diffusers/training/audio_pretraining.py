@@ -174,7 +174,7 @@ def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple
     windows, mouths = [], []
     for clip in clips:
         mouth = torch.from_numpy(read_mouth_table(clip.mouth_table))
-        samples, sampling_rate = read_audio(clip.sound)
+        samples, sampling_rate = read_audio(clip.speech)
         mel = extractor.mel_spectrogram(samples, sampling_rate)
         count = min(len(mouth), extractor.count_windows(mel.shape[-1], clip.fps))
         windows.append(extractor.windows(mel, range(count), clip.fps))

@@ -68,7 +68,7 @@ def _grid_row(pipe: Diff2LipPipeline, data: TrainingSet, index: int) -> np.ndarr
 def _write_video(pipe: Diff2LipPipeline, data: TrainingSet, path: Path) -> None:
     clip = data.clips[0]
     size = _shown_px(data.size_px)
-    with VideoWriter(path, width=2 * size, height=size, fps=clip.fps, audio=clip.sound) as writer:
+    with VideoWriter(path, width=2 * size, height=size, fps=clip.fps, audio=clip.speech) as writer:
         total = min(VIDEO_FRAMES, clip.frames)
         for start in range(0, total, BATCH):
             frames, _, painted = _painted(pipe, data, 0, start, min(BATCH, total - start))

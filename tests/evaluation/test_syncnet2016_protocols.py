@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 import torch
-from helpers.face_films import WOMAN, WOMAN_FACE, on_background, other_person, write_film
+from helpers.face_videos import WOMAN, WOMAN_FACE, on_background, other_person, write_video
 from helpers.recorded_syncnet2016 import golden, recorded_audio, recorded_frames, recorded_syncnet
 from PIL import Image
 
@@ -82,7 +82,7 @@ def test_whole_frames_score_as_recorded(tmp_path):
 
 def test_frames_of_any_size_and_rate_are_squeezed_at_25_fps(tmp_path):
     frames = recorded_frames(30, 90, 160)
-    video = write_film(tmp_path / "video.mp4", frames, fps=50)
+    video = write_video(tmp_path / "video.mp4", frames, fps=50)
     speech = write_samples(tmp_path / "speech.wav", recorded_audio(16000))
     network = MeanNetwork()
     score = score_whole_frame(video, network, speech)
@@ -109,7 +109,7 @@ def test_short_clips_are_one_error(tmp_path, frames, samples):
 
 
 def test_bad_input_is_named(tmp_path):
-    video = write_film(tmp_path / "silent.mp4", recorded_frames(10, 32, 32))
+    video = write_video(tmp_path / "silent.mp4", recorded_frames(10, 32, 32))
     with pytest.raises(NoAudioError, match="silent.mp4: has no audio stream"):
         score_clip(video, MeanNetwork())
     with pytest.raises(MediaError, match="none.mp4"):
@@ -148,7 +148,7 @@ def two_scenes(tmp_path_factory):
     """A film with a cut at frame 105."""
     first = on_background([(WOMAN, 40, 60)], 320, 340)
     second = 255 - on_background([(other_person(), 60, 30)], 320, 340)
-    return write_film(tmp_path_factory.mktemp("films") / "scenes.mp4", [first] * 105 + [second] * 104)
+    return write_video(tmp_path_factory.mktemp("films") / "scenes.mp4", [first] * 105 + [second] * 104)
 
 
 def test_a_track_is_scored_with_its_own_speech(tmp_path, two_scenes):

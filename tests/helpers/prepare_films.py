@@ -21,7 +21,7 @@ def portrait(number: int = 0, person: np.ndarray = WOMAN) -> np.ndarray:
 
 
 def other_place() -> np.ndarray:
-    """A picture without anybody, of other colours."""
+    """A picture without anybody, of other colors."""
     return 255 - on_background([], WIDTH, HEIGHT)
 
 

@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 
 from diff2lip_diffusers import cli
 from diff2lip_diffusers.errors import CheckpointError, Diff2LipError, MediaError
-from diff2lip_diffusers.prepare.clip_files import write_crops, write_sound
+from diff2lip_diffusers.prepare.clip_files import write_clip_speech, write_crops
 from diff2lip_diffusers.syncnet import SyncNet, load_syncnet, sync_mel_windows
 from diff2lip_diffusers.training.sync_accuracy import (
     SyncPairs,
@@ -54,7 +54,7 @@ def write_clip(folder, number: int) -> None:
     time_s = np.arange(FRAMES * SAMPLES_PER_FRAME) / 16000
     loudness = np.interp(time_s * 25, np.arange(FRAMES), opening) ** 2
     sound = loudness * np.sin(2 * np.pi * 220 * time_s) + 0.001 * rng.standard_normal(len(time_s))
-    write_sound(folder / f"clip_{number}.wav", (20000 * sound).astype(np.int16))
+    write_clip_speech(folder / f"clip_{number}.wav", (20000 * sound).astype(np.int16))
 
 
 def settings(folder, output, **others) -> SyncNetTrainConfig:
