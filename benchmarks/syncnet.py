@@ -74,8 +74,8 @@ def report_offsets(syncnet: SyncNet, data: TrainingSet) -> None:
     """Prints how far off the clips are found, which are in sync."""
     scores = [clip_score(syncnet, data, index) for index in range(len(data.clips))]
     within = sum(abs(score.offset_frames) <= 1 for score in scores) / len(scores)
-    confidence = sorted(score.confidence for score in scores)[len(scores) // 2]
-    distance = sorted(score.distance for score in scores)[len(scores) // 2]
+    confidence = sorted(score.lse_c for score in scores)[len(scores) // 2]
+    distance = sorted(score.lse_d for score in scores)[len(scores) // 2]
     print(f"offset of whole clips within one frame: {within:.1%}; medians: confidence {confidence:.3f},", end=" ")
     print(f"distance {distance:.3f}")
 

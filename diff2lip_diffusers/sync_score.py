@@ -19,16 +19,16 @@ class SyncScore:
 
     Attributes:
         offset_frames: how late the sound is: picture n fits the sound of picture n + `offset_frames` best.
-        confidence: how much better that offset is than others: median of the distances over all offsets, less the
+        lse_c: how much better that offset is than others: median of the distances over all offsets, less the
             least (LSE-C).
-        distance: of mouths and sounds at that offset, the mean, in [0, sqrt(2)] (LSE-D).
+        lse_d: of mouths and sounds at that offset, the mean, in [0, sqrt(2)] (LSE-D).
 
     Source: Chung and Zisserman, "Out of time", 2016, section 4.1; Prajwal et al., 2020, section 4.2.
     """
 
     offset_frames: int
-    confidence: float
-    distance: float
+    lse_c: float
+    lse_d: float
 
 
 def sync_score(

@@ -7,7 +7,7 @@ from functools import partial
 from tqdm import tqdm
 
 from ..lipsync.option_values import number
-from .runs import add_config
+from .training_commands import add_config
 
 ABOVE_0 = number(int, 1, math.inf, "a whole number above 0")
 

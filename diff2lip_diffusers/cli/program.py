@@ -19,9 +19,10 @@ from ..lipsync.option_values import number
 from ..original_checkpoint import NORM_GROUPS
 from .batch import add_batch, add_status
 from .corpus import add_demo, add_make_corpus, add_pretrain_audio
+from .export import add_export
 from .prepare import add_prepare
 from .sync import add_sync
-from .train import add_export, add_train
+from .train import add_train
 from .train_syncnet import add_train_syncnet
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

@@ -1,8 +1,8 @@
-"""The commands `diff2lip train` and `diff2lip export`."""
+"""The command `diff2lip train`."""
 
 import argparse
 
-from .runs import add_config, add_resuming, quiet, run_to_end
+from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
 def add_train(commands) -> None:
@@ -17,25 +17,6 @@ def add_train(commands) -> None:
     train.add_argument("--init-from", metavar="DIR", help="model folder to go on from; short for --set init_from=DIR")
     add_resuming(train)
     train.set_defaults(run=_run_train)
-
-
-def add_export(commands) -> None:
-    """Adds the command."""
-    export = commands.add_parser(
-        "export",
-        help="write a model folder in the authors' layout",
-        description="Writes a model folder as one file in the authors' layout: what convert reads.",
-    )
-    export.add_argument("model", metavar="DIR_OR_REPO", help="model folder, or repository on the Hub")
-    export.add_argument("output", metavar="FILE", help="the .pt file to write")
-    export.set_defaults(run=_run_export)
-
-
-def _run_export(args: argparse.Namespace) -> None:
-    from ..training.export import export_original
-
-    convert = export_original(args.model, args.output)
-    print(f"{args.output}: exported; the way back: {convert}")
 
 
 def _run_train(args: argparse.Namespace) -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from .runs import add_config, add_resuming, quiet, run_to_end
+from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
 def add_train_syncnet(commands) -> None:
