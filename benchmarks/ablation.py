@@ -24,9 +24,9 @@ from diff2lip_diffusers.training.trainer import train
 PAPER = LossWeights()
 VARIANTS = {
     "neither": (0.0, 0.0),
-    "SyncNet": (PAPER.syncnet, 0.0),
-    "discriminator": (0.0, PAPER.adversarial),
-    "both": (PAPER.syncnet, PAPER.adversarial),
+    "SyncNet": (PAPER.syncnet_weight, 0.0),
+    "discriminator": (0.0, PAPER.adversarial_weight),
+    "both": (PAPER.syncnet_weight, PAPER.adversarial_weight),
 }
 SAMPLER, STEPS = "dpmsolver++", 8
 
@@ -39,7 +39,11 @@ def main() -> None:
     print_row("before", args.model, args.size, clips)
     for name, (syncnet, adversarial) in VARIANTS.items():
         with tempfile.TemporaryDirectory() as folder:
-            run(args, Path(folder), LossWeights(syncnet=syncnet, adversarial=adversarial, lpips=0.0))
+            run(
+                args,
+                Path(folder),
+                LossWeights(syncnet_weight=syncnet, adversarial_weight=adversarial, lpips_weight=0.0),
+            )
             print_row(name, f"{folder}/model", args.size, clips)
 
 
@@ -61,22 +65,24 @@ def run(args: argparse.Namespace, output: Path, losses: LossWeights) -> None:
     config = TrainConfig(
         data=args.data,
         output=str(output),
-        steps=args.steps,
+        max_train_steps=args.steps,
         init_from=args.model,
         size_px=args.size,
-        batch_size=4,
+        train_batch_size=4,
         learning_rate=3e-4,
-        warmup_steps=20,
+        lr_warmup_steps=20,
         ema_decay=0.98,
         losses=losses,
-        syncnet=args.syncnet if losses.syncnet else None,
-        x0_gain=60.0,
-        mouth_focus=2.0,
-        timestep_focus=0.5,
-        timestep_range=(300, 850),
+        syncnet=args.syncnet if losses.syncnet_weight else None,
+        x0_snr_gain=60.0,
+        extra_mouth_weight=2.0,
+        timestep_bias_strategy="range",
+        timestep_bias_multiplier=31 / 11,
+        timestep_bias_begin=300,
+        timestep_bias_end=850,
         cache="memory",
-        sample_every=0,
-        tracker="none",
+        validation_steps=0,
+        report_to="none",
     )
     for _ in train(config):
         pass

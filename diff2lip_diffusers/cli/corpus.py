@@ -96,7 +96,7 @@ def _run_pretrain_audio(args: argparse.Namespace) -> None:
     from ..training.config_file import read_config
 
     config = read_config(AudioPretrainingConfig, args.config, args.overrides)
-    with tqdm(total=config.steps, unit="step", disable=None) as bar:
+    with tqdm(total=config.max_train_steps, unit="step", disable=None) as bar:
         for record in pretrain_audio_encoder(config):
             bar.set_postfix(loss=f"{record.loss:.4f}", refresh=False)
             bar.update()

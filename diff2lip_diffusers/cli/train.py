@@ -10,11 +10,11 @@ def add_train(commands) -> None:
     train = commands.add_parser(
         "train",
         help="train the model on a set that diff2lip prepare wrote",
-        description="Trains the model as a YAML file says. The same command again goes on where it was stopped. Over"
-        " several GPUs: accelerate launch -m diff2lip_diffusers train ...",
+        description="Trains the model with the settings of a YAML file. If the run was stopped, the same command"
+        " resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers train ...",
     )
     add_config(train, "TrainConfig")
-    train.add_argument("--init-from", metavar="DIR", help="model folder to go on from; short for --set init_from=DIR")
+    train.add_argument("--init-from", metavar="DIR", help="model folder to start from; short for --set init_from=DIR")
     add_resuming(train)
     train.set_defaults(run=_run_train)
 
@@ -30,4 +30,4 @@ def _run_train(args: argparse.Namespace) -> None:
     run_to_end(trainer, args.log_every, measured=lambda record: None)
     if trainer.accelerator.is_main_process:
         result = trainer.output / (MODEL_NAME if config.lora is None else LORA_NAME)
-        print(f"{config.output}: {config.steps} steps done; see {result}")
+        print(f"{config.output}: {config.max_train_steps} steps done; see {result}")

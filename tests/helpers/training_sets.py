@@ -19,18 +19,18 @@ MODEL = {
     "audio": {"input_channels": 32, "block_out_channels": [32] * 4, "layers_per_block": 1},
 }
 SETTINGS = {
-    "steps": 4,
+    "max_train_steps": 4,
     "model": MODEL,
-    "batch_size": 2,
+    "train_batch_size": 2,
     "frames_per_sample": 1,
     "losses": "simple",
-    "warmup_steps": 2,
+    "lr_warmup_steps": 2,
     "learning_rate": 1e-3,
     "held_out_fraction": 0.0,
     "cache": "memory",
-    "checkpoint_every": 2,
-    "sample_every": 0,
-    "tracker": "none",
+    "checkpointing_steps": 2,
+    "validation_steps": 0,
+    "report_to": "none",
 }
 
 
