@@ -30,7 +30,15 @@ CHANNEL_ORDERS = ("rgb", "bgr")
 class ConvBlock(nn.Module):
     """Convolution, batch normalization and ReLU; a residual block adds its input before the ReLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel, stride=1, padding=0, residual: bool = False):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        stride: int | tuple[int, int] = 1,
+        padding: int = 0,
+        residual: bool = False,
+    ):
         super().__init__()
         convolution = nn.Conv2d(in_channels, out_channels, kernel, stride, padding)
         self.conv_block = nn.Sequential(convolution, nn.BatchNorm2d(out_channels))
@@ -96,7 +104,7 @@ class SyncNet(ModelMixin, ConfigMixin):
 
     def encode_faces(self, faces: torch.Tensor) -> torch.Tensor:
         """Maps (N, 15, S / 2, S) to unit vectors (N, E)."""
-        width = self.config.input_size
+        width = self.config["input_size"]
         _check_shape("faces", faces, (3 * SYNC_FRAMES, width // 2, width))
         return F.normalize(self.face_encoder(faces.to(self.dtype)).flatten(1))
 
@@ -107,7 +115,7 @@ class SyncNet(ModelMixin, ConfigMixin):
 
     def face_input(self, crops: torch.Tensor) -> torch.Tensor:
         """Returns the `faces` of `forward` for crops (N, 5, 3, H, H) in [-1, 1]; see [`syncnet_input`]."""
-        return syncnet_input(crops, self.config.input_size, self.config.channel_order)
+        return syncnet_input(crops, self.config["input_size"], self.config["channel_order"])
 
 
 def syncnet_input(crops: torch.Tensor, input_size: int = 96, channel_order: str = "rgb") -> torch.Tensor:
@@ -189,7 +197,9 @@ def load_syncnet(path: str | Path) -> SyncNet:
         reason = f"has no {CONFIG_NAME}, expected the folder of a SyncNet" if path.is_dir() else "no such folder"
         raise MediaError(path, f"{reason}; train one with: diff2lip train-syncnet CONFIG.yaml")
     try:
-        syncnet, found = SyncNet.from_pretrained(path, local_files_only=True, output_loading_info=True)
+        loaded = SyncNet.from_pretrained(path, local_files_only=True, output_loading_info=True)
+        # With the loading info it is a pair, which diffusers' annotation leaves out.
+        syncnet, found = loaded  # pyright: ignore[reportGeneralTypeIssues]
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise CheckpointError(f"{path}: holds no SyncNet: {' '.join(str(error).split())[:300]}") from error
     if found["missing_keys"] or found["unexpected_keys"]:

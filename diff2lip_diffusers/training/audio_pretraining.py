@@ -123,7 +123,7 @@ def pretrain_audio_encoder(
 
     torch.manual_seed(config.seed)
     encoder = _initial_encoder(config)
-    mouth_reader = MouthReader(encoder.config.embed_dim)
+    mouth_reader = MouthReader(encoder.config["embed_dim"])
     parameters = [*encoder.parameters(), *mouth_reader.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(

@@ -69,7 +69,7 @@ def make_denoiser(config: TrainConfig) -> Denoiser:
 
 def check_size_px(size_px: int, denoiser: Denoiser) -> None:
     """Raises ValueError if the U-Net cannot halve crops of this size at each level."""
-    divisor = 2 ** (len(denoiser.unet.config.block_out_channels) - 1)
+    divisor = 2 ** (len(denoiser.unet.config["block_out_channels"]) - 1)
     if size_px % divisor:
         raise ValueError(
             f"`size_px` is {size_px}, expected a multiple of {divisor}, as the U-Net halves it at each level"
@@ -81,7 +81,7 @@ def _new_denoiser(model: ModelConfig, seed: int) -> Denoiser:
         torch.manual_seed(seed)
         unet = Diff2LipUNet2DConditionModel(**_unet_sizes(model))
         begin_with_copy(unet)
-        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config.time_embedding_dim, **_audio_sizes(model))
+        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config["time_embedding_dim"], **_audio_sizes(model))
     return Denoiser(unet, audio_encoder)
 
 
@@ -97,7 +97,7 @@ def _loaded_denoiser(folder: str, model: ModelConfig | None) -> Denoiser:
 
 def _loaded_audio_encoder(folder: str, denoiser: Denoiser) -> Diff2LipAudioEncoder:
     audio_encoder = load_audio_encoder(folder)
-    _check_sizes(folder, audio_encoder, {"embed_dim": denoiser.unet.config.time_embedding_dim}, "")
+    _check_sizes(folder, audio_encoder, {"embed_dim": denoiser.unet.config["time_embedding_dim"]}, "")
     return audio_encoder
 
 

@@ -8,6 +8,8 @@ The copy goes through the last skip connection. Two channels of opposite constan
 divisor of the last normalization, and SiLU(x) - SiLU(-x) = x cancels the activation.
 """
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -28,14 +30,16 @@ def begin_with_copy(unet: Diff2LipUNet2DConditionModel) -> None:
 
     If the last normalization has too few groups, or fewer than four channels per group, it predicts 0 instead.
     """
-    nn.init.zeros_(unet.conv_out.weight)
-    nn.init.zeros_(unet.conv_out.bias)
-    channels, groups = unet.config.block_out_channels[0], unet.config.norm_num_groups
+    # All its convolutions have biases, and all its blocks have `resnets`; torch's annotations leave that open.
+    net: Any = unet
+    nn.init.zeros_(net.conv_out.weight)
+    nn.init.zeros_(net.conv_out.bias)
+    channels, groups = unet.config["block_out_channels"][0], unet.config["norm_num_groups"]
     places = _places(channels // groups, groups)
     if places is None:
         return
     copies, constants = places
-    last = unet.up_blocks[-1].resnets[-1]
+    last = net.up_blocks[-1].resnets[-1]
     used_groups = sorted({channel // (channels // groups) for channel in copies})
     size = channels // groups
     reserved = [channel for group in used_groups for channel in range(group * size, (group + 1) * size)]
@@ -44,22 +48,22 @@ def begin_with_copy(unet: Diff2LipUNet2DConditionModel) -> None:
         layer.bias[reserved] = 0
     # A channel that is 0 and has no outgoing weight would never change.
     unused = [channel for channel in reserved if channel not in copies and channel not in constants]
-    unet.conv_out.weight[:, unused] = 0.02 * torch.randn_like(unet.conv_out.weight[:, unused])
+    net.conv_out.weight[:, unused] = 0.02 * torch.randn_like(net.conv_out.weight[:, unused])
     # The input of the shortcut: channels from the level below, then those of conv_in.
     skip = last.conv_shortcut.in_channels - channels
     for channel in (*copies, *constants):
-        unet.conv_in.weight[channel] = 0
-        unet.conv_in.bias[channel] = 0
+        net.conv_in.weight[channel] = 0
+        net.conv_in.bias[channel] = 0
         last.conv_shortcut.weight[channel, skip + channel] = 1
     for channel, sign in constants.items():
-        unet.conv_in.bias[channel] = CONSTANT * sign
+        net.conv_in.bias[channel] = CONSTANT * sign
     for channel, (color, sign) in copies.items():
         group = channel // size
         copied = sum(other // size == group for other in copies)
         power = (CONSTANTS_PER_GROUP * CONSTANT**2 + copied * USUAL_POWER) / size
-        unet.conv_in.weight[channel, color, 1, 1] = sign
-        unet.conv_norm_out.weight[channel] = power**0.5
-        unet.conv_out.weight[color, channel, 1, 1] = sign
+        net.conv_in.weight[channel, color, 1, 1] = sign
+        net.conv_norm_out.weight[channel] = power**0.5
+        net.conv_out.weight[color, channel, 1, 1] = sign
 
 
 def _places(size: int, groups: int) -> tuple[dict[int, tuple[int, int]], dict[int, int]] | None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -53,8 +54,10 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         try:
+            # PEFT takes any number as alpha; its annotation says int.
+            alpha: Any = settings.alpha
             unet.add_adapter(
-                LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(settings.target_modules))
+                LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=list(settings.target_modules))
             )
         except ValueError as error:
             names = ", ".join(settings.target_modules)

@@ -88,7 +88,8 @@ class Objective:
         if discriminator is not None:
             losses["adversarial"] = sequence_weight * generator_adversarial_loss(discriminator(painted, batch.mask))
         means = {name: values.mean() for name, values in losses.items()}
-        means["total"] = sum(weights.of(name) * value for name, value in means.items())
+        weighted = [weights.of(name) * value for name, value in means.items()]
+        means["total"] = sum(weighted[1:], weighted[0])
         return means, painted
 
     def of_discriminator(self, discriminator: nn.Module, batch: NoisyBatch, painted: torch.Tensor) -> torch.Tensor:
@@ -119,9 +120,8 @@ def load_experts(config: TrainConfig, device: torch.device) -> Experts:
 
 
 def _frozen_syncnet(path: str, device: torch.device) -> SyncNet:
-    syncnet = load_syncnet(path)
-    syncnet.to(device)
-    return syncnet.requires_grad_(False)
+    # Diffusers' annotation of `to` lacks its arguments.
+    return load_syncnet(path).to(device).requires_grad_(False)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def _similarity_by(syncnet: SyncNet) -> Callable:

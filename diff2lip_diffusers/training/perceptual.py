@@ -88,7 +88,7 @@ def load_distance(source: str | Path, device: torch.device | str = "cpu") -> Cal
 
 def _from_package() -> nn.Module:
     try:
-        import lpips
+        import lpips  # pyright: ignore[reportMissingImports]  (optional)
     except ImportError as error:
         raise Diff2LipError(
             "`lpips` is 'package', which is not installed; pip install lpips, or name a file"
@@ -102,7 +102,7 @@ def _from_file(path: Path) -> PerceptualDistance:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as LPIPS weights") from error
     first = tensors.get("net.slice1.0.weight") if isinstance(tensors, dict) else None
-    if first is None or first.shape[-1] not in NETWORKS:
+    if not isinstance(tensors, dict) or first is None or first.shape[-1] not in NETWORKS:
         raise CheckpointError(f"{path}: holds no LPIPS weights with AlexNet or VGG features")
     distance = PerceptualDistance(*NETWORKS[first.shape[-1]])
     wanted = distance.state_dict().keys()

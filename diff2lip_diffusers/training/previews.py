@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -86,15 +87,15 @@ def _painted(
     frames, references = (
         (data.sized(data.read(index, *part)) + 1) / 2 for part in ((start, count), (clip.frames - 1, 1))
     )
-    painted = pipe(
+    output: Any = pipe(
         frames,
         mel_windows=data.mel(index, start, count)["mel_windows"],
         reference_frames=references,
         num_inference_steps=STEPS,
         generator=torch.Generator().manual_seed(SEED),
         output_type="pt",
-    ).frames
-    return frames, references, painted.cpu()
+    )
+    return frames, references, output.frames.cpu()
 
 
 def _shown_px(size_px: int) -> int:

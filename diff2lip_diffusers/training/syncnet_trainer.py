@@ -65,8 +65,8 @@ class SyncNetTrainer(TrainingRun[SyncNetTrainConfig]):
     def __init__(self, config: SyncNetTrainConfig, resume: bool = True):
         super().__init__(config, make_accelerator(config.mixed_precision))
         syncnet = make_syncnet(config)
-        self.data = sync_set(config, syncnet.config.input_size)
-        self.held_out = _held_out(config, syncnet.config.input_size)
+        self.data = sync_set(config, syncnet.config["input_size"])
+        self.held_out = _held_out(config, syncnet.config["input_size"])
         optimizer = torch.optim.AdamW(
             syncnet.parameters(), lr=config.learning_rate, weight_decay=config.adam_weight_decay, foreach=True
         )

@@ -58,7 +58,7 @@ class Trainer(TrainingRun[TrainConfig]):
     def __init__(self, config: TrainConfig, resume: bool = True):
         super().__init__(config, _accelerator(config))
         denoiser = make_denoiser(config)
-        self.size_px = config.size_px or denoiser.unet.config.sample_size
+        self.size_px = config.size_px or denoiser.unet.config["sample_size"]
         check_size_px(self.size_px, denoiser)
         self.data = training_set(config, self.size_px)
         self._preview_data = preview_set(config, self.size_px)
@@ -150,7 +150,7 @@ class Trainer(TrainingRun[TrainConfig]):
         with nullcontext() if is_last else self.accelerator.no_sync(self._denoiser):
             losses, painted = self.objective(self._denoiser(batch), batch, samples["sync_mel"], judge)
             self.accelerator.backward(losses["total"])
-        if judge is not None:
+        if judge is not None and self._discriminator is not None:
             judge.requires_grad_(True)
             with nullcontext() if is_last else self.accelerator.no_sync(self._discriminator):
                 loss = self.objective.of_discriminator(self._discriminator, batch, painted)

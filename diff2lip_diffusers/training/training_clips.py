@@ -118,7 +118,7 @@ def read_frames_decord(path: Path, start: int, count: int) -> np.ndarray:
         Diff2LipError: if decord is not installed.
     """
     try:
-        import decord
+        import decord  # pyright: ignore[reportMissingImports]  (optional)
     except ImportError as error:
         raise Diff2LipError("`reader` is 'decord', which is not installed: pip install decord, or 'pyav'") from error
     reader = decord.VideoReader(str(path), num_threads=1)

@@ -195,7 +195,8 @@ def test_measured_pairs_are_the_own_sound_and_one_from_elsewhere(folder):
 def test_a_run_learns_and_its_folder_loads(folder, tmp_path):
     config = settings(
         folder, tmp_path / "run", max_train_steps=80, block_out_channels=(4, 8, 16, 16, 32), clips_per_batch=6,
-        contrastive_weight=0.3, learning_rate=3e-3, other_clips_weight=0.0, jitter=0.0, color_jitter=0.0, adam_weight_decay=0.0,
+        contrastive_weight=0.3, learning_rate=3e-3, other_clips_weight=0.0,
+        jitter=0.0, color_jitter=0.0, adam_weight_decay=0.0,
     )  # fmt: skip
     records = list(train_syncnet(config))
     assert [record.step for record in records] == list(range(1, 81))
