@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What SyncNet's loss and the sequence discriminator change: short runs on the corpus from the same weights.
+"""Measures the effect of the SyncNet loss and the sequence discriminator in short runs on the corpus.
 
-Each run goes on from one model for the same steps, on the same samples; only the weights of the two losses differ.
+Each run starts from the same model and has the same steps and samples; only the weights of the two losses differ.
 
     python benchmarks/ablation.py --model RUN/model --data SET --syncnet SYNCNET_RUN/model [--steps 200] [--size 32]
 """
@@ -32,10 +32,10 @@ SAMPLER, STEPS = "dpmsolver++", 8
 
 
 def main() -> None:
-    """Prints a row for each variant, and one for the weights that all begin with."""
+    """Prints a row for each variant, and one for the initial weights."""
     args = parse_args()
     clips = draw_people(args.clips, args.size, args.frames)
-    print("losses          correlation  with the speech taken away  lag  PSNR, dB")
+    print("losses          correlation  with the original speech  lag  PSNR, dB")
     print_row("before", args.model, args.size, clips)
     for name, (syncnet, adversarial) in VARIANTS.items():
         with tempfile.TemporaryDirectory() as folder:
@@ -50,18 +50,18 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, metavar="DIR", help="model folder that all runs begin with")
+    parser.add_argument("--model", required=True, metavar="DIR", help="model folder that all runs start from")
     parser.add_argument("--data", required=True, metavar="DIR", help="a set that diff2lip prepare wrote")
     parser.add_argument("--syncnet", required=True, metavar="DIR", help="the SyncNet's folder")
-    parser.add_argument("--steps", type=int, default=200, help="of training (default: 200)")
+    parser.add_argument("--steps", type=int, default=200, help="training steps (default: 200)")
     parser.add_argument("--size", type=int, default=32, help="height and width of the crops (default: 32)")
-    parser.add_argument("--clips", type=int, default=10, help="people to measure on (default: 10)")
-    parser.add_argument("--frames", type=int, default=40, help="frames of each (default: 40)")
+    parser.add_argument("--clips", type=int, default=10, help="number of people to measure on (default: 10)")
+    parser.add_argument("--frames", type=int, default=40, help="frames per person (default: 40)")
     return parser.parse_args()
 
 
 def run(args: argparse.Namespace, output: Path, losses: LossWeights) -> None:
-    """One run to its end."""
+    """Trains one variant."""
     config = TrainConfig(
         data=args.data,
         output=str(output),

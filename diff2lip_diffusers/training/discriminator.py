@@ -16,7 +16,7 @@ class SequenceDiscriminator(nn.Module):
         num_frames: T.
         base_channels: channels of the first convolution; they double twice.
 
-    Source: Isola et al. 2017 (PatchGAN); Miyato et al. 2018 (spectral normalisation).
+    Source: Isola et al. 2017 (PatchGAN); Miyato et al. 2018 (spectral normalization).
     """
 
     def __init__(self, num_frames: int = 5, base_channels: int = 32):

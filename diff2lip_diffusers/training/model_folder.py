@@ -19,7 +19,7 @@ tags:
 Repaints the lower half of face crops ({size} × {size}) so that the lips match 0.2 s of speech. U-Net of
 {unet:.1f} M, audio encoder of {audio:.1f} M parameters; weights after {steps} steps. The settings of the
 run are in `training.yaml`. These weights may be used as the data they were trained on allows; a model that was
-trained further from the authors' weights stays under their licence, CC BY-NC 4.0.
+trained further from the authors' weights stays under their license, CC BY-NC 4.0.
 
 ```python
 import diff2lip_diffusers  # importing registers the plugin with diffusers
