@@ -24,7 +24,7 @@ def add_make_corpus(commands) -> None:
         type=NOT_NEGATIVE,
         default=0,
         metavar="S",
-        help="decides people, sentences and movements (default: 0)",
+        help="decides people and sentences (default: 0)",
     )
     corpus.add_argument(
         "--split",

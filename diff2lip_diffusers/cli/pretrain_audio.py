@@ -4,7 +4,7 @@ import argparse
 
 from tqdm import tqdm
 
-from .runs import add_config
+from .training_commands import add_config
 
 
 def add_pretrain_audio(commands) -> None:
@@ -25,7 +25,7 @@ def _run(args: argparse.Namespace) -> None:
 
     config = read_config(AudioPretrainingConfig, args.config, args.overrides)
     correlations: dict[str, float] = {}
-    with tqdm(total=config.steps, unit="step", disable=None) as bar:
+    with tqdm(total=config.max_train_steps, unit="step", disable=None) as bar:
         for record in pretrain_audio_encoder(config):
             bar.set_postfix(loss=f"{record.loss:.4f}", refresh=False)
             bar.update()

@@ -17,12 +17,13 @@ from .batch import add_batch
 from .convert import add_convert
 from .convert_syncnet import add_convert_syncnet
 from .demo import add_demo
+from .export import add_export
 from .make_corpus import add_make_corpus
 from .prepare import add_prepare
 from .pretrain_audio import add_pretrain_audio
 from .status import add_status
 from .sync import add_sync
-from .train import add_export, add_train
+from .train import add_train
 from .train_syncnet import add_train_syncnet
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130

@@ -39,7 +39,7 @@ class ClipSync:
         frames = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
         mel = self._extractor.mel_spectrogram(samples.astype(np.float32) / INT16_STEPS, SAMPLING_RATE)
         score = sync_score(self._syncnet, frames, mel, CLIP_FPS)
-        return score.offset_frames, score.confidence
+        return score.offset_frames, score.lse_c
 
 
 def syncnet_digest(path: str | Path) -> str:

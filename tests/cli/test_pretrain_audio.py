@@ -21,7 +21,7 @@ def test_a_corpus_without_video_trains_an_audio_encoder(run, tmp_path):
     make_corpus(tmp_path / "speech", 3, CorpusSettings(video=False))
     (tmp_path / "audio.yaml").write_text(
         "{data: speech, output: audio, embed_dim: 32, input_channels: 8, block_out_channels: [8, 8, 8, 8],"
-        " norm_num_groups: 4, steps: 2, batch_size: 4}"
+        " norm_num_groups: 4, max_train_steps: 2, train_batch_size: 4}"
     )
     code, out, err = run("audio.yaml")
     assert (code, len(out), err) == (0, 2, [])

@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 import torch
-from helpers.training_sets import picture, write_training_set
+from helpers.training_sets import draw_frame, write_training_set
 
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
@@ -39,7 +39,7 @@ def test_random_access_gives_the_frames_of_sequential_decoding(folder):
 def test_frames_are_those_that_were_written(folder):
     clip = find_clips(folder)[0][1]
     frames = read_clip_frames(clip, 7, 2)
-    drawn = np.stack([picture(1, frame, 32) for frame in (7, 8)])
+    drawn = np.stack([draw_frame(1, frame, 32) for frame in (7, 8)])
     assert np.abs(frames.permute(0, 2, 3, 1).numpy().astype(int) - drawn).mean() < 4
 
 
