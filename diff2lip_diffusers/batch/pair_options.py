@@ -51,7 +51,7 @@ def options_from_texts(texts: tuple[tuple[str, str], ...]) -> dict[str, Any]:
     return options
 
 
-def _parsed(name: str, text: str) -> object:
+def _parsed(name: str, text: str) -> Any:
     kind = OPTIONS[OLD_NAMES.get(name, name)].kind
     try:
         return kind.parse(text)

@@ -19,7 +19,7 @@ from .folder import BatchFolder
 from .leases import Leases
 from .pairs import Pair
 from .records import BatchRecords
-from .split_clip import PartJob, SplitClip
+from .split_clip import PartJob, PartResult, SplitClip
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
@@ -100,8 +100,9 @@ class Worker:
 
 
 def _check_whole(pair: Pair, plan: JobPlan, result: SyncResult) -> None:
-    if plan.expected is not None and result.num_frames < WHOLE_PART * plan.expected:
-        frames = f"{result.num_frames} of the {plan.expected} frames that its header states"
+    expected = plan.expected_frames
+    if expected is not None and result.num_frames < WHOLE_PART * expected:
+        frames = f"{result.num_frames} of the {expected} frames that its header states"
         raise MediaError(pair.video, f"has only {frames}, it was cut short; download or convert it again")
 
 
@@ -153,7 +154,7 @@ class SplitWorker(Worker):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._clips: dict[str, SplitClip] = {}
-        self._pairs: dict[SyncJob, tuple[Pair, float]] = {}
+        self._pairs: dict[PartJob, tuple[Pair, float]] = {}
         self._following: threading.Thread | None = None
         self._stopped = threading.Event()
 
@@ -175,11 +176,11 @@ class SplitWorker(Worker):
         while job := self._next_part():
             yield job
 
-    def end(self, job: PartJob, outcome: None | Exception) -> None:
+    def end(self, job: PartJob, outcome: PartResult | Exception) -> None:
         """Gives the part back, or records why its pair failed."""
         pair, started_s = self._pairs.pop(job)
         self.folder.drop(job.output)
-        if outcome is not None:
+        if isinstance(outcome, Exception):
             self.fail(pair, started_s, outcome)
         self.leases.release(job.clip.key_of(job.part))
 

@@ -89,7 +89,7 @@ class _Clips:
             self.sound = read_sound(self.video)
         except NoAudioError:
             whole = Stretch(0)
-            whole.add(next(self.source.pictures(info.fps)), None, self.options.size_px)
+            whole.add(next(self.source.frames(info.fps)), None, self.options.size_px)
             whole.count = round((info.duration_s or 0) * CLIP_FPS)
             detail = f"the video is silent, and there is no {self.video.sound.name} beside it"
             self._note_dropped(whole, _Dropped(NO_SOUND, detail))

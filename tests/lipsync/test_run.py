@@ -25,7 +25,7 @@ from diff2lip_diffusers import (
 from diff2lip_diffusers.errors import AudioTooShortError, FaceNotFoundError, MediaError, NoAudioError
 from diff2lip_diffusers.faces.search import DEFAULT_BATCH_SIZE, DEFAULT_STRIDE
 from diff2lip_diffusers.faces.smoothing import LOOK_AHEAD_FRAMES
-from diff2lip_diffusers.lipsync import job, source_video
+from diff2lip_diffusers.lipsync import frame_writing, job, source_video
 from diff2lip_diffusers.lipsync.compositing import apply_patch, resize_image, whole_patch
 from diff2lip_diffusers.media.frame import Frame
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
@@ -113,7 +113,7 @@ def test_painting_and_pasting_recorded_crops_gives_the_originals_frames(tiny_pip
     differences = []
     for face, source, output in zip(faces, sources, RECORDED[f"{mode}.output_frames"].astype(int), strict=True):
         box = boxes[source]
-        pasted = apply_patch(RECORDED["frames"][source], whole_patch(box, job._truncated(face)))
+        pasted = apply_patch(RECORDED["frames"][source], whole_patch(box, frame_writing._truncated(face)))
         differences.append(np.abs(pasted - output)[box.y1 + box.height // 2 : box.y2, box.x1 : box.x2].ravel())
     assert (np.concatenate(differences) <= 2).mean() > 0.999
 

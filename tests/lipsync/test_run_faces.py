@@ -31,13 +31,14 @@ def moved(box: FaceBox, x: int, y: int) -> FaceBox:
 def boxes(monkeypatch) -> list[FaceBox | None]:
     """Where the job pastes, frame by frame."""
     seen = []
-    finish = SyncJob.finish
+    write = SyncJob.write
 
-    def remember(job, task, face):
-        seen.append(task.box)
-        finish(job, task, face)
+    def remembered(painted):
+        for task, face in painted:
+            seen.append(task.box)
+            yield task, face
 
-    monkeypatch.setattr(SyncJob, "finish", remember)
+    monkeypatch.setattr(SyncJob, "write", lambda self, painted: write(self, remembered(painted)))
     return seen
 
 
