@@ -661,6 +661,39 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
     assert most <= 3 * 8 + LOOK_AHEAD_FRAMES + 2 * DEFAULT_STRIDE * DEFAULT_BATCH_SIZE + 4
 
 
+@pytest.mark.parametrize("error", [MediaError("out.mp4", "disk full"), KeyboardInterrupt()], ids=["encoder", "caller"])
+def test_an_error_ends_decoding_soon_and_removes_the_output(tmp_path, quick_pipe, clip, monkeypatch, error):
+    decoded, begun = [], []
+
+    def many_frames(path, fps, start=0):
+        for index in range(start, 1000):
+            decoded.append(index)
+            yield Frame.from_rgb(picture(index))
+
+    class FailingWriter(VideoWriter):
+        def write(self, frame):
+            begun.append(sorted(listing(tmp_path)) != before)
+            super().write(frame)
+            if isinstance(error, MediaError) and len(begun) == 3:
+                raise error
+
+    def stop(done, _expected):
+        if done == 3 and isinstance(error, KeyboardInterrupt):
+            raise error
+
+    audio = write_wav(tmp_path / "speech.wav", speech(41))
+    monkeypatch.setattr(source_video, "read_frames", many_frames)
+    monkeypatch.setattr(job, "VideoWriter", FailingWriter)
+    before = sorted(listing(tmp_path))
+    with pytest.raises(type(error)) as caught:
+        sync_video(
+            quick_pipe, clip[0], audio, tmp_path / "out.mp4", stop, box=BOX, num_inference_steps=1, batch_size=2
+        )
+    assert caught.value is error
+    assert len(decoded) < 30 and all(begun)
+    assert sorted(listing(tmp_path)) == before
+
+
 def test_options_are_frozen_and_know_their_defaults():
     assert SyncOptions() == SyncOptions(seed=7, eta=0.0, extend="pingpong", face="largest", mode="cross", mark=True)
     with pytest.raises(AttributeError):
