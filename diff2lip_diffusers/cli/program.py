@@ -1,4 +1,4 @@
-"""The command line: all commands of `diff2lip`.
+"""The program `diff2lip`: its commands, and how errors become exit codes.
 
 Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else. A batch of
 which some pairs failed ends with 3.
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _clean_up_on_signals() -> None:
-    """Makes a polite request to end work as Ctrl-C does, so that no half-written file stays."""
+    """Treats SIGTERM and SIGHUP like Ctrl-C, so that no half-written file stays."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
             signal.signal(getattr(signal, name), signal.default_int_handler)

@@ -135,9 +135,8 @@ class _Search:
             ((number, found.frame), _fit(_first_face(found.faces, index).padded(*self.options.pads), found.frame))
             for index, (number, found) in enumerate(self._searched())
         )
-        return (
-            BoxedFrame(number, frame, box) for (number, frame), box in smooth_boxes_as_original(_every_face(boxed))
-        )
+        smoothed = smooth_boxes_as_original(_every_face(boxed))
+        return (BoxedFrame(number, frame, box) for (number, frame), box in smoothed)
 
     def _choice(self) -> Any:
         face = self.options.face

@@ -31,13 +31,14 @@ def moved(box: FaceBox, x: int, y: int) -> FaceBox:
 def boxes(monkeypatch) -> list[FaceBox | None]:
     """Where the job pastes, frame by frame."""
     seen = []
-    finish = SyncJob.finish
+    write = SyncJob.write
 
-    def remember(job, task, face):
-        seen.append(task.box)
-        finish(job, task, face)
+    def remembered(painted):
+        for task, face in painted:
+            seen.append(task.box)
+            yield task, face
 
-    monkeypatch.setattr(SyncJob, "finish", remember)
+    monkeypatch.setattr(SyncJob, "write", lambda self, painted: write(self, remembered(painted)))
     return seen
 
 
@@ -132,9 +133,9 @@ def test_the_face_can_be_chosen(sync, boxes, face, at):
     assert all(follows(boxes, [expected] * 5))
 
 
-def test_a_face_outside_the_picture_is_refused(sync):
+def test_a_face_outside_the_frame_is_refused(sync):
     frames = [on_background([(WOMAN, 200, 60)])] * 5
-    with pytest.raises(ValueError, match="`face` is the point 900,10, which is outside the picture of 640x360"):
+    with pytest.raises(ValueError, match="`face` is the point 900,10, which is outside the frame of 640x360"):
         sync(frames, face=(900, 10))
     with pytest.raises(FaceNotFoundError, match="no face number 3 found .* count from 0 on the left"):
         sync(frames, face=3)

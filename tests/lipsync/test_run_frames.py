@@ -61,7 +61,7 @@ def test_pasting_what_was_cut_out_changes_hardly_anything(tmp_path, small_pipe, 
 
 
 @pytest.mark.parametrize("shift", [(20, 20, 20), (-25, -25, -25), (12, 0, -12)])
-def test_the_painted_part_takes_the_colours_of_the_skin_around(tmp_path, small_pipe, film, to_writer, shift):
+def test_the_painted_part_takes_the_colors_of_the_skin_around(tmp_path, small_pipe, film, to_writer, shift):
     levels = np.array(shift, np.float32)
     pipe = pipeline_that(lambda crops: (crops + levels / 255).clip(0, 1), small_pipe)
     sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE)
