@@ -18,6 +18,7 @@ from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.frame import EXACT_TO_RGB
 from ..media.streams import decode_frames, open_input, video_stream
 from ..prepare.set_layout import (
+    CLIP_FPS,
     CLIPS_NAME,
     INDEX_NAME,
     SETTINGS_NAME,
@@ -108,11 +109,11 @@ def read_frames_pyav(path: Path, start: int, count: int) -> np.ndarray:
         stream = video_stream(container, path)
         # Passing such small frames to other threads takes longer than decoding them.
         stream.thread_type, stream.codec_context.thread_count = "NONE", 1
-        rate, origin = Fraction(stream.average_rate), stream.start_time or 0
+        rate, time_base = stream.average_rate or Fraction(CLIP_FPS), stream.time_base or Fraction(1, CLIP_FPS)
         # Half a frame early, so that rounded time stamps do not lose the first frame.
-        first = origin + Fraction(2 * start - 1, 2) / rate / stream.time_base
+        first = (stream.start_time or 0) + Fraction(2 * start - 1, 2) / rate / time_base
         container.seek(max(int(first), 0), stream=stream)
-        wanted = (frame for frame in decode_frames(container, stream, path) if frame.pts >= first)
+        wanted = (frame for frame in decode_frames(container, stream, path) if (frame.pts or 0) >= first)
         to_rgb = partial(VideoReformatter().reformat, format="rgb24", interpolation=EXACT_TO_RGB, threads=1)
         frames = [to_rgb(frame).to_ndarray() for frame in islice(wanted, count)]
     return np.stack(frames) if frames else np.zeros((0, 0, 0, 3), np.uint8)
