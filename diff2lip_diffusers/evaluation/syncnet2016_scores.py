@@ -3,6 +3,7 @@
 Letters in shapes: N windows, E = 1024, v the largest shift, S samples.
 """
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ MFCC_STEPS_PER_FRAME = 4
 # All scripts of the original shift by up to so many frames.
 MAX_SHIFT = 15
 # Windows embedded at a time: changes memory and rounding, nothing else.
-FACE_BATCH, SPEECH_BATCH = 10, 100
+FACE_BATCH, SPEECH_BATCH = 10, 20
+# Distances computed at a time.
+DISTANCE_BLOCK = 256
 # Added to every component of a difference.
 DISTANCE_EPSILON = 1e-6
 CONFIDENCE_TAPS = 9
@@ -160,11 +163,12 @@ def shift_distances(
         raise ValueError(f"`max_shift` is {max_shift}, expected 0 or more")
     count = len(face_embeds)
     padded = F.pad(speech_embeds, (0, 0, max_shift, max_shift))
-    columns = [
-        F.pairwise_distance(face_embeds, padded[shift : shift + count], eps=DISTANCE_EPSILON)
-        for shift in range(2 * max_shift + 1)
-    ]
-    return torch.stack(columns, dim=1)
+    distances = torch.empty(count, 2 * max_shift + 1)
+    for first, shift in itertools.product(range(0, count, DISTANCE_BLOCK), range(2 * max_shift + 1)):
+        faces = face_embeds[first : first + DISTANCE_BLOCK]
+        speech = padded[first + shift :][: len(faces)]
+        distances[first : first + DISTANCE_BLOCK, shift] = F.pairwise_distance(faces, speech, eps=DISTANCE_EPSILON)
+    return distances
 
 
 def score_of_shifts(distances: torch.Tensor) -> Syncnet2016Score:
