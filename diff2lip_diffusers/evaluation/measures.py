@@ -1,6 +1,8 @@
 """The table of measures: what each one is called, which direction is better, its range, and what it needs."""
 
+import csv
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 Better = Literal["higher", "lower", "near 1", "near 0"]
@@ -44,4 +46,19 @@ GROUPS: dict[str, str] = {
     "mouth": "a landmark detector (--landmarks ...) or drawn people (--truth CORPUS)",
     "cost": "the results.jsonl of a batch",
 }
-INFINITY = float("inf")
+# Computed over all clips of a system at once, so without intervals.
+OVER_ALL_CLIPS = ("fid", "fid_painted", "kid", "kid_painted", "fvd")
+
+
+def _read_table() -> dict[str, Measure]:
+    """The measures by name, from the table beside this file."""
+    with (Path(__file__).parent / "measures.csv").open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    measures = [
+        Measure(range=(float(row.pop("low")), float(row.pop("high"))), **row)  # pyright: ignore[reportArgumentType]
+        for row in rows
+    ]
+    return {measure.name: measure for measure in measures}
+
+
+MEASURES = _read_table()
