@@ -27,7 +27,6 @@ def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
         Diff2LipError: if a package is missing.
     """
     makers = {
-        "lse": _lse,
         "own_sync": _own_sync,
         "picture": _picture,
         "sharpness": lambda _: SharpnessGroup,

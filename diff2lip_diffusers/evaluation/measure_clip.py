@@ -1,17 +1,20 @@
 """All measures of one clip: its outputs are read once each, and every group of measures looks on."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import Diff2LipError
 from ..lipsync.options import SyncOptions
 from ..media.reader import probe_video
-from .aligned_frames import AlignedClip, NotMeasurable, follow_face, known_boxes
+from .aligned_frames import AlignedClip, AlignedFrame, NotMeasurable, follow_face, known_boxes
 from .clips import Clip
 from .measure_group import ClipView, GroupFactory, MeasureGroup
 
 DIGITS = 6
+# Rounding errors of nothing.
+NOTHING = 1e-9
 
 
 def measure_clip(clip: Clip, groups: Mapping[str, GroupFactory], detection: SyncOptions, features: Path) -> dict:
@@ -67,7 +70,10 @@ def _measure_output(
         notes.append("no face was found; measures of the face are left out")
     place = features / f"{system}"
     view = ClipView(clip, system, aligned.fps, aligned.boxes, reference is not None, place)
-    values, curves = _run_groups(view, aligned, groups, notes)
+    looking_on = _Groups(groups, view, notes)
+    for frame in aligned:
+        looking_on.add(frame)
+    values, curves = looking_on.results()
     return {"values": values, "curves": curves, "notes": [*aligned.notes, *notes], "num_frames": aligned.num_frames}
 
 
@@ -77,40 +83,43 @@ def _boxes(video: Path, aligned: AlignedClip, detection: SyncOptions) -> list:
     return follow_face(video, aligned.fps, options)
 
 
-def _run_groups(
-    view: ClipView, aligned: AlignedClip, groups: Mapping[str, GroupFactory], notes: list[str]
-) -> tuple[dict[str, float], dict[str, list[float]]]:
-    running: dict[str, MeasureGroup] = {}
+class _Groups:
+    """The groups that look on; one that cannot go on is left out, and the reason is noted."""
 
-    def attempt(name: str, act) -> object:
-        """Runs a step of a group; a group that cannot go on is left out, and the reason noted."""
+    def __init__(self, factories: Mapping[str, GroupFactory], view: ClipView, notes: list[str]):
+        self._notes = notes
+        self._running: dict[str, MeasureGroup] = {}
+        for name, factory in factories.items():
+            with self._noting(name):
+                self._running[name] = factory(view)
+
+    def add(self, frame: AlignedFrame) -> None:
+        for name, group in list(self._running.items()):
+            with self._noting(name):
+                group.add(frame)
+
+    def results(self) -> tuple[dict[str, float], dict[str, list[float]]]:
+        values: dict[str, float] = {}
+        curves: dict[str, list[float]] = {}
+        for name, group in list(self._running.items()):
+            with self._noting(name):
+                found = group.values()
+                values |= {key: _rounded(value) for key, value in found.items() if math.isfinite(value)}
+                curves |= {key: [_rounded(value) for value in curve] for key, curve in group.curves().items()}
+        return values, curves
+
+    @contextmanager
+    def _noting(self, name: str) -> Iterator[None]:
         try:
-            return act()
+            yield
         except NotMeasurable as error:
-            running.pop(name, None)
-            notes.append(f"{name}: {_line(error)}")
-            return None
-
-    for name, begin in groups.items():
-        group = attempt(name, lambda begin=begin: begin(view))
-        if isinstance(group, MeasureGroup):
-            running[name] = group
-    for frame in aligned:
-        for name, group in list(running.items()):
-            attempt(name, lambda group=group: group.add(frame))
-    values: dict[str, float] = {}
-    curves: dict[str, list[float]] = {}
-    for name, group in list(running.items()):
-        found = attempt(name, group.values)
-        if isinstance(found, dict):
-            values |= {key: _rounded(value) for key, value in found.items() if math.isfinite(value)}
-            curves |= {key: [_rounded(value) for value in curve] for key, curve in group.curves().items()}
-    return values, curves
+            self._running.pop(name, None)
+            self._notes.append(f"{name}: {_line(error)}")
 
 
 def _rounded(value: float) -> float:
     """A number that rounding errors of another machine hardly change."""
-    return float(f"{float(value):.{DIGITS}g}")
+    return 0.0 if abs(value) < NOTHING else float(f"{float(value):.{DIGITS}g}")
 
 
 def _line(error: Exception) -> str:

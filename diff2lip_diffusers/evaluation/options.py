@@ -27,7 +27,7 @@ class EvaluateOptions:
         inception: weights of the Inception network, for FID and KID.
         lpips: weights of LPIPS with its backbone.
         i3d: weights of I3D as a TorchScript file, for FVD.
-        landmarks: `"face-alignment"`, a MediaPipe model file (`.task`), or a function; for LMD and the mouth's opening.
+        landmarks: `"face-alignment"`, a MediaPipe model file (`.task`), or a function; for LMD and the opening.
         truth: corpus of drawn people that the clips were made from, for the true mouth.
         detector: face detector, as in `SyncOptions`.
         num_clips_shown: how many clips the report plays: the best, the worst and those between.

@@ -56,14 +56,14 @@ class OwnSyncGroup(MeasureGroup):
         score = score_of_distances(target)
         self._curve = [target[offset] for offset in sorted(target)]
         found = {
-            "own_lse_c": score.lse_c,
-            "own_lse_d": score.lse_d,
+            "own_lse_c": score.confidence,
+            "own_lse_d": score.distance,
             "own_offset": float(score.offset_frames),
         }
         original = self._view.clip.reference
         if original is not None and self._view.clip.audio is not None and original != self._view.clip.audio:
             try:
-                found["own_lse_c_original"] = score_of_distances(self._distances(faces, original, lead)).lse_c
+                found["own_lse_c_original"] = score_of_distances(self._distances(faces, original, lead)).confidence
             except NotMeasurable:  # a silent source video has nothing to leak
                 pass
         return found

@@ -134,9 +134,7 @@ def _comparisons(systems: Sequence[SystemResults]) -> list[Comparison]:
     for first, second in combinations(systems, 2):
         for name in MEASURES:
             both = [
-                clip
-                for clip, values in first.clips.items()
-                if name in values and name in second.clips.get(clip, {})
+                clip for clip, values in first.clips.items() if name in values and name in second.clips.get(clip, {})
             ]
             if both:
                 pairs = ([system.clips[clip][name] for clip in both] for system in (first, second))

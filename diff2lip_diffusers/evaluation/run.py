@@ -10,8 +10,8 @@ from pathlib import Path
 from ..errors import MediaError
 from ..output_paths import writing
 from ..worker_processes import run_in_processes
-from .clips import Clip, Unmatched, find_clips
-from .groups import make_groups
+from .clips import Clip, find_clips
+from .groups import left_out, make_groups
 from .measure_clip import measure_clip
 from .options import EvaluateOptions
 from .report import write_report
@@ -68,7 +68,7 @@ def evaluate(
     if not clips:
         raise MediaError(next(iter(named.values())), "has nothing to judge: " + unmatched[0].reason)
     state = _State(Path(output), settings)
-    make_groups(settings)  # says at once what is wrong with weights
+    groups = make_groups(settings)  # says at once what is wrong with weights
     waiting = [clip for clip in clips if state.read(clip) is None]
     done = len(clips) - len(waiting)
     if on_progress is not None:
@@ -77,8 +77,9 @@ def evaluate(
         if on_progress is not None:
             on_progress(count, len(clips))
     measured = (record for clip in clips if (record := state.read(clip)) is not None)
-    table = build_results(list(named), measured, unmatched, state.features_of(clips), settings)
-    return Evaluation(table, write_report(table, clips, Path(output), settings))
+    missing = left_out(settings, groups)
+    table = build_results(list(named), measured, unmatched, {}, missing, settings.as_json())
+    return Evaluation(table, write_report(table, clips, Path(output), settings.num_clips_shown))
 
 
 def _measured(clips: list[Clip], state: "_State", settings: EvaluateOptions) -> Iterator[object]:
@@ -151,6 +152,3 @@ def _stamp(path: Path | None) -> list | None:
     except OSError:
         return [str(path)]
     return [str(path), status.st_size, status.st_mtime_ns]
-
-
-__all__ = ["Evaluation", "Unmatched", "evaluate"]
