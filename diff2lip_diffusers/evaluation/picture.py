@@ -15,6 +15,7 @@ SSIM_STRIDE = 5
 # Five scales of windows of 11 pixels.
 MS_SSIM_MIN_PX = 176
 SSIM_MIN_PX = 11
+SSIM_MARGIN_PX = 5
 
 
 class PictureGroup(MeasureGroup):
@@ -73,10 +74,14 @@ def psnr_db(squared_error: float) -> float:
 
 
 def ssim(output: torch.Tensor, reference: torch.Tensor) -> float:
-    """Returns the structural similarity of two (1, 3, H, W) tensors in [0, 1], in [-1, 1]."""
+    """Returns the structural similarity of two (1, 3, H, W) tensors in [0, 1], in [-1, 1].
+
+    Only windows that lie inside the picture count, as in the paper's program.
+    """
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    return float(structural_similarity_index_measure(output, reference, data_range=1.0))
+    found = structural_similarity_index_measure(output, reference, data_range=1.0, return_full_image=True)
+    return float(found[1][..., SSIM_MARGIN_PX:-SSIM_MARGIN_PX, SSIM_MARGIN_PX:-SSIM_MARGIN_PX].mean())
 
 
 def ms_ssim(output: torch.Tensor, reference: torch.Tensor) -> float:
