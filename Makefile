@@ -1,10 +1,11 @@
-# `make demo` and `make test` set everything up by themselves, in .venv.
+# Every target first installs what it needs into .venv. It takes python3 (3.11 or later), git and make, no more.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo demo-weights test test-slow quality style benchmark clean
+.PHONY: install demo demo-weights test test-slow quality style docs demo-picture benchmark clean
 
 install: $(INSTALLED)
 
@@ -16,13 +17,13 @@ $(INSTALLED): setup.py constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
 
-# Five to six hours on two cores, and espeak-ng; every step goes on where it was stopped. See recipes/demo/README.md.
+# Takes five to six hours on two cores. Every step resumes where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-pictures --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-pictures --nonsense --workers 2
-	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-pictures --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-video --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-video --nonsense --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-video --nonsense --workers 2
 	$(BIN)/diff2lip prepare demo-run/corpus demo-run/set --size 96 --workers 2
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio.yaml
 	$(BIN)/diff2lip pretrain-audio recipes/demo/audio_nonsense.yaml
@@ -36,21 +37,37 @@ demo-weights: $(INSTALLED)
 	$(BIN)/python recipes/demo/ship.py demo-run/voices_64px/model
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
 
-quality: $(INSTALLED)
+quality: types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(INSTALLED)
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 style: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Warnings are errors, and links are checked. The variable silences a notice about the future of MkDocs, no warning.
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	touch $@
+
+# The animated picture of the README.
+demo-picture: demo
+	$(BIN)/python docs/scripts/make_demo_picture.py demo.mp4
+
 benchmark: $(INSTALLED)
 	$(BIN)/python benchmarks/unet.py
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info demo.mp4 demo.png
+	rm -rf $(VENV) build dist site *.egg-info demo.mp4 demo.png

@@ -6,18 +6,31 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
+# Set it when the repository has a public address: links in the README then work on the package index, too.
+REPOSITORY_URL = ""
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "diff2lip_diffusers" / "__init__.py").read_text()).group(1)
+
+
+def long_description() -> str:
+    """Returns the README for the package index, where relative links lead nowhere: absolute, or as plain text."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    if not REPOSITORY_URL:
+        return re.sub(r"!?\[([^\]]*)\]\((?!https?://|#)[^)]*\)", r"\1", text)
+    text = re.sub(r"(!\[[^\]]*\]\()(?!https?://)", rf"\1{REPOSITORY_URL}/raw/main/", text)
+    return re.sub(r"(?<=\]\()(?!https?://|#)", f"{REPOSITORY_URL}/blob/main/", text)
+
 
 setup(
     name="diff2lip-diffusers",
     version=VERSION,
     description="Diff2Lip for diffusers: lip-sync any face video to any speech",
-    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description=long_description(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
     python_requires=">=3.11",
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
-    package_data={"diff2lip_diffusers": ["model_card.md", "weights/*", "demo/assets/**"]},
+    package_data={"diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**"]},
     install_requires=[
         "torch>=2.6",
         "diffusers>=0.42,<1",
@@ -30,11 +43,13 @@ setup(
         "av>=18",  # decoding, encoding and muxing without an ffmpeg program
         "tqdm",
         "pyyaml",  # the configurations of training runs
+        "psutil",  # the processes of a batch: who is alive
     ],
     extras_require={
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
+        "docs": ["mkdocs-material", "mkdocstrings[python]", "ruff"],  # `make docs`; ruff formats the signatures
         "decord": ["decord"],  # another reader of training clips, faster at random access
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
@@ -52,8 +67,15 @@ setup(
     },
     entry_points={"console_scripts": ["diff2lip = diff2lip_diffusers.cli:main"]},
     classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX",
         "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3 :: Only",
         "Topic :: Multimedia :: Video",
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )

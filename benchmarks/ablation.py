@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What SyncNet's loss and the sequence discriminator change: short runs on the corpus from the same weights.
+"""Measures the effect of the SyncNet loss and the sequence discriminator in short runs on the corpus.
 
-Each run goes on from one model for the same steps, on the same samples; only the weights of the two losses differ.
+Each run starts from the same model and has the same steps and samples; only the weights of the two losses differ.
 
     python benchmarks/ablation.py --model RUN/model --data SET --syncnet SYNCNET_RUN/model [--steps 200] [--size 32]
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip
-from diff2lip_diffusers.evaluation.mouth_sync import draw_people, measure_reconstruction, measure_sync, zones_of
+from diff2lip_diffusers.evaluation.mouth_sync import draw_people, measure_reconstruction, measure_sync, mouth_zones
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.schedulers import make_scheduler
 from diff2lip_diffusers.training.config import TrainConfig
@@ -24,59 +24,65 @@ from diff2lip_diffusers.training.trainer import train
 PAPER = LossWeights()
 VARIANTS = {
     "neither": (0.0, 0.0),
-    "SyncNet": (PAPER.syncnet, 0.0),
-    "discriminator": (0.0, PAPER.adversarial),
-    "both": (PAPER.syncnet, PAPER.adversarial),
+    "SyncNet": (PAPER.syncnet_weight, 0.0),
+    "discriminator": (0.0, PAPER.adversarial_weight),
+    "both": (PAPER.syncnet_weight, PAPER.adversarial_weight),
 }
 SAMPLER, STEPS = "dpmsolver++", 8
 
 
 def main() -> None:
-    """Prints a row for each variant, and one for the weights that all begin with."""
+    """Prints a row for each variant, and one for the initial weights."""
     args = parse_args()
     clips = draw_people(args.clips, args.size, args.frames)
-    print("losses          correlation  with the speech taken away  lag  PSNR, dB")
+    print("losses          correlation  with the original speech    lag  PSNR, dB")
     print_row("before", args.model, args.size, clips)
     for name, (syncnet, adversarial) in VARIANTS.items():
         with tempfile.TemporaryDirectory() as folder:
-            run(args, Path(folder), LossWeights(syncnet=syncnet, adversarial=adversarial, lpips=0.0))
+            run(
+                args,
+                Path(folder),
+                LossWeights(syncnet_weight=syncnet, adversarial_weight=adversarial, lpips_weight=0.0),
+            )
             print_row(name, f"{folder}/model", args.size, clips)
 
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", required=True, metavar="DIR", help="model folder that all runs begin with")
+    parser.add_argument("--model", required=True, metavar="DIR", help="model folder that all runs start from")
     parser.add_argument("--data", required=True, metavar="DIR", help="a set that diff2lip prepare wrote")
     parser.add_argument("--syncnet", required=True, metavar="DIR", help="the SyncNet's folder")
-    parser.add_argument("--steps", type=int, default=200, help="of training (default: 200)")
+    parser.add_argument("--steps", type=int, default=200, help="training steps (default: 200)")
     parser.add_argument("--size", type=int, default=32, help="height and width of the crops (default: 32)")
-    parser.add_argument("--clips", type=int, default=10, help="people to measure on (default: 10)")
-    parser.add_argument("--frames", type=int, default=40, help="frames of each (default: 40)")
+    parser.add_argument("--clips", type=int, default=10, help="number of people to measure on (default: 10)")
+    parser.add_argument("--frames", type=int, default=40, help="frames per person (default: 40)")
     return parser.parse_args()
 
 
 def run(args: argparse.Namespace, output: Path, losses: LossWeights) -> None:
-    """One run to its end."""
+    """Trains one variant."""
     config = TrainConfig(
         data=args.data,
         output=str(output),
-        steps=args.steps,
+        max_train_steps=args.steps,
         init_from=args.model,
         size_px=args.size,
-        batch_size=4,
+        train_batch_size=4,
         learning_rate=3e-4,
-        warmup_steps=20,
+        lr_warmup_steps=20,
         ema_decay=0.98,
         losses=losses,
-        syncnet=args.syncnet if losses.syncnet else None,
-        x0_gain=60.0,
-        mouth_focus=2.0,
-        timestep_focus=0.5,
-        timestep_range=(300, 850),
+        syncnet=args.syncnet if losses.syncnet_weight else None,
+        x0_snr_gain=60.0,
+        extra_mouth_weight=2.0,
+        timestep_bias_strategy="range",
+        timestep_bias_multiplier=31 / 11,
+        timestep_bias_begin=300,
+        timestep_bias_end=850,
         cache="memory",
-        sample_every=0,
-        tracker="none",
+        validation_steps=0,
+        report_to="none",
     )
     for _ in train(config):
         pass
@@ -88,10 +94,12 @@ def print_row(name: str, model: str, size: int, clips: Sequence[DrawnClip]) -> N
     pipe.set_progress_bar_config(disable=True)
     pipe.unet.register_to_config(sample_size=size)
     pipe.scheduler = make_scheduler(SAMPLER, pipe.scheduler.config)
-    sync, ratios = measure_sync(pipe, STEPS, clips, zones_of(clips)), measure_reconstruction(pipe, STEPS, clips)
-    given, taken = (np.median([one.correlation for one in some]) for some in (sync.given, sync.taken))
-    lag = np.median([one.lag_frames for one in sync.given])
-    print(f"{name:<14}  {given:11.3f}  {taken:26.3f}  {lag:3g}  {np.median(ratios):8.2f}", flush=True)
+    sync, ratios = measure_sync(pipe, STEPS, clips, mouth_zones(clips)), measure_reconstruction(pipe, STEPS, clips)
+    target, original = (
+        np.median([one.correlation for one in some]) for some in (sync.target_speech, sync.original_speech)
+    )
+    lag = np.median([one.lag_frames for one in sync.target_speech])
+    print(f"{name:<14}  {target:11.3f}  {original:26.3f}  {lag:3g}  {np.median(ratios):8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""How a batch gets faster with more processes, and how long they stand idle.
+"""Measures how a batch scales with the number of processes, and how long they are idle.
 
-Syncs a list with each number of processes, one after another, each into a folder of its own, and prints a row for
-each; the first one is what ratios refer to. Each process samples in one thread. Idle is the part of the time between
-the first pair's start and the last one's end in which a process had no pair, of the worst process.
+Runs a list with each number of processes, one after another, each into its own folder, and prints a row for each.
+Ratios refer to the first number. Each process samples in one thread. "Idle" is the part of the time, from the start of
+the first pair to the end of the last one, in which a process had no pair; the table shows the worst process.
 
     python benchmarks/batch.py pairs.txt --model tiny --processes 1 2 4
 """
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("pairs", help="list of pairs")
     parser.add_argument("--model", required=True, help="model folder or repository")
@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def run(count: int, args: argparse.Namespace, folder: str) -> float:
-    """Seconds that a batch takes with so many processes."""
+    """Runs a batch with `count` processes; returns the seconds that it takes."""
     launch = [
         str(Path(sys.executable).with_name("accelerate")),
         "launch",
@@ -61,7 +61,7 @@ def run(count: int, args: argparse.Namespace, folder: str) -> float:
 
 
 def idle_parts(records: list[dict]) -> list[float]:
-    """For each process the part of the time without a pair."""
+    """The part of the time without a pair, for each process."""
     start_s = min(record["started_s"] for record in records)
     total_s = max(record["ended_s"] for record in records) - start_s
     spans = defaultdict(list)

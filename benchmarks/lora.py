@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""What 100 steps of LoRA on one person's video gain: a drawn person that nobody trained on.
+"""Measures the gain of 100 steps of LoRA on one video of a drawn person that the model was not trained on.
 
-One video of the person is trained on. The error of the painted half is measured before and after, in the same video
-with speech that was not trained on, which is what such an adapter is for, and in another video of the person.
+The error of the painted half is measured before and after: in the same video with other speech, which is what such an
+adapter is for, and in another video of the person.
 
     python benchmarks/lora.py [--model FOLDER] [--steps 100] [--people 1]
 """
@@ -19,7 +19,7 @@ from diff2lip_diffusers.corpus.make_corpus import CorpusSettings, clip_seed, mak
 from diff2lip_diffusers.corpus.motion import draw_motion
 from diff2lip_diffusers.demo.demo_clip import demo_model_folder
 from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip, draw_clip, draw_crops
-from diff2lip_diffusers.evaluation.mouth_sync import paint, psnr_db
+from diff2lip_diffusers.evaluation.mouth_sync import lip_sync_crops, psnr_db
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_videos import prepare_videos
@@ -28,7 +28,7 @@ from diff2lip_diffusers.training.config import LoraSettings, TrainConfig
 from diff2lip_diffusers.training.trainer import train
 
 SAMPLER, STEPS, NUM_FRAMES = "dpmsolver++", 8, 40
-# The demo's model hardly attends; convolutions are most of it.
+# The demo's model has little attention; most of its weights are in convolutions.
 LAYERS = ("conv1", "conv2", "to_q", "to_k", "to_v", "to_out.0")
 
 
@@ -36,8 +36,8 @@ def main() -> None:
     """Prints the errors before and after, and the adapter's size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--model", default=str(demo_model_folder()), help="model folder (default: the demo's)")
-    parser.add_argument("--steps", type=int, default=100, help="of training (default: 100)")
-    parser.add_argument("--people", type=int, default=1, help="one after another (default: 1)")
+    parser.add_argument("--steps", type=int, default=100, help="training steps (default: 100)")
+    parser.add_argument("--people", type=int, default=1, help="number of people, one after another (default: 1)")
     args = parser.parse_args()
     for number in range(args.people):
         with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def measure(model: str, steps: int, number: int, folder: Path) -> None:
-    """One person."""
+    """Trains and measures on one person."""
     settings = CorpusSettings(seed=77 + number, split="test", size_px=192)
     make_corpus(folder / "corpus", 1, settings)
     size = load_pipeline(model, dtype="fp32").unet.config.sample_size
@@ -53,23 +53,25 @@ def measure(model: str, steps: int, number: int, folder: Path) -> None:
     config = TrainConfig(
         data=str(folder / "set"),
         output=str(folder / "run"),
-        steps=steps,
+        max_train_steps=steps,
         init_from=model,
         lora=LoraSettings(target_modules=LAYERS),
         losses="simple",
         frames_per_sample=1,
-        batch_size=8,
+        train_batch_size=8,
         learning_rate=5e-3,
-        learning_rate_schedule="cosine",
-        warmup_steps=10,
+        lr_scheduler="cosine",
+        lr_warmup_steps=10,
         ema_decay=0.95,
-        mouth_focus=2.0,
-        timestep_focus=0.6,
-        timestep_range=(250, 850),
+        extra_mouth_weight=2.0,
+        timestep_bias_strategy="range",
+        timestep_bias_multiplier=3.5,
+        timestep_bias_begin=250,
+        timestep_bias_end=850,
         held_out_fraction=0,
         cache="memory",
-        sample_every=0,
-        tracker="none",
+        validation_steps=0,
+        report_to="none",
     )
     for _ in train(config):
         pass
@@ -83,7 +85,7 @@ def measure(model: str, steps: int, number: int, folder: Path) -> None:
 
 
 def tasks(seed: int, size: int) -> dict[str, tuple[torch.Tensor, DrawnClip]]:
-    """Frames to paint, and the clip that they should become: what the person never said."""
+    """Returns, by name, frames to paint and the true clip with the new speech."""
     trained_on, other = draw_clip(seed, size, NUM_FRAMES), draw_clip(seed + 2_000_002, size, NUM_FRAMES)
     count = min(len(trained_on.mouth), len(other.mouth))
     moved = draw_motion(seed + 2, np.arange(count) / other.fps)
@@ -104,14 +106,14 @@ def tasks(seed: int, size: int) -> dict[str, tuple[torch.Tensor, DrawnClip]]:
 
 
 def psnr(model: str, adapter: Path | None, frames: torch.Tensor, clip: DrawnClip) -> float:
-    """PSNR of the painted half in dB, with the first frame as the reference."""
+    """Returns the PSNR of the painted half in dB, with the first frame as the reference."""
     pipe = load_pipeline(model, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = make_scheduler(SAMPLER, pipe.scheduler.config)
     if adapter is not None:
         pipe.unet.load_lora_adapter(str(adapter), prefix=None, use_safetensors=True)
     with torch.no_grad():
-        return psnr_db(paint(pipe, STEPS, frames, clip, frames[:1]), clip.crops)
+        return psnr_db(lip_sync_crops(pipe, STEPS, frames, clip, frames[:1]), clip.crops)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Peak memory of a whole job by the length of the clip, and milliseconds a frame by stage.
+"""Measures whole lip-sync jobs: peak memory by the length of the clip, and milliseconds per frame by stage.
 
-Loops a clip and a recording to each length, syncs each in a process of its own, and prints a row per length; the
-first one is what ratios refer to. `taskset -c 0 python benchmarks/sync.py …` shows what one core needs.
+Loops a clip and a recording to each length, runs each job in a new process, and prints a row per length. Ratios
+compare with the first row. `taskset -c 0 python benchmarks/sync.py …` shows what one core needs.
 
     python benchmarks/sync.py --model tiny --video face.mp4 --audio speech.wav --seconds 10 600
 """
@@ -43,11 +43,11 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", required=True, help="model folder or repository")
-    parser.add_argument("--video", required=True, help="mp4 or mov with a face, to be looped")
-    parser.add_argument("--audio", required=True, help="speech, to be looped")
+    parser.add_argument("--video", required=True, help="mp4 or mov with a face; it is looped")
+    parser.add_argument("--audio", required=True, help="speech; it is looped")
     parser.add_argument("--seconds", type=int, nargs="+", default=[10, 60])
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--in-child", metavar="OUTPUT", help=argparse.SUPPRESS)
@@ -55,7 +55,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def run_child(video: Path, audio: Path, args: argparse.Namespace) -> dict:
-    """The measurement of one job in a fresh process."""
+    """Measures one job in a new process."""
     inputs = ["--model", args.model, "--video", video, "--audio", audio, "--steps", str(args.steps)]
     command = [sys.executable, __file__, *inputs, "--in-child", video.with_name("out.mp4")]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -63,32 +63,32 @@ def run_child(video: Path, audio: Path, args: argparse.Namespace) -> dict:
 
 
 def measure(args: argparse.Namespace, output: str) -> dict:
-    """Frames, peak memory in MB and seconds by stage of one job."""
+    """Returns the frames, the peak memory in MB and the seconds by stage of one job."""
     result = sync_video(load_pipeline(args.model), args.video, args.audio, output, num_inference_steps=args.steps)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return {"frames": result.num_frames, "peak_mb": peak_mb, "stage_s": result.stage_s}
 
 
 def loop_video(source: str, target: Path, seconds: int) -> None:
-    """Repeats the packets of a clip, without encoding them again, until it lasts that long."""
+    """Writes the packets of a clip again and again, without encoding, until `seconds` is reached."""
     with av.open(str(target), "w") as out:
         stream = None
         shift = 0
         for _ in count():
             with av.open(source) as container:
-                pictures = container.streams.video[0]
-                stream = stream or out.add_stream_from_template(pictures)
-                for packet in container.demux(pictures):
+                source_stream = container.streams.video[0]
+                stream = stream or out.add_stream_from_template(source_stream)
+                for packet in container.demux(source_stream):
                     if packet.size and (packet.pts + shift) * packet.time_base < seconds:
                         packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
                         out.mux(packet)
-                shift += pictures.duration
-                if shift * pictures.time_base >= seconds:
+                shift += source_stream.duration
+                if shift * source_stream.time_base >= seconds:
                     return
 
 
 def loop_audio(source: str, target: Path, seconds: int) -> None:
-    """Repeats a recording until it lasts that long; 16 bits, one channel."""
+    """Writes a recording again and again until `seconds` is reached; 16 bits, one channel."""
     samples, rate = read_audio(source)
     once = np.round(samples * 32767).astype("<i2").tobytes()
     left = 2 * rate * seconds
@@ -101,7 +101,7 @@ def loop_audio(source: str, target: Path, seconds: int) -> None:
 
 def report(seconds: list[int], rows: list[dict]) -> None:
     """Prints the table."""
-    print("| clip | frames | peak memory | of the first |" + "".join(f" {stage} |" for stage in STAGES))
+    print("| clip | frames | peak memory | ratio |" + "".join(f" {stage} |" for stage in STAGES))
     print("|---" * (4 + len(STAGES)) + "|")
     for length, row in zip(seconds, rows, strict=True):
         stages = "".join(f" {1000 * row['stage_s'][stage] / row['frames']:.1f} ms |" for stage in STAGES)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Seconds a frame and step of the U-Net by precision, memory format, batch size and compilation.
+"""Measures the U-Net: seconds per frame and step by precision, memory format, batch size and compilation.
 
-All variants take turns in one run, round after round, so that their ratios hold on a machine whose speed drifts.
+The variants take turns, round after round, so that their ratios hold on a machine whose speed drifts.
 
     python benchmarks/unet.py --rounds 5 --batch-sizes 1 4 --compile
 """
@@ -23,7 +23,7 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to run the U-Net; the first one of a run is what ratios refer to."""
+    """A way to run the U-Net. Ratios compare with the first variant of a run."""
 
     dtype: str
     memory_format: str
@@ -36,7 +36,7 @@ class Variant:
 
 
 def main() -> None:
-    """Measures and prints a row per variant."""
+    """Measures all variants and prints a row for each."""
     args = parse_args()
     variants = [
         Variant(*choice)
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line, with every choice measured by default but compilation, which takes minutes to warm up."""
+    """Parses the command line. Compilation is not measured by default: it takes minutes to warm up."""
     device = default_device()
     fast = default_dtype(device)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -66,11 +66,11 @@ def parse_args() -> argparse.Namespace:
 
 @torch.inference_mode()
 def prepare(variant: Variant, device: str) -> Callable[[], None]:
-    """A warmed-up function that runs one step of the released size on one batch."""
+    """Returns a warmed-up function that runs one step of the released size on one batch."""
     torch.manual_seed(0)
     with torch.device(device):
         unet = Diff2LipUNet2DConditionModel().eval()
-        pictures = torch.randn(3, variant.batch_size, 3, 128, 128)
+        images = torch.randn(3, variant.batch_size, 3, 128, 128)
         mask = torch.zeros(1, 1, 128, 128)
         mask[..., 64:, :] = 1
         audio_embeds = torch.randn(variant.batch_size, 512)
@@ -79,19 +79,19 @@ def prepare(variant: Variant, device: str) -> Callable[[], None]:
 
     @torch.inference_mode()
     def step() -> None:
-        model(pictures[0], 500, pictures[1], pictures[2], mask, audio_embeds)
+        model(images[0], 500, images[1], images[2], mask, audio_embeds)
 
     step()
     return step
 
 
 def cast(unet: torch.nn.Module, dtype: str) -> torch.nn.Module:
-    """The model in another precision."""
+    """Returns the model in another precision."""
     return {"fp32": unet.float, "fp16": unet.half, "bf16": unet.bfloat16}[dtype]()
 
 
 def measure(step: Callable[[], None], device: str) -> float:
-    """Seconds that one step takes."""
+    """Returns the seconds that one step takes."""
     start = time.perf_counter()
     step()
     if device.startswith("cuda"):
@@ -100,10 +100,10 @@ def measure(step: Callable[[], None], device: str) -> float:
 
 
 def report(seconds: dict[Variant, list[float]], args: argparse.Namespace) -> None:
-    """Prints the medians, and the ratio to the first variant round by round."""
+    """Prints the medians, and the ratios to the first variant, taken round by round."""
     baseline = next(iter(seconds.values()))
     print(f"{args.device}, torch {torch.__version__}, {torch.get_num_threads()} threads, {args.rounds} rounds")
-    print(f"{'':37} {'s / frame and step':>18} {'times as fast':>14} {'(least - most)':>15}")
+    print(f"{'':37} {'s / frame and step':>18} {'times as fast':>14} {'(min - max)':>15}")
     for variant, times in seconds.items():
         ratios = [first / own for first, own in zip(baseline, times, strict=True)]
         spread = f"({min(ratios):.2f} - {max(ratios):.2f})"

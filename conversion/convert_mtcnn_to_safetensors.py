@@ -1,11 +1,11 @@
-"""Makes diff2lip_diffusers/weights/mtcnn.safetensors out of the facenet-pytorch 2.6.0 wheel.
+"""Converts the weights in the facenet-pytorch 2.6.0 wheel to diff2lip_diffusers/weights/mtcnn.safetensors.
 
     pip download --no-deps facenet-pytorch==2.6.0
     python conversion/convert_mtcnn_to_safetensors.py facenet_pytorch-2.6.0-py3-none-any.whl \
         diff2lip_diffusers/weights/mtcnn.safetensors
 
-The tensors stay as they are; only their names get the net in front (pnet.conv1.weight). The wheel is by Tim Esler,
-under the MIT licence: see diff2lip_diffusers/weights/MTCNN_LICENSE.txt.
+The tensors do not change; their names get the name of the net as a prefix (pnet.conv1.weight). The wheel is by Tim
+Esler, under the MIT license: see diff2lip_diffusers/weights/MTCNN_LICENSE.txt.
 """
 
 import argparse
@@ -26,7 +26,7 @@ METADATA = {
 
 
 def read_nets(wheel: Path) -> dict[str, torch.Tensor]:
-    """Returns the tensors of the three nets in `wheel`, their names prefixed with the net's."""
+    """Returns the tensors of the three nets in `wheel`, each name prefixed with the name of its net."""
     tensors = {}
     with zipfile.ZipFile(wheel) as archive:
         for net in NETS:

@@ -1,7 +1,7 @@
 """Diff2Lip for diffusers: lip-sync any face video to any speech.
 
-Importing the package registers its classes with diffusers, so that the plain
-`DiffusionPipeline.from_pretrained` loads a Diff2Lip folder or Hub repository.
+Importing the package registers its classes with diffusers: `DiffusionPipeline.from_pretrained` then loads a Diff2Lip
+folder or Hub repository.
 """
 
 import sys
@@ -65,9 +65,9 @@ __all__ = [
 
 
 def _register() -> None:
-    """Makes diffusers find the classes by name.
+    """Registers the public classes with diffusers, which looks them up by name.
 
-    A saved pipeline records the module of each component; one stable name keeps saved folders readable.
+    A saved pipeline records the module of each component. Saved folders keep loading because that name never changes.
     """
     for public in (
         Diff2LipAudioEncoder,
@@ -76,12 +76,13 @@ def _register() -> None:
         Diff2LipUNet2DConditionModel,
     ):
         public.__module__ = __name__
-    # `from_pipe` passes a model on only where the signature names its very class.
+    # `from_pipe` passes a component on only if the signature names the exact class.
     Diff2LipPipeline.__init__.__annotations__.update(
         unet=Diff2LipUNet2DConditionModel, audio_encoder=Diff2LipAudioEncoder
     )
-    diffusers.Diff2LipPipeline = Diff2LipPipeline
-    diffusers.pipelines.diff2lip_diffusers = sys.modules[__name__]
+    # Names that diffusers does not have yet.
+    diffusers.Diff2LipPipeline = Diff2LipPipeline  # pyright: ignore[reportAttributeAccessIssue]
+    diffusers.pipelines.diff2lip_diffusers = sys.modules[__name__]  # pyright: ignore[reportAttributeAccessIssue]
 
 
 _register()

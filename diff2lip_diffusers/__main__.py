@@ -1,4 +1,4 @@
-"""`python -m diff2lip_diffusers`: the same commands as `diff2lip`."""
+"""`python -m diff2lip_diffusers` runs the same commands as `diff2lip`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The Diff2Lip audio encoder: 0.2 s of speech as a mel window, in; one embedding for the U-Net, out."""
+"""The Diff2Lip audio encoder: turns a mel window of 0.2 s of speech into one embedding for the U-Net."""
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -9,20 +9,21 @@ from torch import nn
 
 
 class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
-    """Mel windows to audio embeddings, one per frame, independent of diffusion step and picture.
+    """Encoder of mel windows: one audio embedding per frame, the same for all diffusion steps and images.
 
     Args:
-        num_mel_bins: mel bins of a window.
-        embed_dim: E, width of an embedding; the U-Net's `time_embedding_dim`.
-        input_channels: channels after the convolution over time; they become the rows of a one-channel image.
+        num_mel_bins: mel bins per window.
+        embed_dim: E, width of an embedding; equals `time_embedding_dim` of the U-Net.
+        input_channels: channels after the first convolution, which runs over time. They become the rows of an image
+            with one channel.
         block_out_channels: channels per level, finest first.
-        downsample_strides: (rows, time steps) pooled between levels; one pair fewer than there are levels.
+        downsample_strides: (rows, time steps) pooled between two levels; one pair less than there are levels.
         layers_per_block: residual blocks per level.
-        norm_num_groups: groups of every normalisation; divides all channel counts.
-        norm_eps: epsilon of every normalisation.
+        norm_num_groups: groups of every normalization; must divide all channel counts.
+        norm_eps: epsilon of every normalization.
 
     Raises:
-        ValueError: if the number of strides does not fit the number of levels.
+        ValueError: if the number of strides is not the number of levels minus one.
 
     Source: SPEC "Audio encoder".
     """
@@ -69,7 +70,7 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
             mel_windows: (N, 80, 16), 16 steps of 80 mel bins in [-4, 4], from [`Diff2LipFeatureExtractor`].
 
         Returns:
-            (N, E), in the type of the weights.
+            (N, E), in the dtype of the weights.
         """
         hidden_states = self.mel_conv(mel_windows.to(self.dtype))
         hidden_states = self.conv_in(self.act(self.mel_norm(hidden_states)).unsqueeze(1))
@@ -77,7 +78,10 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         temb = self._constant_embedding(hidden_states)
         for resnet in [*self.resnets, self.mid_resnet]:
             if torch.is_grad_enabled() and self.gradient_checkpointing:
-                hidden_states = self._gradient_checkpointing_func(resnet, hidden_states, temb)
+                # diffusers sets the function together with the switch.
+                hidden_states = self._gradient_checkpointing_func(  # pyright: ignore[reportOptionalCall]
+                    resnet, hidden_states, temb
+                )
             else:
                 hidden_states = resnet(hidden_states, temb)
 
@@ -85,10 +89,10 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         return self.proj_out(pooled).flatten(1)
 
     def _constant_embedding(self, like: torch.Tensor) -> torch.Tensor:
-        """The embedding of timestep 0, which the U-Net's residual blocks ask for, (1, base channels)."""
+        """The embedding of timestep 0, (1, base channels): the residual blocks need one, whatever its value."""
         zero = torch.zeros(1, device=like.device)
         sinusoids = get_timestep_embedding(
-            zero, self.config.block_out_channels[0], flip_sin_to_cos=True, downscale_freq_shift=0
+            zero, self.config["block_out_channels"][0], flip_sin_to_cos=True, downscale_freq_shift=0
         )
         return self.time_embedding(sinusoids.to(like.dtype))
 
@@ -96,7 +100,7 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
 def _resnets(
     channels: tuple[int, ...], strides: tuple[tuple[int, int], ...], layers: int, common: dict
 ) -> nn.ModuleList:
-    """Residual blocks in running order, a pooling one between levels."""
+    """Residual blocks in the order of execution, with a pooling block between two levels."""
     resnets = nn.ModuleList()
     previous = channels[0]
     for level, out_channels in enumerate(channels):
@@ -109,7 +113,8 @@ def _resnets(
 
 
 def _pooling_resnet(channels: int, stride: tuple[int, int], common: dict) -> ResnetBlock2D:
-    """A stock downsampling residual block that pools by another stride than 2 in each direction."""
+    """A stock downsampling residual block, with a pooling stride per axis."""
     resnet = ResnetBlock2D(in_channels=channels, down=True, **common)
-    resnet.downsample = nn.AvgPool2d(kernel_size=tuple(stride))
+    rows, steps = stride  # a list where the configuration was read from a file
+    resnet.downsample = nn.AvgPool2d(kernel_size=(rows, steps))
     return resnet

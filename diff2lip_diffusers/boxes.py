@@ -1,4 +1,4 @@
-"""Where a face is: boxes, and what a detector says about them."""
+"""Face boxes, and what a detector says about them."""
 
 from dataclasses import astuple, dataclass
 
@@ -16,12 +16,12 @@ class FaceBox:
 
     @property
     def width(self) -> float:
-        """In pixels, 0 for a box without extent."""
+        """In pixels, 0 for an empty box."""
         return max(0, self.x2 - self.x1)
 
     @property
     def height(self) -> float:
-        """In pixels, 0 for a box without extent."""
+        """In pixels, 0 for an empty box."""
         return max(0, self.y2 - self.y1)
 
     @property
@@ -30,7 +30,7 @@ class FaceBox:
         return self.width * self.height
 
     def iou(self, other: "FaceBox") -> float:
-        """Intersection over union with another box, in [0, 1]."""
+        """Returns the intersection over union with another box, in [0, 1]."""
         shared = FaceBox(
             max(self.x1, other.x1), max(self.y1, other.y1), min(self.x2, other.x2), min(self.y2, other.y2)
         ).area
@@ -38,19 +38,19 @@ class FaceBox:
         return shared / union if union else 0.0
 
     def padded(self, top: float, bottom: float, left: float, right: float) -> "FaceBox":
-        """Grown on each side by that many pixels."""
+        """Returns the box grown on each side by this many pixels."""
         return FaceBox(self.x1 - left, self.y1 - top, self.x2 + right, self.y2 + bottom)
 
     def scaled(self, sx: float, sy: float) -> "FaceBox":
-        """The same place in a picture `sx` times as wide and `sy` times as high."""
+        """Returns the same place in a frame `sx` times as wide and `sy` times as high."""
         return FaceBox(self.x1 * sx, self.y1 * sy, self.x2 * sx, self.y2 * sy)
 
     def clipped(self, width: int, height: int) -> "FaceBox":
-        """The part inside a frame of `width` x `height` pixels."""
+        """Returns the part inside a frame of `width` x `height` pixels."""
         return FaceBox(max(0, self.x1), max(0, self.y1), min(width, self.x2), min(height, self.y2))
 
     def rounded(self) -> "FaceBox":
-        """The nearest box of whole pixels."""
+        """Returns the box with each edge rounded to whole pixels."""
         return FaceBox(*(int(np.floor(edge + 0.5)) for edge in astuple(self)))
 
 
@@ -63,7 +63,7 @@ class Detection:
 
 
 def voxceleb2_box(width: int, height: int) -> FaceBox:
-    """The face in a VoxCeleb2 frame, which is a face crop already.
+    """Returns the face's box in a VoxCeleb2 frame, which is a face crop already.
 
     Source: SPEC "Frames".
     """

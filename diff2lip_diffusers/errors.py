@@ -1,18 +1,18 @@
-"""What can go wrong in the world outside the program: one class per cause, one clear line each."""
+"""Errors that a user can fix: one class per cause, one clear line each."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 
 class Diff2LipError(Exception):
-    """Base of everything that the command line reports as one line with exit code 1."""
+    """Base of all errors that the command line reports as one line with exit code 1."""
 
 
 class MediaError(Diff2LipError):
-    """A file that cannot be read or written as video or audio.
+    """A file or folder that cannot be read or written.
 
     Attributes:
-        path: the file.
+        path: the file or folder.
     """
 
     def __init__(self, path: str | Path, reason: str):
@@ -21,43 +21,43 @@ class MediaError(Diff2LipError):
 
 
 class NoAudioError(MediaError):
-    """A file that holds no audio stream."""
+    """A file without an audio stream."""
 
     def __init__(self, path: str | Path):
-        super().__init__(path, "has no audio stream; pass a file with sound as the audio")
+        super().__init__(path, "has no audio stream; pass a file with audio")
 
 
 class AudioTooShortError(Diff2LipError):
-    """Less sound than the model needs for one frame.
+    """Audio that is too short for one frame of the model.
 
     Attributes:
         have_s: length of the audio in seconds.
         need_s: shortest usable length in seconds.
-        path: the file, where there is one.
+        path: the file; None for audio in memory.
     """
 
     def __init__(self, have_s: float, need_s: float, path: str | Path | None = None):
         self.have_s, self.need_s, self.path = have_s, need_s, path
-        where = "the audio" if path is None else f"{path}: its sound"
-        super().__init__(f"{where} lasts {have_s:.3f} s, at least {need_s:.3f} s are needed; pass a longer recording")
+        where = "the audio" if path is None else f"{path}: its audio"
+        super().__init__(f"{where} lasts {have_s:.3f} s, but needs at least {need_s:.3f} s; pass a longer recording")
 
 
 class FaceNotFoundError(Diff2LipError):
     """No face where one is needed.
 
     Attributes:
-        frame_index: the frame without a face, from 0; None when no frame with speech has the face to follow.
+        frame_index: the frame without a face, from 0; None if no frame with speech shows the wanted face.
     """
 
     def __init__(self, frame_index: int | None = None, wanted: object = "largest"):
         self.frame_index = frame_index
         where = "in any frame with speech" if frame_index is None else f"in frame {frame_index}"
         if wanted == "largest":
-            which, cure = "no face found", "give its place with a fixed box x1,y1,x2,y2 (--box)"
+            which, cure = "no face found", "set a fixed box x1,y1,x2,y2 (--box)"
         elif isinstance(wanted, tuple):
-            which, cure = f"no face found at {wanted[0]:g},{wanted[1]:g}", "name a point on a face (--face)"
+            which, cure = f"no face found at {wanted[0]:g},{wanted[1]:g}", "choose a point on a face (--face)"
         else:
-            which, cure = f"no face number {wanted} found", "count from 0 on the left, or name a point on it (--face)"
+            which, cure = f"no face number {wanted} found", "count from 0 on the left, or choose a point (--face)"
         super().__init__(f"{which} {where}; {cure}")
 
 
@@ -80,11 +80,11 @@ class CheckpointError(Diff2LipError):
 
 
 class PairListError(Diff2LipError):
-    """A list of pairs that does not say what to do.
+    """A list of pairs with errors.
 
     Attributes:
         path: the list.
-        problems: what is wrong, a line each, in the order of the list.
+        problems: one line for each, in the order of the list.
     """
 
     def __init__(self, path: str | Path, problems: Sequence[str]):
@@ -94,4 +94,4 @@ class PairListError(Diff2LipError):
 
 
 class StoppedError(Diff2LipError):
-    """The end of a process whose main process has found, and said, why the work cannot be done."""
+    """Ends a process after the main process has reported why the work cannot be done."""

@@ -1,4 +1,4 @@
-"""Speech to mel windows: for every video frame the 0.2 s of mel spectrogram that decide its mouth."""
+"""The feature extractor: turns speech into mel windows, 0.2 s of mel spectrogram for each video frame."""
 
 import math
 from collections.abc import Sequence
@@ -9,38 +9,38 @@ import numpy as np
 import torch
 from transformers.audio_utils import mel_filter_bank
 from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
-from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers asks)
+from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers looks for it)
 
 MAX_CHANNELS = 32
-BLOCK_STEPS = 4096  # spectrogram steps and resampled samples worked on at a time: bounds the memory
+BLOCK_STEPS = 4096  # mel steps, or resampled samples, computed at a time; limits memory
 
-# The window of the resampler that the training data went through (resampy 0.4, "kaiser_best").
+# The window of the resampler that made the training data (resampy 0.4, "kaiser_best").
 RESAMPLE_ZEROS, RESAMPLE_TABLE = 50, 2**13
 RESAMPLE_ROLLOFF, RESAMPLE_BETA = 0.9173473712608761, 12.984585247040012
 
 
 class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
-    """Waveforms of any sampling rate to mel windows, one per video frame of any frame rate.
+    """Extractor of mel windows: one per video frame, for any sampling rate and any frame rate.
 
     Letters in shapes: T samples, C channels, M mel steps, N frames. There are `sampling_rate / hop_length` = 80 mel
     steps a second.
 
     Args:
         feature_size: mel bins.
-        sampling_rate: rate in Hz at which the spectrogram is computed.
-        padding_value: what completes a window behind the end of the audio: the mel value of silence.
+        sampling_rate: rate in Hz of the audio that the spectrogram is computed from.
+        padding_value: mel value of silence; pads windows that reach beyond the end of the audio.
         n_fft: samples per Fourier transform and per Hann window.
         hop_length: samples between mel steps.
         min_frequency_hz: lower edge of the mel filters.
         max_frequency_hz: upper edge of the mel filters.
-        preemphasis: a of y[t] - a * y[t - 1].
-        ref_level_db: level taken as 0 dB.
-        min_level_db: level mapped to -`max_abs_value`.
-        max_abs_value: features lie in [-`max_abs_value`, `max_abs_value`].
+        preemphasis: a in x[t] - a * x[t - 1].
+        ref_level_db: level that counts as 0 dB.
+        min_level_db: level that is mapped to -`max_abs_value`.
+        max_abs_value: the features are in [-`max_abs_value`, `max_abs_value`].
         window_size: mel steps per window.
         fps: default frame rate of the video.
-        backend: `"torch"`, or `"torchaudio"` where a working one is installed: the same mel values, another
-            resampler.
+        backend: `"torch"` or `"torchaudio"`, which must be installed. Both compute the same mel values, but resample
+            differently.
 
     Raises:
         ValueError: if `backend` is unknown.
@@ -91,21 +91,21 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         num_frames: int | None = None,
         return_tensors: str = "pt",
     ) -> BatchFeature:
-        """Mel windows of a recording.
+        """Returns the mel windows of a recording.
 
         Args:
-            audio: (T,), (T, C) or (C, T), floats in [-1, 1] or integers of full scale; channels are averaged.
-            sampling_rate: of `audio`, in Hz; the configured one by default.
-            fps: frames a second of the video; the configured one by default.
-            num_frames: N. By default as many frames as have a complete window, possibly none. A given number beyond
-                that is completed with silence.
+            audio: (T,), (T, C) or (C, T), floats in [-1, 1] or full-scale integers. Channels are averaged.
+            sampling_rate: sampling rate of `audio` in Hz; the configured one by default.
+            fps: frames per second of the video; the configured one by default.
+            num_frames: N. By default the number of frames with a complete window, which may be 0. Windows beyond the
+                end of the audio are padded with silence.
             return_tensors: `"pt"` or `"np"`.
 
         Returns:
             `BatchFeature` with `mel_windows`: (N, 80, 16) float32 in [-4, 4].
 
         Raises:
-            ValueError: if `audio` has another shape or is not finite, or a rate is not positive.
+            ValueError: if `audio` has another shape or is not finite, or if a rate is not positive.
         """
         fps = self.fps if fps is None else fps
         mel = self.mel_spectrogram(audio, sampling_rate)
@@ -116,11 +116,11 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
     def mel_spectrogram(
         self, audio: np.ndarray | torch.Tensor | Sequence[float], sampling_rate: int | None = None
     ) -> torch.Tensor:
-        """The mel spectrogram (80, M), M = 1 + T // hop_length at the configured rate, float32 in [-4, 4].
+        """Returns the mel spectrogram, (80, M) float32 in [-4, 4]. M = 1 + T // hop_length at the configured rate.
 
         Args:
             audio: as in [`__call__`].
-            sampling_rate: of `audio`, in Hz; the configured one by default.
+            sampling_rate: sampling rate of `audio` in Hz; the configured one by default.
 
         Raises:
             ValueError: as in [`__call__`].
@@ -134,23 +134,23 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         return self._mel_torch(resample(waveform, int(sampling_rate), self.sampling_rate))
 
     def count_windows(self, mel_steps: int, fps: float | Fraction) -> int:
-        """How many frames at `fps` have a complete window in `mel_steps` steps: the length of the original's video."""
+        """Returns how many frames have a complete window in `mel_steps` steps. The original writes as many."""
         if mel_steps < self.window_size:
             return 0
         last_start = mel_steps - self.window_size
-        # Frame n starts at floor(rate * (n - 1)), so the last complete one is the last with rate * (n - 1) < last + 1.
+        # The window of frame n starts at floor(rate * (n - 1)). It is complete while rate * (n - 1) < last_start + 1.
         return math.ceil((last_start + 1) / self._steps_per_frame(fps)) + 1
 
     def windows(self, mel: torch.Tensor, frame_indices: Sequence[int], fps: float | Fraction) -> torch.Tensor:
-        """The windows of some frames, completed with silence behind the end.
+        """Returns the windows of some frames, padded with silence beyond the end of the audio.
 
         Args:
             mel: (80, M).
             frame_indices: N frame numbers from 0, in any order.
-            fps: frames a second.
+            fps: frames per second.
 
         Returns:
-            (N, 80, 16). Frame n's starts at step int(80 * max(n - 1, 0) / fps).
+            (N, 80, 16). The window of frame n starts at step int(80 * max(n - 1, 0) / fps).
         """
         rate = self._steps_per_frame(fps)
         starts = torch.tensor([int(rate * max(index - 1, 0)) for index in frame_indices], dtype=torch.long)
@@ -178,7 +178,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         return torch.cat(blocks, dim=1)
 
     def _mel_filters(self) -> np.ndarray:
-        """Slaney's mel filters of unit area, (80, 1 + n_fft // 2)."""
+        """Slaney mel filters of unit area, (80, 1 + n_fft // 2)."""
         return mel_filter_bank(
             num_frequency_bins=1 + self.n_fft // 2,
             num_mel_filters=self.feature_size,
@@ -190,7 +190,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         ).T
 
     def _normalize(self, mel: torch.Tensor) -> torch.Tensor:
-        """Magnitudes to decibels to [-4, 4]."""
+        """Maps magnitudes to decibels, then to [-4, 4]."""
         level_db = 20 * mel.clamp(min=10 ** (self.min_level_db / 20)).log10() - self.ref_level_db
         scaled = 2 * self.max_abs_value * (level_db - self.min_level_db) / -self.min_level_db - self.max_abs_value
         return scaled.clamp(-self.max_abs_value, self.max_abs_value).float()
@@ -215,12 +215,12 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
 
 
 def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
-    """Band-limited resampling with a Kaiser-windowed sinc.
+    """Resamples a waveform, band-limited by a Kaiser-windowed sinc.
 
     Args:
         waveform: (T,) float32.
-        from_hz: its sampling rate.
-        to_hz: the wanted sampling rate.
+        from_hz: sampling rate of `waveform`.
+        to_hz: sampling rate of the result.
 
     Returns:
         (ceil(T * to_hz / from_hz),) float32.
@@ -234,44 +234,44 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
     weights = _resampling_weights(step, phases)
     taps = weights.shape[1] // 2
     padded = torch.nn.functional.pad(waveform, (taps - 1, taps + 1)).double()
-    neighbours = padded.unfold(0, 2 * taps, 1)
+    neighbors = padded.unfold(0, 2 * taps, 1)
 
     length = waveform.shape[0] * phases // step
     resampled = torch.zeros(math.ceil(waveform.shape[0] * phases / step))
-    # Two buffers for all blocks: taking and freeing as much again and again makes the process grow.
-    near, weighed = torch.empty(2, min(BLOCK_STEPS, length), 2 * taps, dtype=torch.float64)
+    # Two buffers serve all blocks: allocating and freeing them for each block makes the process grow.
+    nearby, weighted = torch.empty(2, min(BLOCK_STEPS, length), 2 * taps, dtype=torch.float64)
     for first in range(0, length, BLOCK_STEPS):
         positions = torch.arange(first, min(first + BLOCK_STEPS, length)) * step
         count = len(positions)
-        torch.index_select(neighbours, 0, positions // phases, out=near[:count])
-        torch.index_select(weights, 0, positions % phases, out=weighed[:count])
-        resampled[first : first + count] = near[:count].mul_(weighed[:count]).sum(dim=1)
+        torch.index_select(neighbors, 0, positions // phases, out=nearby[:count])
+        torch.index_select(weights, 0, positions % phases, out=weighted[:count])
+        resampled[first : first + count] = nearby[:count].mul_(weighted[:count]).sum(dim=1)
     return resampled
 
 
 @lru_cache(maxsize=4)
 def _resampling_weights(step: int, phases: int) -> torch.Tensor:
-    """What each input sample around an output weighs: (phases, 2 * taps), half of them before, half behind it."""
+    """Weights of the input samples around an output sample, (phases, 2 * taps): half before it, half after it."""
     scale = min(1.0, phases / step)
     stride = int(scale * RESAMPLE_TABLE)
     offsets = np.arange(RESAMPLE_ZEROS * RESAMPLE_TABLE // stride + 1) * stride
     before = scale * np.arange(phases)[:, None] / phases * RESAMPLE_TABLE + offsets
-    behind = scale * (1 - np.arange(phases)[:, None] / phases) * RESAMPLE_TABLE + offsets
+    after = scale * (1 - np.arange(phases)[:, None] / phases) * RESAMPLE_TABLE + offsets
     window = _sinc_window()
-    table = [np.interp(side, np.arange(len(window)), window, right=0.0) for side in (before, behind)]
+    table = [np.interp(side, np.arange(len(window)), window, right=0.0) for side in (before, after)]
     return torch.from_numpy(scale * np.concatenate([table[0][:, ::-1], table[1]], axis=1))
 
 
 @lru_cache(maxsize=1)
 def _sinc_window() -> np.ndarray:
-    """The right half of the windowed sinc, `RESAMPLE_TABLE` entries per zero crossing."""
+    """The right half of the windowed sinc, with `RESAMPLE_TABLE` entries per zero crossing."""
     count = RESAMPLE_ZEROS * RESAMPLE_TABLE
     sinc = RESAMPLE_ROLLOFF * np.sinc(RESAMPLE_ROLLOFF * np.linspace(0, RESAMPLE_ZEROS, count + 1))
     return np.kaiser(2 * count + 1, RESAMPLE_BETA)[count:] * sinc
 
 
 def _to_mono(audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
-    """(T,) float32 in [-1, 1]: full scale of integers taken as 1, channels averaged."""
+    """Returns (T,) float32 in [-1, 1]: scales integers by their full scale and averages channels."""
     samples = torch.as_tensor(np.asarray(audio) if not torch.is_tensor(audio) else audio).detach().cpu()
     if samples.ndim not in (1, 2) or samples.numel() == 0 or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
         raise ValueError(f"`audio` has shape {tuple(samples.shape)}, expected (T,), (T, C) or (C, T)")
@@ -280,7 +280,7 @@ def _to_mono(audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor
     if samples.ndim == 2:
         samples = samples.mean(dim=int(samples.shape[1] <= samples.shape[0]))
     if not samples.isfinite().all():
-        raise ValueError("`audio` holds values that are not finite")
+        raise ValueError("`audio` has values that are not finite")
     return samples.float()
 
 
@@ -292,7 +292,7 @@ def _from_integers(samples: torch.Tensor) -> torch.Tensor:
 
 def _import_torchaudio():
     try:
-        import torchaudio
+        import torchaudio  # pyright: ignore[reportMissingImports]  # an extra of its own
     except (ImportError, OSError) as error:
         raise ImportError(
             "`backend` is 'torchaudio', but no working torchaudio is installed; install the one that matches your"

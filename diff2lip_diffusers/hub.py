@@ -1,4 +1,4 @@
-"""Pipelines as folders and Hub repositories: convert a checkpoint into one, load one with fast defaults."""
+"""Model folders and Hub repositories: converts a checkpoint, uploads a folder, loads a pipeline."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from .schedulers import original_scheduler
 
 PACKAGE = Path(__file__).parent
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-# Refused and failed requests, and what the client makes of them.
+# What huggingface_hub raises for refused and failed requests.
 HUB_ERRORS = (httpx.HTTPError, RevisionResolutionError, OSError, RuntimeError, ValueError)
 
 
@@ -31,27 +31,27 @@ def convert_checkpoint(
     norm_groups: int = NORM_GROUPS,
     sample_size: int | None = None,
 ) -> Path:
-    """Writes an original checkpoint as a pipeline folder: safetensors, model card and licence.
+    """Converts an original checkpoint to a model folder: safetensors, model card and license.
 
-    Files appear in `output` when all are complete; others that are there stay, say those of another variant.
+    Files appear in `output` when all are complete. Other files in the folder stay, such as those of another variant.
 
     Args:
-        checkpoint: the authors' file.
+        checkpoint: the file of the authors.
         output: folder to write.
-        head_channels: channels per attention head, which the file does not tell.
-        dtype: `"fp32"`, `"fp16"` or `"bf16"`, of the stored weights; normalisation and convolution at the end of the
-            U-Net stay in float32.
-        variant: name inside the weight files, as in `from_pretrained(variant=...)`.
-        norm_groups: groups of every normalisation, which the file does not tell either.
-        sample_size: height and width of the crops; see [`components_from_original`].
+        head_channels: channels per attention head; the file does not contain this number.
+        dtype: `"fp32"`, `"fp16"` or `"bf16"`, of the stored weights. The last normalization and the last convolution
+            of the U-Net stay in float32.
+        variant: part of the names of the weight files, as in `from_pretrained(variant=...)`.
+        norm_groups: groups of every normalization; the file does not contain this number either.
+        sample_size: height and width of the crops in pixels; see [`components_from_original`].
 
     Returns:
         `output`.
 
     Raises:
         CheckpointError: if the file is not a complete Diff2Lip checkpoint.
-        MediaError: if the file is missing or the folder cannot be written.
-        ValueError: if `dtype` is unknown, or `head_channels` or `norm_groups` does not fit the checkpoint.
+        MediaError: if the file is missing, or if the folder cannot be written.
+        ValueError: if `dtype` is unknown, or if `head_channels` or `norm_groups` does not fit the checkpoint.
     """
     torch_dtype = _torch_dtype(dtype)
     output = Path(output)
@@ -71,7 +71,7 @@ def convert_checkpoint(
 
 
 def save_with_card(pipe: Diff2LipPipeline, output: str | Path, variant: str | None = None) -> None:
-    """Saves a pipeline of converted weights with their model card and licence, each file whole or not at all."""
+    """Saves a pipeline with converted weights, its model card and license. No file is ever half-written."""
     with filling_folder(output) as folder:
         pipe.save_pretrained(folder, variant=variant)
         shutil.copyfile(PACKAGE / "model_card.md", folder / "README.md")
@@ -79,20 +79,20 @@ def save_with_card(pipe: Diff2LipPipeline, output: str | Path, variant: str | No
 
 
 def push_folder(folder: str | Path, repo_id: str, private: bool = False) -> str:
-    """Uploads a pipeline folder to the Hub and returns the address of the commit.
+    """Uploads a model folder to the Hub and returns the URL of the commit.
 
     Raises:
-        Diff2LipError: if the Hub refuses or cannot be reached, or `private` is asked of a repository that is public.
-        MediaError: if there is no such pipeline folder.
+        Diff2LipError: if the Hub refuses or cannot be reached, or if `private` is set and the repository is public.
+        MediaError: if there is no such model folder.
     """
     if not (Path(folder) / "model_index.json").is_file():
         raise MediaError(folder, "has no model_index.json; write a model folder with: diff2lip convert")
     api = HfApi()
     try:
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
-        # The Hub leaves a repository that exists as it is.
+        # The Hub does not make an existing repository private.
         if private and not api.model_info(repo_id).private:
-            raise Diff2LipError(f"{repo_id}: not uploaded, the repository exists and is public")
+            raise Diff2LipError(f"{repo_id}: not uploaded: the repository exists and is public")
         return str(api.upload_folder(repo_id=repo_id, folder_path=folder, commit_message="Upload Diff2LipPipeline"))
     except HUB_ERRORS as error:
         raise Diff2LipError(f"{repo_id}: not uploaded to the Hub: {_reason(error)}") from error
@@ -104,25 +104,25 @@ def load_pipeline(
     dtype: str | None = None,
     variant: str | None = None,
 ) -> Diff2LipPipeline:
-    """A pipeline from a folder or Hub repository, placed and set up to run fast on this machine.
+    """Loads a pipeline from a folder or Hub repository, with the fastest settings for this machine.
 
     Args:
-        model: folder, or repository id.
-        device: as torch names it; by default the first of CUDA, MPS and CPU that there is.
-        dtype: `"fp32"`, `"fp16"` or `"bf16"`; by default fp16 on CUDA and MPS, on a CPU bf16 where the processor
-            computes it natively and fp32 elsewhere.
-        variant: name inside the weight files, such as `"fp16"`.
+        model: folder or repository id.
+        device: device name for torch; by default the first available of CUDA, MPS and CPU.
+        dtype: `"fp32"`, `"fp16"` or `"bf16"`. By default fp16 on CUDA and MPS, bf16 on processors with native bf16,
+            and fp32 on others.
+        variant: part of the names of the weight files, such as `"fp16"`.
 
     Raises:
-        Diff2LipError: if there is no such pipeline, or the device cannot be used.
-        CheckpointError: if its weights are incomplete.
+        Diff2LipError: if there is no such pipeline, or if the device cannot be used.
+        CheckpointError: if weights are missing.
         ValueError: if `dtype` is unknown.
     """
     device = default_device() if device is None else device
     torch_dtype = _torch_dtype(default_dtype(device) if dtype is None else dtype)
     _check_model_folder(Path(model))
     try:
-        # Fails in one line where diffusers would first log several.
+        # This fails with one error; diffusers would log several lines first.
         revision = None if Path(model).is_dir() else HfApi().resolve_revision(str(model))
         pipe = DiffusionPipeline.from_pretrained(
             str(model), revision=revision, dtype=torch_dtype, variant=variant, use_safetensors=True
@@ -132,7 +132,7 @@ def load_pipeline(
         raise Diff2LipError(f"{model}: {missing}cannot be loaded as a pipeline: {_reason(error)}") from error
     if not isinstance(pipe, Diff2LipPipeline):
         raise Diff2LipError(f"{model}: holds a {type(pipe).__name__}, expected a Diff2LipPipeline")
-    # diffusers only warns.
+    # diffusers only warns about missing weights.
     parameters = [*pipe.unet.named_parameters(), *pipe.audio_encoder.named_parameters()]
     missing = tuple(name for name, parameter in parameters if parameter.is_meta)
     if missing:
@@ -146,14 +146,14 @@ def load_pipeline(
 
 
 def default_device() -> str:
-    """The first of CUDA, MPS and CPU that there is."""
+    """Returns the first available of CUDA, MPS and CPU."""
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def default_dtype(device: str) -> str:
-    """The fastest precision of sufficient accuracy on a device."""
+    """Returns the fastest precision with sufficient accuracy on a device."""
     if not device.startswith("cpu"):
         return "fp16"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
@@ -188,10 +188,10 @@ def _torch_dtype(dtype: str) -> torch.dtype:
 
 
 def _reason(error: BaseException) -> str:
-    """One line: what the Hub answered where that is the cause, else the first line of the error."""
+    """Returns one line: the answer of the Hub if that is the cause, else the first line of the error."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, HfHubHTTPError):
         cause = cause.__cause__
-    # In front of the answer stand a status and a request number, then an empty line.
+    # The answer follows a status, a request number and an empty line.
     answer = " ".join(str(cause or "").partition("\n\n")[2].split())
     return answer or str(error).strip().partition("\n")[0] or type(error).__name__

@@ -1,6 +1,6 @@
-"""The authors' checkpoint: the only file that knows its tensor names. State dict to components and back, strictly.
+"""Converts the authors' checkpoint to components and back. Only this file knows the original tensor names.
 
-The original file is a `torch.save` of one flat state dict. Letters in shapes: D channels of an attention layer.
+The checkpoint is a `torch.save` of one flat state dict.
 """
 
 import pickle
@@ -25,19 +25,19 @@ RESNET_LAYERS = {
     "skip_connection": "conv_shortcut",
 }
 ATTENTION_LAYERS = {"norm": "group_norm", "qkv": "to_qkv", "proj_out": "to_out.0"}
-# The original attends to itself where the picture is 32 pixels wide and at every coarser level.
+# The original has self-attention at the level that is 32 pixels wide and at all coarser levels.
 FINEST_ATTENTION_PX = 32
 NORM_GROUPS = 32
-# The audio encoder's pooling strides do not show in the shapes; they are the configuration's own.
+# The shapes do not show the pooling strides of the audio encoder; the defaults of its configuration apply.
 AUDIO_LEVELS = 4
 
 
 def load_original_checkpoint(path: str | Path) -> StateDict:
-    """The flat state dict of a checkpoint file, memory-mapped.
+    """Reads the flat state dict of a checkpoint file, memory-mapped.
 
     Raises:
         MediaError: if the file is missing or a directory.
-        CheckpointError: if it is truncated, or holds anything but named tensors.
+        CheckpointError: if it is truncated, or contains anything but named tensors.
     """
     state_dict = load_checkpoint_file(path)
     if not isinstance(state_dict, Mapping) or not state_dict:
@@ -53,11 +53,11 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
 
 
 def load_checkpoint_file(path: str | Path) -> object:
-    """What a file of PyTorch holds, of whatever layout, on the CPU; memory-mapped where the file allows.
+    """Reads a PyTorch file of any layout to the CPU; memory-mapped if its format allows.
 
     Raises:
         MediaError: if the file is missing or a directory.
-        CheckpointError: if it is truncated, or holds objects that could run code.
+        CheckpointError: if it is truncated, or contains objects that could run code.
     """
     path = Path(path)
     if not path.is_file():
@@ -66,28 +66,29 @@ def load_checkpoint_file(path: str | Path) -> object:
         with warnings.catch_warnings(action="ignore"):
             return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path}: not loaded, it holds more than tensors or is no checkpoint") from error
-    except Exception as error:  # a damaged pickle is a program of random instructions, which fails in any way
-        raise CheckpointError(f"{path}: cannot be read, truncated or not a PyTorch checkpoint") from error
+        raise CheckpointError(f"{path}: not loaded: it contains more than tensors, or is not a checkpoint") from error
+    except Exception as error:  # a damaged pickle can raise anything
+        raise CheckpointError(f"{path}: cannot be read: it is truncated, or not a PyTorch checkpoint") from error
 
 
 def components_from_original(
     state_dict: StateDict, head_channels: int = 64, sample_size: int | None = None, norm_groups: int = NORM_GROUPS
 ) -> tuple[Diff2LipUNet2DConditionModel, Diff2LipAudioEncoder]:
-    """The U-Net and the audio encoder that an original state dict holds, in evaluation mode.
+    """Returns the U-Net and the audio encoder of an original state dict, in evaluation mode.
 
-    Sizes are read off the shapes, but for three things that they do not show.
+    Sizes are inferred from the shapes of the tensors; three of them cannot be and are arguments.
 
     Args:
-        state_dict: original names to tensors; the components share their memory where the layout allows.
+        state_dict: original names to tensors. The components share their memory where the layout allows.
         head_channels: channels per attention head.
-        sample_size: height and width in pixels; by default the first level with attention is taken as 32 pixels wide.
-        norm_groups: groups of every normalisation.
+        sample_size: height and width of a crop in pixels. By default the finest level with attention is assumed to be
+            32 pixels wide.
+        norm_groups: groups of every normalization.
 
     Raises:
         CheckpointError: if tensors are missing, unexpected or of another shape.
-        ValueError: if `head_channels` does not divide the channels of an attention layer, or `norm_groups` those of
-            a normalisation.
+        ValueError: if `head_channels` does not divide the channels of an attention layer, or if `norm_groups` does
+            not divide those of a normalization.
 
     Source: SPEC "Original state dict".
     """
@@ -111,9 +112,9 @@ def components_from_original(
 
 
 def components_to_original(unet: Diff2LipUNet2DConditionModel, audio_encoder: Diff2LipAudioEncoder) -> StateDict:
-    """The original state dict of two components: the exact inverse of [`components_from_original`]."""
+    """Returns the original state dict of two components: the exact inverse of [`components_from_original`]."""
     own = _own_state_dict(unet, audio_encoder)
-    head_channels = unet.config.attention_head_dim
+    head_channels = unet.config["attention_head_dim"]
     return {
         original: _to_original_tensor(original, [own[name] for name in ours], head_channels)
         for original, ours in _name_table(unet, audio_encoder).items()
@@ -121,7 +122,7 @@ def components_to_original(unet: Diff2LipUNet2DConditionModel, audio_encoder: Di
 
 
 def _is_zip(path: Path) -> bool:
-    """Files of torch before 1.6 are plain pickles, which cannot be memory-mapped."""
+    """Returns whether a file is a zip archive. Older torch wrote plain pickles, which cannot be memory-mapped."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
@@ -130,7 +131,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def _infer_configs(state_dict: StateDict, head_channels: int, sample_size: int | None) -> tuple[dict, dict]:
-    """The configurations of both components, read off the shapes."""
+    """Infers the configurations of both components from the shapes."""
     try:
         unet_config = _infer_unet_config(state_dict, head_channels)
         audio_config = _infer_audio_config(state_dict)
@@ -145,7 +146,7 @@ def _infer_configs(state_dict: StateDict, head_channels: int, sample_size: int |
 
 
 def _foreign(state_dict: StateDict) -> tuple[str, ...]:
-    """Names of modules that no Diff2Lip checkpoint has."""
+    """Returns the tensor names that no Diff2Lip checkpoint has."""
     known = ("time_embed.", "input_blocks.", "middle_block.", "output_blocks.", "out.", "audio_encoder")
     return tuple(name for name in state_dict if not str(name).startswith(known))
 
@@ -167,7 +168,7 @@ def _infer_unet_config(state_dict: StateDict, head_channels: int) -> dict:
     )
     levels = upsamplers + 1
     layers = len(output_blocks) // levels - 1
-    # Each level has its residual blocks and, but for the last, one that pools.
+    # Each level has its residual blocks and, except for the last, a pooling block.
     starts = [1 + level * (layers + 1) for level in range(levels)]
     return {
         "in_channels": first.shape[1] // 3,
@@ -209,26 +210,26 @@ def _check_head_channels(unet_config: dict, head_channels: int) -> None:
     for channels in attending:
         if head_channels < 1 or channels % head_channels:
             raise ValueError(
-                f"`head_channels` is {head_channels}, which does not divide an attention of {channels} channels; pass"
-                " the number this model was trained with (--head-channels)"
+                f"`head_channels` is {head_channels}, which does not divide the {channels} channels of an attention"
+                " layer; pass the number this model was trained with (--head-channels)"
             )
 
 
 def _check_norm_groups(unet_config: dict, audio_config: dict, norm_groups: int) -> None:
-    normalised = [*unet_config["block_out_channels"], *audio_config["block_out_channels"]]
-    for channels in [*normalised, audio_config["input_channels"]]:
+    normalized = [*unet_config["block_out_channels"], *audio_config["block_out_channels"]]
+    for channels in [*normalized, audio_config["input_channels"]]:
         if norm_groups < 1 or channels % norm_groups:
             raise ValueError(
-                f"`norm_groups` is {norm_groups}, which does not divide a normalisation of {channels} channels; pass"
-                " the number this model was trained with (--norm-groups)"
+                f"`norm_groups` is {norm_groups}, which does not divide the {channels} channels of a normalization;"
+                " pass the number this model was trained with (--norm-groups)"
             )
 
 
 # Names
 
 
-def _name_table(unet: torch.nn.Module, audio_encoder: torch.nn.Module) -> dict[str, tuple[str, ...]]:
-    """Original tensor name to our names, three of them where the original joins query, key and value."""
+def _name_table(unet: Diff2LipUNet2DConditionModel, audio_encoder: Diff2LipAudioEncoder) -> dict[str, tuple[str, ...]]:
+    """Maps each original tensor name to ours: three names where the original joins query, key and value."""
     own = _own_state_dict(unet, audio_encoder)
     layers = [*_unet_layers(unet.config), *_audio_layers(len(audio_encoder.resnets))]
     table = {}
@@ -324,7 +325,7 @@ def _check_names_and_shapes(state_dict: StateDict, names: dict[str, tuple[str, .
             )
 
 
-# Tensors: attention is a 1x1 convolution with joined query, key and value there, three linear layers here.
+# Tensors: the original joins query, key and value in one 1x1 convolution; ours are three linear layers.
 
 
 def _is_projection_weight(original: str) -> bool:

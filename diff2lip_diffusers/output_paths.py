@@ -1,11 +1,11 @@
-"""Where results go: checked before the work, made in a hidden folder beside, put in place when complete."""
+"""Output paths: checked before the work, written in a hidden folder beside, moved into place when complete."""
 
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import av
+from av.error import FFmpegError
 from safetensors import SafetensorError
 
 from .errors import MediaError
@@ -14,20 +14,22 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 
 
 def names_folder(path: str | Path) -> bool:
-    """Whether a path, there or not, is meant for a folder of images: a folder, or a name without suffix."""
+    """Tells whether an output path means a folder of images: an existing folder, or a name without suffix."""
     suffix = Path(path).suffix.lower()
     return not suffix or (Path(path).is_dir() and suffix not in VIDEO_SUFFIXES)
 
 
 def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
-    """Finds out before the work whether a video, or a folder of images, can be written there.
+    """Checks before the work that a video, or a folder of images, can be written there.
+
+    Whoever takes an output path from a user calls this first, as `sync_video` does; the writers do not check again.
 
     Args:
-        path: what is to be written.
-        inputs: files that are read meanwhile and must not be overwritten; None is skipped.
+        path: the output.
+        inputs: files that must not be overwritten; None is skipped.
 
     Raises:
-        MediaError: unknown suffix, a folder with files in it, a missing or unwritable parent folder, or an input.
+        MediaError: an unknown suffix, a folder with files in it, a missing or unwritable parent folder, or an input.
     """
     target = Path(path)
     if any(source is not None and target.resolve() == Path(source).resolve() for source in inputs):
@@ -38,7 +40,7 @@ def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
         raise MediaError(path, "is a folder; name a file in it")
     elif target.suffix.lower() not in VIDEO_SUFFIXES:
         known = ", ".join(VIDEO_SUFFIXES)
-        raise MediaError(path, f"cannot be written as {target.suffix}; end its name in {known}, or in nothing for PNG")
+        raise MediaError(path, f"cannot be written as {target.suffix}; use {known}, or no suffix for PNG files")
     with writing(path), hidden_folder_beside(target):
         pass
 
@@ -50,18 +52,18 @@ def _check_empty(target: Path) -> None:
         raise MediaError(target, "is a file without suffix; choose another name for the output")
 
 
-def hidden_folder_beside(target: Path) -> tempfile.TemporaryDirectory:
+def hidden_folder_beside(target: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem[:40]}.")
 
 
 @contextmanager
 def filling_folder(folder: str | Path) -> Iterator[Path]:
-    """Gives a hidden folder beside `folder`; its files take their places there, each whole, when the block ends.
+    """Yields a hidden folder beside `folder`; when the block ends, its files are moved into `folder` one by one.
 
     Other files in `folder` stay.
 
     Raises:
-        MediaError: if the disk refuses.
+        MediaError: the folder cannot be written.
     """
     folder = Path(folder)
     with writing(folder):
@@ -77,11 +79,11 @@ def filling_folder(folder: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Turns what the disk, FFmpeg or safetensors says into one line that names the target."""
+    """Turns errors of the disk, FFmpeg and safetensors into a MediaError that names the target."""
     try:
         yield
     except FileNotFoundError as error:
         raise MediaError(path, "cannot be written: its folder does not exist; create it first") from error
-    except (av.error.FFmpegError, OSError, SafetensorError) as error:
+    except (FFmpegError, OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(path, f"cannot be written: {reason}; choose another folder or make room") from error

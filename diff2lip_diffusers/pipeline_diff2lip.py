@@ -1,4 +1,4 @@
-"""The Diff2Lip pipeline: face crops and speech in, the same crops with lips that match out."""
+"""The Diff2Lip pipeline: takes face crops and speech, returns the crops with lips that match."""
 
 import inspect
 from collections.abc import Callable
@@ -22,26 +22,26 @@ class Diff2LipPipelineOutput(BaseOutput):
     """Output of [`Diff2LipPipeline`].
 
     Args:
-        frames: N face crops of S x S pixels, by `output_type`: a list of PIL images, an array (N, S, S, 3) or a tensor
-            (N, 3, S, S), both float32 in [0, 1].
+        frames: N face crops of S x S pixels. Their form depends on `output_type`: a list of PIL images, an array
+            (N, S, S, 3) or a tensor (N, 3, S, S), both float32 in [0, 1].
     """
 
     frames: list[PIL.Image.Image] | np.ndarray | torch.Tensor
 
 
 class Diff2LipPipeline(DiffusionPipeline):
-    """Repaints the lower half of face crops so that the lips match a recording.
+    """Pipeline that paints the lower half of face crops so that the lips match a speech recording.
 
-    Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E audio embedding width, T samples.
-    The pipeline touches no file and looks for no face: [`sync_video`] does both.
+    Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E width of an audio embedding, T samples.
+    The pipeline reads no files and detects no faces: [`sync_video`] does both.
 
     Args:
         unet: a [`Diff2LipUNet2DConditionModel`].
         audio_encoder: a [`Diff2LipAudioEncoder`].
         feature_extractor: a [`Diff2LipFeatureExtractor`].
-        scheduler: any diffusers scheduler that denoises an epsilon-model.
-        default_num_inference_steps: steps where a call names none; the paper's 25.
-        painted_fraction: lower part of the crop that is painted, in (0, 1].
+        scheduler: any diffusers scheduler for a model that predicts noise (epsilon).
+        default_num_inference_steps: denoising steps if a call gives none; 25 in the paper.
+        painted_fraction: fraction of the crop that is painted, from the bottom, in (0, 1].
 
     Source: SPEC "Idea", "Diffusion"; Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
     """
@@ -89,33 +89,32 @@ class Diff2LipPipeline(DiffusionPipeline):
         """Paints the mouths of consecutive face crops.
 
         Args:
-            frames: N crops: PIL images, or (N, H, W, 3) arrays, or (N, 3, H, W) tensors; uint8, or float in [0, 1].
-                Resized to S x S where they differ.
-            audio: speech from the first frame on: (T,), (T, C) or (C, T). One of `audio`, `mel_windows` and
-                `audio_embeds` is needed. Audio that ends before the frames do is completed with silence.
-            sampling_rate: of `audio`, in Hz; the feature extractor's own by default.
+            frames: N crops: PIL images, an array (N, H, W, 3) or a tensor (N, 3, H, W); uint8, or float in [0, 1].
+                Crops of another size are resized to S x S.
+            audio: speech that starts with the first frame: (T,), (T, C) or (C, T). Exactly one of `audio`,
+                `mel_windows` and `audio_embeds` is needed. Audio shorter than the frames is padded with silence.
+            sampling_rate: sampling rate of `audio` in Hz; that of the feature extractor by default.
             mel_windows: (N, 80, 16), instead of `audio`.
             audio_embeds: (N, E), instead of `audio`.
-            reference_frames: N crops, or one for all, that show the identity; the frames themselves by default.
-            fps: frames a second of `frames`; the feature extractor's own by default.
-            num_inference_steps: denoising steps; the pipeline's own by default.
-            generator: makes the result repeatable. Its noise is drawn once and shared by all frames, also where the
-                scheduler draws at each step; a list of N gives every frame its own.
-            latents: initial noise, (1, 3, S, S) shared by all frames or (N, 3, S, S), instead of drawing it.
-            eta: weight of the noise in DDIM, in [0, 1]; ignored by schedulers without it.
-            batch_size: frames worked on at a time; all by default. Does not change the result.
+            reference_frames: N crops, or one for all frames, that show the person; the frames themselves by default.
+            fps: frames per second of `frames`; the value of the feature extractor by default.
+            num_inference_steps: denoising steps; `default_num_inference_steps` by default.
+            generator: makes the result repeatable. All frames share its noise, also the noise that some schedulers
+                add in each step. A list of N generators gives every frame its own noise.
+            latents: initial noise: (1, 3, S, S), shared by all frames, or (N, 3, S, S). Drawn by default.
+            eta: weight of the noise in DDIM, in [0, 1]; other schedulers ignore it.
+            batch_size: frames denoised at a time; all by default. Does not change the result.
             output_type: `"pil"`, `"np"` or `"pt"`.
             return_dict: whether to return a dataclass or a tuple.
-            callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch; may
-                return replaced tensors.
-            callback_on_step_end_tensor_inputs: which of `"latents"` and `"audio_embeds"` the callback gets.
+            callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch. It may
+                return a dict of tensors that replace those of the loop.
+            callback_on_step_end_tensor_inputs: the tensors that the callback gets: `"latents"`, `"audio_embeds"`.
 
         Returns:
-            [`Diff2LipPipelineOutput`], or a tuple of its `frames`. Outside the painted part the frames are returned
-            exactly as they came in.
+            [`Diff2LipPipelineOutput`], or a tuple of its `frames`. Pixels outside the painted part are not changed.
 
         Raises:
-            ValueError: if an argument is missing, contradicts another, or has a wrong shape or range.
+            ValueError: if an argument is missing, conflicts with another, or has a wrong shape or range.
 
         Examples:
 
@@ -128,8 +127,8 @@ class Diff2LipPipeline(DiffusionPipeline):
         ```
         """
         # 1. Check inputs
-        if num_inference_steps is None:
-            num_inference_steps = self.config.default_num_inference_steps
+        default_steps: int = self.config["default_num_inference_steps"]
+        num_inference_steps = default_steps if num_inference_steps is None else num_inference_steps
         self.check_inputs(num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs)
 
         # 2. Prepare frames, in [0, 1]
@@ -138,7 +137,7 @@ class Diff2LipPipeline(DiffusionPipeline):
         references = frames if reference_frames is None else self.prepare_frames(reference_frames, "reference_frames")
         references = _one_or_each(references, num_frames, "reference_frames")
 
-        # 3. Encode the audio, once per frame
+        # 3. Encode the audio, once for each frame
         batch_size = batch_size or num_frames
         audio_embeds = self.encode_audio(num_frames, audio, sampling_rate, fps, mel_windows, audio_embeds, batch_size)
 
@@ -150,7 +149,9 @@ class Diff2LipPipeline(DiffusionPipeline):
         self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
         batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
         painted = []
-        with self.progress_bar(total=len(batches) * len(self.scheduler.timesteps)) as progress_bar:
+        total = len(batches) * len(self.scheduler.timesteps)
+        # `torch.compiler.disable` around the method hides its arguments from type checkers.
+        with self.progress_bar(total=total) as progress_bar:  # pyright: ignore[reportCallIssue]
 
             def end_step(step, timestep, tensors):
                 progress_bar.update()
@@ -181,7 +182,7 @@ class Diff2LipPipeline(DiffusionPipeline):
         return Diff2LipPipelineOutput(frames=frames) if return_dict else (frames,)
 
     def check_inputs(self, num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs):
-        """Raises ValueError for arguments out of range, before any work."""
+        """Raises ValueError if an argument is out of range."""
         for name, value in (("num_inference_steps", num_inference_steps), ("batch_size", batch_size)):
             if value is not None and not (isinstance(value, (int, float)) and value >= 1 and int(value) == value):
                 raise ValueError(f"`{name}` is {value!r}, expected a whole number above 0")
@@ -197,15 +198,15 @@ class Diff2LipPipeline(DiffusionPipeline):
         accepted = inspect.signature(type(self.scheduler).__init__).parameters
         if "beta_schedule" not in accepted or self.scheduler.config.get("prediction_type", "epsilon") != "epsilon":
             raise ValueError(
-                f"`scheduler` is a {type(self.scheduler).__name__} that does not denoise an epsilon-model; build it"
-                " with from_config(pipe.scheduler.config), for example a DPMSolverMultistepScheduler"
+                f"`scheduler` is a {type(self.scheduler).__name__} that does not denoise an epsilon-model; build one"
+                " with from_config(pipe.scheduler.config), for example DPMSolverMultistepScheduler"
             )
 
     def prepare_frames(self, frames: Frames, name: str) -> torch.Tensor:
-        """Crops in any accepted form, as (N, 3, S, S) float32 in [0, 1] on the CPU or where the tensor was.
+        """Returns crops of any accepted form as (N, 3, S, S) float32 in [0, 1]. Tensors stay on their device.
 
         Raises:
-            ValueError: naming the argument `name`, if the form, shape, type or range is not accepted.
+            ValueError: if form, shape, dtype or range is not accepted. Its text names the argument `name`.
         """
         if isinstance(frames, PIL.Image.Image):
             frames = [frames]
@@ -230,43 +231,45 @@ class Diff2LipPipeline(DiffusionPipeline):
         audio_embeds: torch.Tensor | None = None,
         batch_size: int | None = None,
     ) -> torch.Tensor:
-        """Audio embeddings (N, E) from exactly one of `audio`, `mel_windows` and `audio_embeds`; see [`__call__`]."""
+        """Returns audio embeddings (N, E) of exactly one of `audio`, `mel_windows` and `audio_embeds`."""
         given = [value is not None for value in (audio, mel_windows, audio_embeds)]
         if sum(given) != 1:
             raise ValueError(f"one of `audio`, `mel_windows` and `audio_embeds` is needed, {sum(given)} are given")
         if audio_embeds is not None:
             _check_shape(audio_embeds, (self.unet.config.time_embedding_dim,), "audio_embeds")
             return _one_or_each(audio_embeds.to(self._execution_device), num_frames, "audio_embeds")
-        if audio is not None:
-            mel_windows = self.feature_extractor(audio, sampling_rate, fps, num_frames=num_frames).mel_windows
         extractor = self.feature_extractor
-        _check_shape(mel_windows, (extractor.feature_size, extractor.window_size), "mel_windows")
-        mel_windows = _one_or_each(torch.as_tensor(mel_windows), num_frames, "mel_windows")
-        batches = mel_windows.split(batch_size or num_frames)
+        if mel_windows is None:
+            windows = extractor(audio, sampling_rate, fps, num_frames=num_frames).mel_windows
+        else:
+            windows = mel_windows
+        _check_shape(windows, (extractor.feature_size, extractor.window_size), "mel_windows")
+        windows = _one_or_each(torch.as_tensor(windows), num_frames, "mel_windows")
+        batches = windows.split(batch_size or num_frames)
         return torch.cat([self.audio_encoder(batch.to(self._execution_device)) for batch in batches])
 
     def prepare_latents(
         self, num_frames: int, generator: Generators = None, latents: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Initial noise of unit variance, (N, 3, S, S) float32; one image for all frames unless told otherwise."""
+        """Returns noise of unit variance, (N, 3, S, S) float32: one noise image for all frames by default."""
         size = self.unet.config.sample_size
         shape = (self.unet.config.in_channels, size, size)
         generators = generator if isinstance(generator, list) else [generator]
         if not generators or not all(isinstance(one, torch.Generator) for one in generators if generator is not None):
             raise ValueError(f"`generator` is {generator!r}, expected a torch.Generator or a list of them")
-        own = len(generators) > 1
-        if own and len(generator) != num_frames:
-            raise ValueError(f"`generator` is a list of {len(generator)}, expected 1 or {num_frames}")
+        one_each = len(generators) > 1
+        if one_each and len(generators) != num_frames:
+            raise ValueError(f"`generator` is a list of {len(generators)}, expected 1 or {num_frames}")
         if latents is None:
-            count = num_frames if own else 1
+            count = num_frames if one_each else 1
             latents = randn_tensor((count, *shape), generator, self._execution_device, torch.float32)
         _check_shape(latents, shape, "latents")
         return _one_or_each(latents.to(self._execution_device, torch.float32), num_frames, "latents")
 
     def prepare_extra_step_kwargs(self, generators: list[torch.Generator], eta: float) -> dict:
-        """What this scheduler's `step` understands beyond the usual arguments.
+        """Returns the extra arguments that `step` of this scheduler accepts.
 
-        `use_clipped_model_output` derives the noise again from the clipped prediction, as the original does.
+        `use_clipped_model_output` recomputes the noise from the clipped prediction, as the original does.
         """
         accepted = inspect.signature(self.scheduler.step).parameters
         extra = {"eta": eta, "use_clipped_model_output": True, "generator": generators}
@@ -282,23 +285,23 @@ class Diff2LipPipeline(DiffusionPipeline):
         step_kwargs: dict,
         end_step: Callable,
     ) -> torch.Tensor:
-        """One batch of frames (N, 3, S, S) in [0, 1] with the mouth painted.
+        """Returns one batch of frames, (N, 3, S, S) in [0, 1], with the mouths painted.
 
         Args:
             frames: (N, 3, S, S) in [0, 1].
             references: (N, 3, S, S) in [0, 1].
             audio_embeds: (N, E).
-            latents: (N, 3, S, S), noise of unit variance: start of the sample, and fill of the masked frames.
+            latents: (N, 3, S, S), noise of unit variance: the first sample, and the filling of the masked frames.
             num_inference_steps: denoising steps.
-            step_kwargs: further arguments of the scheduler's `step`.
-            end_step: called as `(step, timestep, tensors)`, returns the tensors to go on with.
+            step_kwargs: extra arguments for `scheduler.step`.
+            end_step: called as `(step, timestep, tensors)`; returns the tensors for the next step.
 
         Source: SPEC "U-Net", inside every call; SPEC "Diffusion".
         """
         frames, references = frames.to(latents.device), references.to(latents.device)
         mask = self.painted_mask(latents.device)
         masked_frames = torch.where(mask, latents, 2 * frames - 1)
-        # Multistep schedulers keep state, which this resets.
+        # Multistep schedulers keep state between steps; this resets it.
         self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
         sample = latents * self.scheduler.init_noise_sigma
         for step, timestep in enumerate(self.scheduler.timesteps):
@@ -314,20 +317,23 @@ class Diff2LipPipeline(DiffusionPipeline):
         return torch.where(mask, (sample / 2 + 0.5).clamp(0, 1), frames)
 
     def painted_mask(self, device: torch.device | str = "cpu") -> torch.Tensor:
-        """(1, 1, S, S) bool, true where the mouth is painted: rows from int(S * (1 - `painted_fraction`))."""
+        """Returns a mask (1, 1, S, S) bool, true where the mouth is painted.
+
+        The first painted row is int(S * (1 - `painted_fraction`)).
+        """
         size = self.unet.config.sample_size
-        rows = torch.arange(size, device=device) >= int(size * (1 - self.config.painted_fraction))
+        rows = torch.arange(size, device=device) >= int(size * (1 - self.config["painted_fraction"]))
         return rows[None, None, :, None].expand(1, 1, size, size)
 
     def convert_frames(self, frames: torch.Tensor, output_type: str) -> Frames:
-        """(N, 3, S, S) in [0, 1] to the form that `output_type` names."""
+        """Converts frames (N, 3, S, S) in [0, 1] to the form that `output_type` names."""
         if output_type == "pt":
             return frames
         array = frames.permute(0, 2, 3, 1).cpu().numpy()
         return self.numpy_to_pil(array) if output_type == "pil" else array
 
     def _scheduler_learns_variance(self) -> bool:
-        """Whether the scheduler takes all six channels of the prediction (only DDPM's ancestral sampling does)."""
+        """Returns whether the scheduler uses all six channels of the prediction; only DDPM can."""
         accepted = inspect.signature(type(self.scheduler).__init__).parameters
         learned = self.scheduler.config.get("variance_type") in ("learned", "learned_range")
         return learned and "variance_type" in accepted
@@ -346,14 +352,14 @@ def _one_or_each(tensor: torch.Tensor, num_frames: int, name: str) -> torch.Tens
 
 
 def _drawn_generator() -> torch.Generator:
-    """A generator seeded by torch's global one, so that `torch.manual_seed` still decides."""
+    """Returns a generator seeded from the global one of torch, so that `torch.manual_seed` has an effect."""
     return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
 
 
 def _step_generators(
     generator: torch.Generator | list[torch.Generator], batch: slice, size: int
 ) -> list[torch.Generator]:
-    """One generator per frame of the batch, all in the same state, so that frames and batches share their noise."""
+    """Returns a generator for each frame of the batch, all in the same state: frames and batches share their noise."""
     if isinstance(generator, list) and len(generator) > 1:
         return generator[batch]
     generator = generator[0] if isinstance(generator, list) else generator
@@ -370,19 +376,21 @@ def _with_batch_axis(frame: PIL.Image.Image | np.ndarray | torch.Tensor) -> np.n
 
 
 def _channels_first(frames: np.ndarray | torch.Tensor, name: str) -> torch.Tensor:
-    """(N, 3, H, W) from an array (N, H, W, 3) or a tensor (N, 3, H, W)."""
-    is_array = isinstance(frames, np.ndarray)
-    if not is_array and not torch.is_tensor(frames):
+    """Returns a tensor (N, 3, H, W) for an array (N, H, W, 3) or a tensor (N, 3, H, W)."""
+    if not isinstance(frames, (np.ndarray, torch.Tensor)):
         raise ValueError(f"`{name}` is a {type(frames).__name__}, expected PIL images, an array or a tensor")
     frames = _with_batch_axis(frames)
+    is_array = isinstance(frames, np.ndarray)
     if frames.ndim != 4 or frames.shape[-1 if is_array else 1] != 3 or 0 in frames.shape:
         expected = "(N, H, W, 3)" if is_array else "(N, 3, H, W)"
         raise ValueError(f"`{name}` has shape {tuple(frames.shape)}, expected {expected}")
-    return torch.from_numpy(np.require(frames, requirements="CW")).permute(0, 3, 1, 2) if is_array else frames
+    if isinstance(frames, np.ndarray):
+        return torch.from_numpy(np.require(frames, requirements=["C", "W"])).permute(0, 3, 1, 2)
+    return frames
 
 
 def _to_unit_range(frames: torch.Tensor, name: str) -> torch.Tensor:
-    """float32 in [0, 1] from uint8 or from floats that are in that range already."""
+    """Converts uint8 to float32 in [0, 1]; floats must already be in that range."""
     if frames.dtype == torch.uint8:
         return frames.float() / 255
     if not frames.is_floating_point():

@@ -1,9 +1,9 @@
-"""Schedulers by short name, each set up for this model's noise schedule."""
+"""Schedulers by short name, each configured for the noise schedule of the model."""
 
 import diffusers
 from diffusers import DDIMScheduler, SchedulerMixin
 
-# Name on the command line: class in diffusers, and what it needs beyond the model's own configuration.
+# Name on the command line: class in diffusers, and settings that replace those of the model's own scheduler.
 SCHEDULERS = {
     "ddim": ("DDIMScheduler", {}),
     "ddpm": ("DDPMScheduler", {"variance_type": "learned_range", "timestep_spacing": "linspace"}),
@@ -24,7 +24,7 @@ SCHEDULERS = {
 
 
 def original_scheduler() -> DDIMScheduler:
-    """The sampler of the released model. Source: SPEC "Diffusion"."""
+    """Returns the scheduler of the released model. Source: SPEC "Diffusion"."""
     return DDIMScheduler(
         beta_start=1e-4,
         beta_end=0.02,
@@ -37,10 +37,10 @@ def original_scheduler() -> DDIMScheduler:
 
 
 def make_scheduler(name: str, config: dict) -> SchedulerMixin:
-    """The scheduler called `name`, for the noise schedule in another scheduler's `config`.
+    """Returns the scheduler called `name`, with the noise schedule of another scheduler's `config`.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: if the name is unknown.
     """
     if name not in SCHEDULERS:
         raise ValueError(f"`scheduler` is {name!r}, known are {', '.join(SCHEDULERS)}")

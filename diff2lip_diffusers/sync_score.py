@@ -1,4 +1,4 @@
-"""How well a whole clip's mouth and sound agree, and by how many frames one is late, as a SyncNet sees it."""
+"""Scores the sync of a whole clip with a SyncNet: audio offset, LSE-C and LSE-D."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -9,42 +9,41 @@ from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .syncnet import MEL_STEPS, SYNC_FRAMES, SyncNet, sync_mel_windows
 
 BATCH_SIZE = 64
-# An offset is measured by no fewer pairs than this part of all.
+# An offset is measured only if at least this share of the clip overlaps.
 LEAST_OVERLAP = 0.5
 
 
 @dataclass(frozen=True)
 class SyncScore:
-    """What a clip looks like to a SyncNet.
+    """The sync of a clip as a SyncNet measures it.
 
     Attributes:
-        offset_frames: how late the sound is: picture n fits the sound of picture n + `offset_frames` best.
-        confidence: how much better that offset is than others: median of the distances over all offsets, less the
-            least (LSE-C).
-        distance: of mouths and sounds at that offset, the mean, in [0, sqrt(2)] (LSE-D).
+        offset_frames: delay of the audio: frame n fits the audio of frame n + `offset_frames` best.
+        lse_c: confidence (LSE-C), the median of the distances over all offsets minus the smallest distance.
+        lse_d: distance (LSE-D), the mean distance of mouths and audio at that offset, in [0, sqrt(2)].
 
     Source: Chung and Zisserman, "Out of time", 2016, section 4.1; Prajwal et al., 2020, section 4.2.
     """
 
     offset_frames: int
-    confidence: float
-    distance: float
+    lse_c: float
+    lse_d: float
 
 
 def sync_score(
     syncnet: SyncNet, crops: torch.Tensor, mel: torch.Tensor, fps: float | Fraction = 25, max_offset: int = 15
 ) -> SyncScore:
-    """Measures a clip.
+    """Measures the sync of a clip.
 
-    Vectors have length 1 here, so the numbers are smaller than those that papers print for the SyncNet of 2016; they
-    compare clips, not papers.
+    Vectors have length 1 here, so the numbers are smaller than those that papers report for the SyncNet of 2016. Use
+    them to compare clips, not to compare with papers.
 
     Args:
-        syncnet: in evaluation mode.
-        crops: (N, 3, S, S) face crops in [-1, 1], or uint8, one a frame.
-        mel: (80, M) of the sound that starts with the first crop.
-        fps: frames a second; SyncNets are trained at 25.
-        max_offset: largest offset to look at, in frames; in short clips fewer, so that half of the clip overlaps.
+        syncnet: the network, in evaluation mode.
+        crops: (N, 3, S, S) face crops in [-1, 1], or uint8, one per frame.
+        mel: (80, M) of the audio that starts with the first crop.
+        fps: frames per second; SyncNets are trained at 25.
+        max_offset: largest offset to try, in frames; less in short clips, so that half of the clip overlaps.
 
     Raises:
         ValueError: if `syncnet` is in training mode, `max_offset` negative, or the clip shorter than 6 frames.
@@ -61,49 +60,49 @@ def sync_score(
 def clip_embeds(
     syncnet: SyncNet, crops: torch.Tensor, mel: torch.Tensor, fps: float | Fraction = 25
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Unit vectors of all mouths and sounds of a clip: of frames n to n + 4 and the sound that begins with frame n.
+    """Returns the unit vectors of a clip: of the mouth in frames n to n + 4, and of the audio from frame n on.
 
     Args:
         syncnet: the network.
         crops: (N, 3, S, S) in [-1, 1], or uint8.
         mel: (80, M).
-        fps: frames a second.
+        fps: frames per second.
 
     Returns:
-        Two of (K, E) float32 on the CPU, K being N - 4, or fewer where the sound ends first.
+        Two tensors (K, E) float32 on the CPU. K is N - 4, or less if the audio ends first.
 
     Raises:
         ValueError: if K is less than 2.
     """
-    steps_a_frame = Fraction(80) / Fraction(fps).limit_denominator(1_000_000)
-    complete = int((mel.shape[1] - MEL_STEPS) / steps_a_frame) + 1 if mel.shape[1] >= MEL_STEPS else 0
+    steps_per_frame = Fraction(80) / Fraction(fps).limit_denominator(1_000_000)
+    complete = int((mel.shape[1] - MEL_STEPS) / steps_per_frame) + 1 if mel.shape[1] >= MEL_STEPS else 0
     count = min(len(crops) - SYNC_FRAMES + 1, complete)
     if count < 2:
         raise ValueError(
             f"`crops` has {len(crops)} frames and `mel` {mel.shape[1]} steps, expected {SYNC_FRAMES + 1} frames and"
-            " their sound, or more"
+            " their audio, or more"
         )
     extractor = Diff2LipFeatureExtractor()
     embeds = []
     for first in range(0, count, BATCH_SIZE):
         last = min(first + BATCH_SIZE, count)
-        pictures = crops[first : last + SYNC_FRAMES - 1].to(syncnet.device)
-        if not pictures.is_floating_point():
-            pictures = pictures / 127.5 - 1
-        faces = syncnet.face_input(pictures.unfold(0, SYNC_FRAMES, 1).movedim(-1, 1))
+        frames = crops[first : last + SYNC_FRAMES - 1].to(syncnet.device)
+        if not frames.is_floating_point():
+            frames = frames / 127.5 - 1
+        faces = syncnet.face_input(frames.unfold(0, SYNC_FRAMES, 1).movedim(-1, 1))
         windows = sync_mel_windows(mel, range(first, last), fps, extractor).to(syncnet.device)
         embeds.append([vectors.float().cpu() for vectors in syncnet(faces, windows)])
-    faces, sounds = zip(*embeds, strict=True)
-    return torch.cat(faces), torch.cat(sounds)
+    face_embeds, audio_embeds = zip(*embeds, strict=True)
+    return torch.cat(face_embeds), torch.cat(audio_embeds)
 
 
 def offset_distances(face_embeds: torch.Tensor, audio_embeds: torch.Tensor, max_offset: int = 15) -> dict[int, float]:
-    """Mean distance of mouth n and sound n + k for every offset k, over all n that have both.
+    """Returns the mean distance of mouth n and audio n + k by offset k, over all n that have both.
 
     Args:
         face_embeds: (K, E).
         audio_embeds: (K, E).
-        max_offset: largest k to either side, if half of the K overlap there.
+        max_offset: largest k in both directions; less if fewer than half of the K would overlap.
     """
     count = len(face_embeds)
     reach = min(max_offset, int(count * (1 - LEAST_OVERLAP)))
@@ -116,8 +115,8 @@ def offset_distances(face_embeds: torch.Tensor, audio_embeds: torch.Tensor, max_
 
 
 def score_of_distances(distances: dict[int, float]) -> SyncScore:
-    """The score that distances by offset make."""
-    # Of equal ones, the offset nearest to none.
+    """Returns the score for distances by offset."""
+    # Among equal distances, the smallest offset.
     offset = min(distances, key=lambda k: (distances[k], abs(k)))
     median = torch.tensor(list(distances.values()), dtype=torch.float64).quantile(0.5).item()
     return SyncScore(offset, median - distances[offset], distances[offset])

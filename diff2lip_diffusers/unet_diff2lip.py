@@ -1,4 +1,4 @@
-"""The Diff2Lip U-Net: a pixel-space denoiser that repaints the mouth of a face crop from 0.2 s of speech."""
+"""The Diff2Lip U-Net: a pixel-space denoiser that paints the mouth of a face crop from 0.2 s of speech."""
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from torch import nn
 
 
 class FP32GroupNorm(nn.GroupNorm):
-    """Group normalisation computed and returned in float32, whatever the type of weights and input."""
+    """Group normalization, computed and returned in float32 for weights and inputs of any dtype."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         weight, bias = self.weight.float(), self.bias.float()
@@ -24,41 +24,42 @@ class FP32GroupNorm(nn.GroupNorm):
 
 
 class FP32Conv2d(nn.Conv2d):
-    """Convolution computed and returned in float32, whatever the type of weights and input, also within autocast."""
+    """Convolution, computed and returned in float32 for weights and inputs of any dtype, also within autocast."""
 
     def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
         with torch.autocast(hidden_states.device.type, enabled=False):
-            return self._conv_forward(hidden_states.float(), self.weight.float(), self.bias.float())
+            bias = None if self.bias is None else self.bias.float()
+            return self._conv_forward(hidden_states.float(), self.weight.float(), bias)
 
 
 class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
-    """Noise prediction for the painted half of face crops, conditioned on speech and on a reference crop.
+    """Denoiser that predicts the noise in the painted half of face crops, given speech and a reference crop.
 
     The ADM U-Net of the released checkpoint, built from stock diffusers blocks. Letters in shapes: N frames, C image
-    channels, H and W the crop's height and width, both divisible by 2 ** (levels - 1), E `time_embedding_dim`.
+    channels, H and W the height and width of a crop, both divisible by 2 ** (levels - 1), E `time_embedding_dim`.
 
     Args:
-        sample_size: H and W the model was trained on, in pixels.
-        in_channels: C, of the noisy sample and of both frames; the first convolution sees three times as many.
-        out_channels: channels of the prediction: C of noise and, where twice that, C of learned variance.
-        down_block_types: a block per level, finest first: `"ResnetDownsampleBlock2D"` or, with self-attention,
-            `"AttnDownBlock2D"`. The way up mirrors it.
+        sample_size: H and W of the training crops, in pixels.
+        in_channels: C. The first convolution gets 3 * C channels: the noisy sample and two crops.
+        out_channels: channels of the prediction: C for the noise only, 2 * C for noise and learned variance.
+        down_block_types: one block per level, finest first: `"ResnetDownsampleBlock2D"` or, with self-attention,
+            `"AttnDownBlock2D"`. The upsampling path mirrors them.
         block_out_channels: channels per level, finest first.
-        layers_per_block: residual blocks per level on the way down; one more on the way up.
+        layers_per_block: residual blocks per level of the downsampling path; the upsampling path has one more.
         attention_head_dim: channels per attention head.
-        time_embedding_dim: E, width of the timestep and audio embeddings; four times the first level's channels if
-            None.
-        norm_num_groups: groups of every normalisation; divides all channel counts.
-        norm_eps: epsilon of every normalisation.
+        time_embedding_dim: E, width of the timestep and audio embeddings. None means four times the channels of the
+            first level.
+        norm_num_groups: groups of every normalization; must divide all channel counts.
+        norm_eps: epsilon of every normalization.
         dropout: dropout probability inside residual blocks, in [0, 1).
 
     Raises:
-        ValueError: if a block type is unknown, or the levels of two arguments disagree.
+        ValueError: if a block type is unknown, or if two arguments have different numbers of levels.
 
     Source: SPEC "U-Net"; Dhariwal and Nichol 2021 (ADM); Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
     """
 
-    # Normalisation and the last convolution decide the accuracy of the predicted noise.
+    # The last normalization and convolution decide the accuracy of the predicted noise.
     _keep_in_fp32_modules = ["conv_norm_out", "conv_out"]
     _no_split_modules = ["ResnetBlock2D", "Attention"]
     _repeated_blocks = ["Attention"]
@@ -84,7 +85,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         norm_eps: float = 1e-5,
         dropout: float = 0.0,
     ):
-        # The base's own constructor cannot pass on the residual ("resnet") type of down- and upsampling.
+        # The base constructor has no argument for residual ("resnet") downsampling and upsampling.
         super(UNet2DConditionModel, self).__init__()
         has_attention = _read_block_types(down_block_types, block_out_channels)
         self.sample_size = sample_size
@@ -119,20 +120,20 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         audio_embeds: torch.Tensor,
         return_dict: bool = True,
     ) -> UNet2DConditionOutput | tuple[torch.Tensor]:
-        """Predicts the noise of a sample of which only the painted part (mask 1) is looked at.
+        """Predicts the noise of a sample. Only the painted part of the sample (mask 1) is used.
 
         Args:
             sample: (N, C, H, W), the noisy crops, scaled by the scheduler.
-            timestep: one number, or (N,), in [0, 1000).
+            timestep: one number, or a tensor (N,), in [0, 1000).
             masked_frames: (N, C, H, W), the crops in [-1, 1] where the mask is 0, the initial noise where it is 1.
-            reference_frames: (N, C, H, W) in [-1, 1], crops that show the identity.
+            reference_frames: (N, C, H, W) in [-1, 1], crops that show the person.
             mask: (N or 1, 1, H, W), 1 where the mouth is painted, 0 elsewhere.
             audio_embeds: (N, E), from [`Diff2LipAudioEncoder`].
             return_dict: whether to return a dataclass or a tuple.
 
         Returns:
-            [`~models.unets.unet_2d_condition.UNet2DConditionOutput`], or a tuple of its `sample`: (N, `out_channels`,
-            H, W) in the type of `sample`.
+            [`~models.unets.unet_2d_condition.UNet2DConditionOutput`] with `sample`: (N, `out_channels`, H, W) in the
+            dtype of the input sample. A tuple of it if `return_dict` is False.
 
         Source: SPEC "U-Net", inside every call.
         """
@@ -149,7 +150,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         hidden_states = self.mid_block(hidden_states, temb)
 
         for block in self.up_blocks:
-            count = len(block.resnets)
+            count = len(block.resnets)  # pyright: ignore[reportArgumentType]  # a ModuleList, to torch any module
             hidden_states = block(hidden_states, residuals[-count:], temb)
             residuals = residuals[:-count]
 
@@ -166,7 +167,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
 
 
 def _read_block_types(down_block_types: tuple[str, ...], block_out_channels: tuple[int, ...]) -> list[bool]:
-    """Whether each level attends to itself."""
+    """Returns for each level whether it has self-attention."""
     known = ("ResnetDownsampleBlock2D", "AttnDownBlock2D")
     unknown = [name for name in down_block_types if name not in known]
     if unknown:
@@ -187,7 +188,12 @@ def _down_blocks(
         resample = level < len(channels) - 1
         if has_attention[level]:
             downsample_type = "resnet" if resample else None
-            block = AttnDownBlock2D(**sizes, **common, attention_head_dim=head_dim, downsample_type=downsample_type)
+            block = AttnDownBlock2D(
+                **sizes,
+                **common,
+                attention_head_dim=head_dim,
+                downsample_type=downsample_type,  # pyright: ignore[reportArgumentType]  # None is allowed
+            )
         else:
             block = ResnetDownsampleBlock2D(**sizes, **common, add_downsample=resample)
         blocks.append(block)
@@ -207,7 +213,12 @@ def _up_blocks(
         }
         if has_attention[level]:
             upsample_type = "resnet" if level else None
-            block = AttnUpBlock2D(**sizes, **common, attention_head_dim=head_dim, upsample_type=upsample_type)
+            block = AttnUpBlock2D(
+                **sizes,
+                **common,
+                attention_head_dim=head_dim,
+                upsample_type=upsample_type,  # pyright: ignore[reportArgumentType]  # None is allowed
+            )
         else:
             block = ResnetUpsampleBlock2D(**sizes, **common, add_upsample=level > 0)
         blocks.append(block)

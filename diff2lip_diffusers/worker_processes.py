@@ -1,4 +1,4 @@
-"""Work shared by processes of this machine: who is idle gets the next job, and all end with the one that began."""
+"""Worker processes on this machine: an idle one gets the next job; all end with their parent."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -15,16 +15,17 @@ from .errors import Diff2LipError
 
 
 def run_in_processes(make_work: Callable[[], Callable], jobs: Iterable[Any], count: int) -> Iterator[tuple[Any, Any]]:
-    """Each job with what the work on it returned, in the order in which they end.
+    """Runs jobs in worker processes; yields each job with its result as soon as it ends.
+
+    `make_work`, jobs and results must be picklable. The calling program needs an `if __name__ == "__main__"` guard.
 
     Args:
-        make_work: called once in each process; returns the function that does one job. Both, and jobs and what is
-            returned, must be picklable; a program that calls this needs `if __name__ == "__main__"` around it.
-        jobs: to be done.
-        count: of processes; each computes with one thread.
+        make_work: called once in each process; returns the function that does one job.
+        jobs: jobs to run.
+        count: number of processes; each computes with one thread.
 
     Raises:
-        Diff2LipError: what the work raises, as one line; or a process ended without a word.
+        Diff2LipError: if a job raises an error, with its message in one line; or if a process died.
     """
     waiting = iter(jobs)
     with ExitStack() as stack:
@@ -37,7 +38,8 @@ def run_in_processes(make_work: Callable[[], Callable], jobs: Iterable[Any], cou
                 busy[connection] = job
             if not busy:
                 return
-            for connection in wait(list(busy)):
+            for ready in wait(list(busy)):
+                connection = cast(Connection, ready)
                 job = busy.pop(connection)
                 result = _receive(connection, job)
                 idle.append(connection)
@@ -46,14 +48,14 @@ def run_in_processes(make_work: Callable[[], Callable], jobs: Iterable[Any], cou
 
 @contextmanager
 def _worker(make_work: Callable[[], Callable]) -> Iterator[Connection]:
-    """A process, reached by the connection; ended with the block."""
+    """Starts a process and gives a connection to it; terminates it at the end of the block."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs, make_work), daemon=True)
     process.start()
     theirs.close()
     try:
-        yield ours
+        yield cast(Connection, ours)  # a PipeConnection on Windows
     finally:
         process.terminate()
         process.join()
@@ -64,21 +66,21 @@ def _send(connection: Connection, job: Any) -> None:
     try:
         connection.send(job)
     except OSError as error:
-        raise Diff2LipError(f"{job}: its process is gone; is memory short? Try fewer workers") from error
+        raise Diff2LipError(f"{job}: its process died; memory may be short; try fewer workers") from error
 
 
 def _receive(connection: Connection, job: Any) -> Any:
     try:
         error, result = connection.recv()
     except (EOFError, OSError) as error:
-        raise Diff2LipError(f"{job}: its process is gone; is memory short? Try fewer workers") from error
+        raise Diff2LipError(f"{job}: its process died; memory may be short; try fewer workers") from error
     if error is not None:
         raise Diff2LipError(error)
     return result
 
 
 def _serve(connection: Connection, make_work: Callable[[], Callable]) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to all; who began ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     work = None
@@ -96,6 +98,8 @@ def _serve(connection: Connection, make_work: Callable[[], Callable]) -> None:
 
 
 def _end_with_parent() -> None:
-    """A process that was killed cannot end its children; they do it themselves."""
-    wait([parent_process().sentinel])
-    os._exit(1)
+    """Ends this process when its parent ends; a parent that was killed cannot end its children."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -11,25 +11,25 @@ import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler
 
 from diff2lip_diffusers import load_pipeline
-from diff2lip_diffusers.media.reader import read_audio
+from diff2lip_diffusers.media import read_audio
 
 CHOICES = ((DDIMScheduler, 25), (DPMSolverMultistepScheduler, 8), (UniPCMultistepScheduler, 5))
 
 
 def main(model: str, face_crop: str, audio: str, output: str) -> None:
-    """The crop itself, then what each scheduler makes of it from the same noise."""
+    """Writes the crop, and beside it the result of each scheduler from the same noise."""
     pipe = load_pipeline(model)
     waveform, sampling_rate = read_audio(audio)
     crop = PIL.Image.open(face_crop).convert("RGB").resize((pipe.unet.config.sample_size,) * 2)
-    pictures = [crop]
+    images = [crop]
     for scheduler, steps in CHOICES:
         pipe.scheduler = scheduler.from_config(pipe.scheduler.config)
         generator = torch.Generator().manual_seed(7)
-        pictures += pipe([crop], waveform, sampling_rate, num_inference_steps=steps, generator=generator).frames
+        images += pipe([crop], waveform, sampling_rate, num_inference_steps=steps, generator=generator).frames
 
-    row = PIL.Image.new("RGB", (crop.width * len(pictures), crop.height))
-    for index, picture in enumerate(pictures):
-        row.paste(picture, (index * crop.width, 0))
+    row = PIL.Image.new("RGB", (crop.width * len(images), crop.height))
+    for index, image in enumerate(images):
+        row.paste(image, (index * crop.width, 0))
     row.save(output)
 
 

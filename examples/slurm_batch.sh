@@ -1,5 +1,5 @@
 #!/bin/bash
-# Two nodes with eight GPUs each work through a list. Submit again after a time limit or a crash: it goes on.
+# Two nodes with eight GPUs each lip-sync a list. After a time limit or a crash, submit again: the batch resumes.
 #SBATCH --nodes=2
 #SBATCH --ntasks-per-node=1
 #SBATCH --gpus-per-node=8

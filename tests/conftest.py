@@ -1,4 +1,4 @@
-"""Fixtures of all tests: tiny pipelines."""
+"""Fixtures for all tests: tiny pipelines."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from diff2lip_diffusers import Diff2LipFeatureExtractor, Diff2LipPipeline
 from diff2lip_diffusers.original_checkpoint import components_from_original
 from diff2lip_diffusers.schedulers import original_scheduler
 
-# Two threads that wait for each other are many times slower on a busy machine, and results vary with their number.
+# Threads that wait for each other are many times slower on a busy machine, and results depend on their number.
 torch.set_num_threads(1)
 
 
@@ -20,13 +20,13 @@ def tiny_state_dict() -> dict[str, torch.Tensor]:
 
 @pytest.fixture(scope="session")
 def tiny_components(tiny_state_dict):
-    """U-Net and audio encoder; shared, so tests that change them take a deep copy."""
+    """U-Net and audio encoder, shared by all tests; a test that changes them makes a deep copy."""
     return components_from_original(tiny_state_dict, HEAD_CHANNELS["tiny"])
 
 
 @pytest.fixture
 def tiny_pipe(tiny_components) -> Diff2LipPipeline:
-    """A pipeline around the shared components, with a scheduler of its own."""
+    """A pipeline with the shared components and a scheduler of its own."""
     pipe = Diff2LipPipeline(*tiny_components, Diff2LipFeatureExtractor(), original_scheduler())
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -34,7 +34,7 @@ def tiny_pipe(tiny_components) -> Diff2LipPipeline:
 
 @pytest.fixture
 def small_pipe() -> Diff2LipPipeline:
-    """An untrained pipeline for crops of 16 x 16 pixels: fast, where the numbers themselves do not matter."""
+    """A fast, untrained pipeline for crops of 16 x 16 pixels, for tests that need no recorded numbers."""
     pipe = untrained_pipeline(sample_size=16)
     pipe.scheduler = original_scheduler()
     return pipe

@@ -42,7 +42,7 @@ def folder(tmp_path_factory):
 def test_sync_one_video(folder, capsys):
     arguments = [str(folder / name) for name in ("model", "face.mp4", "voice.wav", "out.mp4")]
     load("sync_one_video").main(*arguments)
-    assert "3 frames at 25 a second" in capsys.readouterr().out
+    assert "3 frames at 25 per second" in capsys.readouterr().out
     assert probe_video(folder / "out.mp4").has_audio
 
 

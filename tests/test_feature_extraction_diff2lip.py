@@ -95,7 +95,7 @@ def test_resampling_keeps_a_sine(rate):
     out = resample(torch.sin(2 * torch.pi * 1000 * time_s).float(), rate, 16000)
     assert len(out) == -(-(rate // 2) * 16000 // rate)
     expected = torch.sin(2 * torch.pi * 1000 * torch.arange(len(out), dtype=torch.float64) / 16000).float()
-    # Both ends lack neighbours.
+    # Both ends lack neighbors.
     torch.testing.assert_close(out[800:-800], expected[800:-800], atol=3e-4, rtol=0)
 
 

@@ -1,6 +1,6 @@
-"""Model folders, and the way to the Hub and back against a stand-in server on the loopback address.
+"""Model folders, and uploads and downloads against a stand-in for the Hub on the loopback address.
 
-The Hub's address is read when huggingface_hub is imported, so what speaks to it runs in a process of its own.
+huggingface_hub reads the address of the Hub when it is imported. So one separate process makes all calls to the Hub.
 """
 
 import errno
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,7 @@ FILES = {
 }
 KEPT_IN_FP32 = ("conv_norm_out.", "conv_out.")
 
-# Ends the process at the first look beyond the loopback address; an exception could be caught on the way.
+# Ends the process at the first connection beyond the loopback address; an exception could be caught on the way.
 LOOPBACK_ONLY = """
 import os, sys
 
@@ -69,16 +70,17 @@ disable_progress_bar()
 disable_progress_bars()
 """
 
-DOWNLOAD = """
+SESSION = """
+model, downloaded, saved, report_file = sys.argv[1:]
+
+# What a user writes to download a model.
 import diff2lip_diffusers
 from diffusers import DiffusionPipeline
 
-pipe = DiffusionPipeline.from_pretrained("somebody/diff2lip")
+pipe = DiffusionPipeline.from_pretrained("somebody/published")
 assert type(pipe) is diff2lip_diffusers.Diff2LipPipeline
-pipe.save_pretrained(sys.argv[1])
-"""
+pipe.save_pretrained(downloaded)
 
-UPLOAD = """
 import json
 
 import huggingface_hub
@@ -86,8 +88,6 @@ from diffusers.utils.logging import set_verbosity_error
 
 from diff2lip_diffusers.errors import Diff2LipError
 from diff2lip_diffusers.hub import load_pipeline, push_folder
-
-model, saved, report_file = sys.argv[1:]
 
 def error_of(call, *args, **options):
     try:
@@ -115,7 +115,7 @@ try:
 except huggingface_hub.errors.RepositoryNotFoundError:
     report["seen by a stranger"] = False
 
-# Nobody listens there. The log, which reports the retreat to the cache, is not looked at here.
+# Nobody listens there. The log says that the cache is used instead; this test does not check it.
 huggingface_hub.logging.set_verbosity_error()
 set_verbosity_error()
 huggingface_hub.constants.ENDPOINT = "http://127.0.0.1:1"
@@ -143,7 +143,7 @@ def checkpoint(tiny_state_dict, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(checkpoint, tmp_path_factory):
-    """A converted model folder; not to be written to."""
+    """A converted model folder; tests only read it."""
     return convert_checkpoint(checkpoint, tmp_path_factory.mktemp("converted") / "model", HEAD_CHANNELS)
 
 
@@ -156,7 +156,7 @@ def weights_of(files: dict[str, bytes]) -> dict[str, bytes]:
 
 
 def assert_same_weights(component: torch.nn.Module, expected: torch.nn.Module, through=torch.float32) -> None:
-    """Equal weights, up to a rounding to the type `through`, but for those that stay in float32."""
+    """Asserts equal weights, rounded to the dtype `through` except for those that stay in float32."""
     ours, theirs = component.state_dict(), expected.state_dict()
     assert ours.keys() == theirs.keys()
     for name, tensor in ours.items():
@@ -165,7 +165,7 @@ def assert_same_weights(component: torch.nn.Module, expected: torch.nn.Module, t
 
 
 def run_against(hub: HubStandIn, script: str, *args: Path) -> None:
-    """Runs a script in a process that knows this Hub only; it must be silent and well."""
+    """Runs a script in a process that knows only this Hub; it must exit with 0 and print nothing."""
     foreign = ("HF_", "HUGGING", "DIFFUSERS_", "TRANSFORMERS_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     env = {name: value for name, value in env.items() if not name.lower().endswith("_proxy")}
@@ -184,29 +184,37 @@ def run_against(hub: HubStandIn, script: str, *args: Path) -> None:
 # The Hub
 
 
-def test_diffusers_loads_from_the_hub_without_trusting_remote_code(model, tmp_path):
-    with HubStandIn(tmp_path / "hub") as hub:
-        hub.create_repo("somebody/diff2lip", source=model)
-        run_against(hub, DOWNLOAD, tmp_path / "saved")
-    assert hub.unanswered == []
-    assert weights_of(files_of(tmp_path / "saved")) == weights_of(files_of(model))
-    downloads = [line for line in hub.requests if line.startswith("GET /somebody/diff2lip/resolve/")]
+@dataclass(frozen=True)
+class Session:
+    """The Hub after `SESSION`, what the script reported, and the files of the two pipelines that it saved."""
+
+    hub: HubStandIn
+    report: dict
+    downloaded: dict[str, bytes]
+    saved: dict[str, bytes]
+
+
+@pytest.fixture(scope="module")
+def session(model, tmp_path_factory) -> Session:
+    folder = tmp_path_factory.mktemp("session")
+    with HubStandIn(folder / "hub") as hub:
+        hub.create_repo("somebody/published", source=model)
+        hub.create_repo("somebody/public")
+        run_against(hub, SESSION, model, folder / "downloaded", folder / "saved", folder / "report.json")
+    report = json.loads((folder / "report.json").read_text())
+    return Session(hub, report, files_of(folder / "downloaded"), files_of(folder / "saved"))
+
+
+def test_diffusers_loads_from_the_hub_without_trusting_remote_code(session, model):
+    assert session.hub.unanswered == []
+    assert weights_of(session.downloaded) == weights_of(files_of(model))
+    downloads = [line for line in session.hub.requests if line.startswith("GET /somebody/published/resolve/")]
     assert {line.split("/", 5)[-1] for line in downloads} == FILES - {"README.md", "LICENSE.txt"}
     assert len(downloads) == len(FILES) - 2
 
 
-@pytest.fixture(scope="module")
-def upload(model, tmp_path_factory):
-    """The Hub after `UPLOAD`, what that reported, and the files of the pipeline that it loaded and saved."""
-    folder = tmp_path_factory.mktemp("upload")
-    with HubStandIn(folder / "hub") as hub:
-        hub.create_repo("somebody/public")
-        run_against(hub, UPLOAD, model, folder / "saved", folder / "report.json")
-    return hub, json.loads((folder / "report.json").read_text()), files_of(folder / "saved")
-
-
-def test_push_folder_arrives_byte_for_byte_in_a_private_repository(upload, model):
-    hub, report, _ = upload
+def test_push_folder_arrives_byte_for_byte_in_a_private_repository(session, model):
+    hub, report = session.hub, session.report
     repo = hub.repos["somebody/diff2lip"]
     assert repo.files == files_of(model) | {".gitattributes": repo.files[".gitattributes"]}
     assert repo.private and report["seen by a stranger"] is False
@@ -214,19 +222,18 @@ def test_push_folder_arrives_byte_for_byte_in_a_private_repository(upload, model
     assert hub.unanswered == []
 
 
-def test_what_was_pushed_loads_again(upload, model):
-    _, report, saved = upload
-    assert weights_of(saved) == weights_of(files_of(model))
-    assert report["offline"] is None
+def test_what_was_pushed_loads_again(session, model):
+    assert weights_of(session.saved) == weights_of(files_of(model))
+    assert session.report["offline"] is None
 
 
-def test_push_to_hub_of_a_pipeline_arrives(upload):
-    hub, _, saved = upload
+def test_push_to_hub_of_a_pipeline_arrives(session):
+    hub = session.hub
     repo = hub.repos["somebody/copy"]
     arrived = repo.files
     assert repo.private
     assert b"library_name: diffusers" in arrived.pop("README.md")
-    assert arrived == saved | {".gitattributes": arrived[".gitattributes"]}
+    assert arrived == session.saved | {".gitattributes": arrived[".gitattributes"]}
     assert sum(line.startswith("PUT /lfs/") for line in hub.requests) == 2  # the Hub has the weights already
 
 
@@ -253,15 +260,15 @@ NOT_HERE = "no such folder here, and from the Hub it"
         ("name", "no name: not uploaded to the Hub: ", "Repo id must use alphanumeric chars"),
     ],
 )
-def test_what_the_hub_refuses_is_said_in_one_line(case, start, detail, upload):
-    _, report, _ = upload
-    assert report[case].startswith(start)
-    assert detail in report[case] and "\n" not in report[case] and "Request ID" not in report[case]
+def test_what_the_hub_refuses_is_said_in_one_line(case, start, detail, session):
+    error = session.report[case]
+    assert error.startswith(start)
+    assert detail in error and "\n" not in error and "Request ID" not in error
 
 
-def test_a_refused_upload_leaves_nothing_on_the_hub(upload):
-    hub, _, _ = upload
-    assert hub.repos.keys() == {"somebody/public", "somebody/diff2lip", "somebody/copy"}
+def test_a_refused_upload_leaves_nothing_on_the_hub(session):
+    hub = session.hub
+    assert hub.repos.keys() == {"somebody/published", "somebody/public", "somebody/diff2lip", "somebody/copy"}
     assert hub.repos["somebody/public"].files.keys() == {".gitattributes"}
 
 

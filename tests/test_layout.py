@@ -1,9 +1,10 @@
-"""The package's shape: imports go down only, and importing it loads nothing heavy or optional."""
+"""The layout of the package: imports only go down, and importing it loads nothing heavy or optional."""
 
 import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -11,18 +12,18 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
-# From the ground up: a folder imports from those before it. Files in the package's root come first.
+# From the bottom up: a folder imports from those before it. The files in the root come first.
 FOLDERS = [ROOT, "media", "faces", "lipsync", "batch", "corpus", "evaluation", "prepare", "training", "demo", "cli"]
 MAX_ROOT_FILES = 15
-# What a user of the plugin never waits for: imported where it is used.
+# Users of the plugin do not wait for these: they are imported where they are used.
 HEAVY = ("corpus", "prepare", "training", "evaluation", "demo", "cli")
 OPTIONAL = {"gradio", "matplotlib", "face_alignment", "mediapipe", "torchaudio", "decord", "skimage", "tensorboard"}
-# What joins the floors: the package's public names, and the command line's door.
+# These import from all folders: the public names of the package, and the start of the command line.
 DOORS = {"__init__", "__main__"}
 
 
 def modules() -> dict[str, Path]:
-    """Every file of the package by its dotted name, `corpus.head`; a folder's own is `corpus.__init__`."""
+    """Maps dotted names to the files of the package: `corpus.head`, or `corpus.__init__` for a folder itself."""
     return {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
 
 
@@ -34,8 +35,9 @@ def folder_of(module: str) -> str:
     return module.split(".")[0] if "." in module else ROOT
 
 
+@cache
 def own_imports(module: str) -> set[str]:
-    """The modules of ours that a module imports."""
+    """Returns the modules of this package that a module imports."""
     parents = module.split(".")[:-1]
     found = set()
     for node in ast.walk(ast.parse(MODULES[module].read_text())):
@@ -52,11 +54,11 @@ def test_imports_go_down_the_folders(module):
     assert {name for name in own_imports(module) if folder_of(name) not in allowed} == set()
 
 
-def test_no_import_goes_round_in_a_circle():
+def test_no_import_cycle():
     TopologicalSorter({module: own_imports(module) for module in MODULES}).prepare()
 
 
-def test_the_root_is_a_short_list():
+def test_the_root_has_few_files():
     assert len([name for name in MODULES if "." not in name]) <= MAX_ROOT_FILES
 
 

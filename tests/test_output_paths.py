@@ -16,7 +16,7 @@ def test_impossible_targets_are_refused_with_one_line(tmp_path):
     (tmp_path / "full" / "0.png").touch()
     (tmp_path / "link.mp4").symlink_to(source)
     cases = {
-        "out.avi": "cannot be written as .avi; end its name in .mp4, .m4v, .mov, .mkv",
+        "out.avi": "cannot be written as .avi; use .mp4, .m4v, .mov, .mkv, or no suffix",
         "plain": "is a file without suffix",
         "full": "is a folder with files in it",
         "folder.mp4": "is a folder",

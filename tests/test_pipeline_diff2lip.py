@@ -1,4 +1,4 @@
-"""The pipeline against recorded samples, every scheduler, every form of input, and the habits of diffusers."""
+"""The pipeline: recorded samples, all schedulers, all forms of input, and the conventions of diffusers."""
 
 import numpy as np
 import PIL.Image
@@ -173,8 +173,8 @@ def test_every_form_of_frames_gives_the_same(small_pipe, frames):
 
 
 def test_frames_of_other_sizes_are_resized(small_pipe):
-    pictures = [PIL.Image.new("RGB", size, (10, 200, 30)) for size in ((100, 80), (31, 16))]
-    prepared = small_pipe.prepare_frames(pictures, "frames")
+    images = [PIL.Image.new("RGB", size, (10, 200, 30)) for size in ((100, 80), (31, 16))]
+    prepared = small_pipe.prepare_frames(images, "frames")
     expected = torch.tensor([10, 200, 30])[None, :, None, None].expand(2, 3, 16, 16) / 255
     torch.testing.assert_close(prepared, expected)
 

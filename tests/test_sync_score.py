@@ -53,17 +53,17 @@ def test_a_planted_offset_of_vectors_is_found(planted):
     first = 20
     faces, sounds = on_circle(angles[first : first + 50]), on_circle(angles[first - planted : first - planted + 50])
     score = score_of_distances(offset_distances(faces, sounds, 15))
-    assert (score.offset_frames, score.distance) == (planted, pytest.approx(0, abs=1e-6))
+    assert (score.offset_frames, score.lse_d) == (planted, pytest.approx(0, abs=1e-6))
     # The mean distance of two points drawn evenly from a quarter of the circle.
     quarter = math.pi / 2
     spread = torch.linspace(0, quarter, 2001, dtype=torch.float64)
     expected = torch.trapezoid(2 * (quarter - spread) / quarter**2 * 2 * (spread / 2).sin(), spread).item()
-    assert score.confidence == pytest.approx(expected, abs=0.08)
+    assert score.lse_c == pytest.approx(expected, abs=0.08)
 
 
-def test_confidence_is_the_median_less_the_least():
+def test_lse_c_is_the_median_less_the_least():
     assert score_of_distances({-2: 0.9, -1: 0.7, 0: 0.8, 1: 0.2, 2: 1.0}) == SyncScore(
-        offset_frames=1, confidence=pytest.approx(0.6), distance=0.2
+        offset_frames=1, lse_c=pytest.approx(0.6), lse_d=0.2
     )
 
 
@@ -115,7 +115,7 @@ def test_a_planted_offset_of_a_clip_is_found(planted):
     mel = (8 * loudness[at_step] - 4).expand(80, -1)
     score = sync_score(brightness_net(), crops, mel, 25)
     assert score.offset_frames == planted
-    assert score.confidence > 0.05
+    assert score.lse_c > 0.05
 
 
 def test_wrong_arguments_are_named():

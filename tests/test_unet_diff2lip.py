@@ -1,4 +1,4 @@
-"""The U-Net against recorded outputs, and the tools that diffusers' models have."""
+"""The U-Net: recorded outputs, and the methods that models of diffusers have."""
 
 import copy
 
@@ -80,8 +80,8 @@ def test_last_layers_compute_in_float32(small_pipe):
     unet = small_pipe.unet.half()
     for name in ("conv_norm_out", "conv_out"):
         getattr(unet, name).register_forward_hook(lambda m, i, o, name=name: seen.update({name: o.dtype}))
-    pictures = torch.zeros(1, 3, 16, 16, dtype=torch.float16)
-    output = unet(pictures, 500, pictures, pictures, pictures[:, :1], torch.zeros(1, 128)).sample
+    images = torch.zeros(1, 3, 16, 16, dtype=torch.float16)
+    output = unet(images, 500, images, images, images[:, :1], torch.zeros(1, 128)).sample
     assert output.dtype == torch.float16
     assert seen == {"conv_norm_out": torch.float32, "conv_out": torch.float32}
 
@@ -164,7 +164,7 @@ def test_channels_last_computes_the_same(unet, recorded):
 
 
 @torch.no_grad()
-def test_other_picture_sizes_pass(unet, recorded):
+def test_other_image_sizes_pass(unet, recorded):
     small = {name: recorded[name][..., :32, :48] for name in ("sample", "cond_img", "ref_img", "mask")}
     assert forward(unet, recorded | small).shape == (2, 6, 32, 48)
 

@@ -40,7 +40,7 @@ def test_what_the_work_raises_comes_in_one_line():
 @pytest.mark.slow
 def test_a_process_that_ends_without_a_word():
     before = set(psutil.Process().children())
-    with pytest.raises(Diff2LipError, match="^99: its process is gone; is memory short"):
+    with pytest.raises(Diff2LipError, match="^99: its process died; memory may be short"):
         list(run_in_processes(make_square, [1, 99, 2], 2))
     deadline = time.monotonic() + 20
     while set(psutil.Process().children()) - before and time.monotonic() < deadline:

@@ -1,4 +1,4 @@
-"""The folder of a batch: outputs and `results.jsonl` for people, and a hidden folder for what processes share."""
+"""Output folder of a batch: outputs and `results.jsonl`, and a hidden folder that the processes share."""
 
 import json
 import os
@@ -21,13 +21,13 @@ STATE_NAME = ".diff2lip"
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What a run sets out to do.
+    """The plan of one run, which its processes share.
 
     Args:
-        started_s: when, in seconds since 1970.
-        num_processes: how many work together.
-        tries: how often a pair may fail.
-        sizes: bytes of the files of each pair, by output; what is large takes long.
+        started_s: start of the run, in seconds since 1970.
+        num_processes: number of processes in the group.
+        tries: how many failures end a pair.
+        sizes: bytes of the files of each pair, by output; large files are expected to take long.
     """
 
     started_s: float
@@ -37,15 +37,15 @@ class BatchPlan:
 
 
 class BatchFolder:
-    """Where everything of a batch lies.
+    """The files of a batch.
 
     Args:
-        output_dir: the folder of the outputs.
+        output_dir: folder of the outputs.
 
     Attributes:
         output_dir: the same.
-        state: hidden folder in it, for leases, logs and what is half done.
-        results: the list of what became of each pair.
+        state: hidden folder in it, for plans, leases, journals and unfinished outputs.
+        results: file with one record a pair.
     """
 
     def __init__(self, output_dir: str | Path):
@@ -55,7 +55,7 @@ class BatchFolder:
         self._numbers = count()
 
     def existing(self, outputs: Iterable[str]) -> set[str]:
-        """Those of the outputs that are there.
+        """The outputs that exist.
 
         Raises:
             MediaError: if a folder cannot be read.
@@ -65,11 +65,11 @@ class BatchFolder:
             folder, _, name = output.rpartition("/")
             wanted[folder].add(name)
         with accessing(self.output_dir):
-            there = {folder: names & self._names_in(folder) for folder, names in wanted.items()}
-        return {f"{folder}/{name}" if folder else name for folder, names in there.items() for name in names}
+            found = {folder: names & self._names_in(folder) for folder, names in wanted.items()}
+        return {f"{folder}/{name}" if folder else name for folder, names in found.items() for name in names}
 
     def write_plan(self, plan: BatchPlan) -> int:
-        """Makes the plan of a run known; returns the run's number.
+        """Writes the plan of a run; returns the run's number.
 
         Raises:
             MediaError: if it cannot be written.
@@ -84,7 +84,7 @@ class BatchFolder:
         return run
 
     def read_plan(self, run: int) -> BatchPlan:
-        """The plan of a run.
+        """Reads the plan of a run.
 
         Raises:
             MediaError: if it cannot be read.
@@ -95,29 +95,29 @@ class BatchFolder:
         try:
             return BatchPlan(**json.loads(text))
         except (ValueError, TypeError) as error:
-            raise MediaError(path, "is no plan of this version, or was cut short; start the batch again") from error
+            raise MediaError(path, "is not a plan of this version, or was cut short; start the batch again") from error
 
     def last_run(self) -> int:
         """The number of the run that started last.
 
         Raises:
-            MediaError: if there was none.
+            MediaError: if there is none.
         """
         plans = (self.state / "runs").glob("[0-9]*.json")
         latest = max(plans, key=lambda path: path.stat().st_mtime, default=None)
         if latest is None:
-            raise MediaError(self.output_dir, "is no folder of a batch; name the one given as --output-dir")
+            raise MediaError(self.output_dir, "is not the folder of a batch; name the one given as --output-dir")
         return int(latest.stem)
 
     def new_work_path(self, process_id: str, output: str) -> Path:
-        """Where a process is to make an output; in a folder of its own."""
+        """A path at which a process can write an output; its folder is new and holds nothing else."""
         folder = self._work_folder(process_id) / str(next(self._numbers))
         with accessing(self.output_dir):
             folder.mkdir(parents=True)
         return folder / Path(output).name
 
     def put_in_place(self, made: Path, output: str) -> None:
-        """Moves a finished output to its name; from then on it outlives a power failure.
+        """Moves a finished output to its final path; from then on it survives a power failure.
 
         Raises:
             MediaError: if it cannot be moved.
@@ -128,24 +128,24 @@ class BatchFolder:
             _sync_to_disk(made)
             made.replace(target)
             _sync_to_disk(target.parent)
-        self.drop(made)
+        self.discard(made)
 
-    def drop(self, made: Path) -> None:
-        """Removes what there is of an output that is given up."""
+    def discard(self, made: Path) -> None:
+        """Removes an unfinished output and its folder."""
         shutil.rmtree(made.parent, ignore_errors=True)
 
-    def drop_work_of(self, process_id: str) -> None:
-        """Removes what a process has half done."""
+    def discard_work_of(self, process_id: str) -> None:
+        """Removes the unfinished outputs of a process."""
         shutil.rmtree(self._work_folder(process_id), ignore_errors=True)
 
-    def drop_left_over(self, is_alive: Callable[[str], bool]) -> None:
-        """Removes what processes have half done that are not alive any more."""
+    def discard_leftovers(self, is_alive: Callable[[str], bool]) -> None:
+        """Removes the unfinished outputs and partial files of dead processes."""
         for path in (self.state / "unfinished").glob("*"):
             if not is_alive(path.name):
-                self.drop_work_of(path.name)
+                self.discard_work_of(path.name)
         for part in self.state.glob(".*.part"):
             if not is_alive(part.name[1:].rsplit(".", 2)[0]):
-                with suppress(OSError):  # it may be another user's
+                with suppress(OSError):  # it may belong to another user
                     part.unlink()
 
     def _names_in(self, folder: str) -> set[str]:

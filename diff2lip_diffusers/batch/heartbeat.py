@@ -1,7 +1,8 @@
-"""Which processes live: each one that shares a folder shows itself in it, and judges the others by what it sees.
+"""Heartbeat files in a shared folder: they tell which processes are alive.
 
-A process of the same machine is known to be dead at once, any other one when its lease runs out: when it has not
-touched its file for that long. Both times of this comparison come from the file server, so clocks may differ.
+A dead process on the same machine is noticed at once. A process on another machine counts as dead when it has not
+touched its file for `lease_s` seconds. Both times of this comparison come from the file server, so the machines'
+clocks may differ.
 """
 
 import errno
@@ -20,25 +21,25 @@ import psutil
 
 from ..errors import MediaError
 
-# What is not there, or not there any more: NFS calls a file stale that was removed while it was open.
+# The file does not exist (any more). NFS reports a file as stale that was removed while it was open.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
 
 
 class Heartbeat:
-    """This process as the others that share a folder see it: a file that is touched as long as it lives.
+    """The heartbeat of this process: a file that it touches as long as it lives.
 
-    A context manager: the file is there inside of the block.
+    A context manager: the file exists inside the block.
 
     Args:
-        folder: what the processes share; made on demand.
+        folder: folder that the processes share; created if needed.
         heartbeat_s: seconds from one touch to the next.
-        lease_s: for how many seconds a process of another machine counts as alive after its last touch.
+        lease_s: how many seconds a process on another machine counts as alive after its last touch.
 
     Attributes:
-        id: names this process like no other one, in letters, digits, dots and hyphens.
+        id: unique name of this process, of letters, digits, dots and hyphens.
 
     Raises:
-        ValueError: for a lease of less than three heartbeats.
+        ValueError: if `lease_s` is shorter than three heartbeats.
         MediaError: on entering, if the folder cannot be written.
     """
 
@@ -50,7 +51,7 @@ class Heartbeat:
         self._shared, self._folder = Path(folder), Path(folder) / "processes"
         self._path = self._path_of(self.id)
         self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
-        # By the file server's clock: when our file was touched, and when that went on after a standstill.
+        # In the file server's time: the last touch of our file, and the first touch after the server stood still.
         self._touched_s, self._resumed_s = math.inf, -math.inf
         self._lock, self._leaving = threading.Lock(), threading.Event()
 
@@ -64,14 +65,14 @@ class Heartbeat:
     def __exit__(self, error_type, error, traceback) -> None:
         self._leaving.set()
         self._thread.join()
-        with suppress(OSError):  # it will be found dead
+        with suppress(OSError):  # the others will find it dead
             self._path.unlink()
 
     def is_alive(self, process_id: str) -> bool:
-        """Whether a process is at work: sure about this machine, and as of its last touch about another one.
+        """Whether a process is alive: exact on this machine; on another machine, judged by its last touch.
 
         Args:
-            process_id: its `id`.
+            process_id: the `id` of the process.
 
         Raises:
             MediaError: if the folder cannot be read or written.
@@ -87,7 +88,9 @@ class Heartbeat:
             return self._has_lease(touched_s) if runs is None else runs
 
     def forget_dead(self) -> set[str]:
-        """The dead processes whose files this call removed: each is returned to one caller, who can clean up after it.
+        """Removes the files of dead processes and returns their ids.
+
+        Each dead process is returned to one caller only, who can clean up after it.
 
         Raises:
             MediaError: if the folder cannot be read or written.
@@ -100,12 +103,12 @@ class Heartbeat:
     def _forget(self, process_id: str) -> bool:
         try:
             self._path_of(process_id).unlink()
-        except OSError:  # another process was faster, or may do it where this one must not
+        except OSError:  # another process was faster, or this one lacks the rights
             return False
         return True
 
     def _drop_parts(self) -> None:
-        """Removes what is left of processes that were killed while they wrote their file."""
+        """Removes partial files of processes that were killed while they wrote."""
         for part in self._folder.glob(".*.part"):
             with suppress(OSError):
                 if not self._has_lease(part.stat().st_mtime):
@@ -120,7 +123,7 @@ class Heartbeat:
                 self._touch()
 
     def _touch(self) -> float:
-        """Touches the file of this process, or makes it anew; returns its time, which is the file server's clock."""
+        """Touches the file of this process, or writes it again; returns its time, by the file server's clock."""
         with self._lock:
             try:
                 os.utime(self._path)
@@ -135,27 +138,27 @@ class Heartbeat:
     def _write(self) -> float:
         self._folder.mkdir(parents=True, exist_ok=True)
         part = self._folder / f".{self.id}.{secrets.token_hex(4)}.part"
-        host, boot_id, pid_namespace = _place()
+        host, boot_id, pid_namespace = _pid_scope()
+        scope = {"host": host, "boot_id": boot_id, "pid_namespace": pid_namespace}
         process = {"pid": os.getpid(), "created_s": _started_s(psutil.Process())}
-        place = {"host": host, "boot_id": boot_id, "pid_namespace": pid_namespace}
-        part.write_text(json.dumps({**place, **process}) + "\n")
+        part.write_text(json.dumps({**scope, **process}) + "\n")
         now_s = part.stat().st_mtime
         part.replace(self._path)
         return now_s
 
     def _has_lease(self, touched_s: float) -> bool:
         now_s = self._touch()
-        # A file server that stood still makes all look dead to the first one that gets through afterwards: where not
-        # even this process could touch its file, the others get a whole lease from then on.
+        # After a file server stood still, all processes look dead to the first one that reaches it again. So if this
+        # process could not touch its own file either, the others get a whole lease from then on.
         return now_s - max(touched_s, self._resumed_s) <= self._lease_s
 
 
 @contextmanager
 def accessing(folder: Path) -> Iterator[None]:
-    """Turns what the disk says into one line that names the shared folder.
+    """Turns an `OSError` of the block into one line that names the folder.
 
     Raises:
-        MediaError: for an `OSError` of the block.
+        MediaError: for an `OSError` in the block.
     """
     try:
         yield
@@ -165,7 +168,7 @@ def accessing(folder: Path) -> Iterator[None]:
 
 
 def names_in(folder: Path) -> list[str]:
-    """What is in a folder, nothing where there is no such folder."""
+    """The names in a folder; none if the folder does not exist."""
     try:
         return os.listdir(folder)
     except FileNotFoundError:
@@ -173,9 +176,9 @@ def names_in(folder: Path) -> list[str]:
 
 
 def read_if_there(path: Path) -> tuple[bytes, float] | None:
-    """The content of a file and the time of its last change in seconds, or None where there is no such file."""
+    """The content of a file and the time of its last change in seconds; None if the file does not exist."""
     try:
-        # Opening a file makes an NFS client ask the server for its time of change; a mere `stat` may be a minute old.
+        # Opening a file makes an NFS client ask the server for the time of change; `stat` alone may be a minute old.
         with path.open("rb") as file:
             return file.read(), os.fstat(file.fileno()).st_mtime
     except OSError as error:
@@ -185,11 +188,11 @@ def read_if_there(path: Path) -> tuple[bytes, float] | None:
 
 
 def _runs_here(content: bytes) -> bool | None:
-    """Whether the process of a file runs, None where that cannot be known here."""
+    """Whether the process that wrote a heartbeat file runs; None if this machine cannot know."""
     try:
-        card = json.loads(content)
-        place = (card["host"], card["boot_id"], card["pid_namespace"])
-        return _runs(int(card["pid"]), float(card["created_s"])) if place == _place() else None
+        written = json.loads(content)
+        scope = (written["host"], written["boot_id"], written["pid_namespace"])
+        return _runs(int(written["pid"]), float(written["created_s"])) if scope == _pid_scope() else None
     except (ValueError, TypeError, KeyError, psutil.AccessDenied):
         return None
 
@@ -203,13 +206,13 @@ def _runs(pid: int, started_s: float) -> bool:
 
 
 def _started_s(process: psutil.Process) -> float:
-    """When a process started: on Linux in seconds since boot, which does not change when the clock is set."""
+    """When a process started; on Linux in seconds since boot, so that setting the clock changes nothing."""
     booted_s = psutil.boot_time() if psutil.LINUX else 0
     return process.create_time() - booted_s
 
 
-def _place() -> tuple[str, str | None, str | None]:
-    """Where a process number means one process: host, its boot, and namespace of process numbers."""
+def _pid_scope() -> tuple[str, str | None, str | None]:
+    """The scope in which a process number is unique: host, boot and namespace of process numbers."""
     boot_id = pid_namespace = None
     with suppress(OSError):
         boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

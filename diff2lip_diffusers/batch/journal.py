@@ -1,4 +1,4 @@
-"""What many processes have done, in a shared folder: each appends to a file of its own, everybody reads all files."""
+"""Journal of records in a shared folder: each process appends to its own file and reads all files."""
 
 import json
 import logging
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 class Journal:
-    """Records of all processes in one folder: each appends lines to a file of its own, everybody reads all.
+    """The records of all processes, as one process sees them.
 
-    A record that could not be appended for sure may be there all the same, so those who append it again have it twice.
+    If `append` raises, the record may have reached the disk all the same; appending it again may write it twice.
 
     Args:
-        folder: what the processes share; made on demand.
-        process_id: names this process like no other one, as `Heartbeat.id` does; None to read only.
+        folder: folder that the processes share; created if needed.
+        process_id: unique name of this process, such as `Heartbeat.id`; None to read only.
     """
 
     def __init__(self, folder: str | Path, process_id: str | None):
@@ -33,11 +33,11 @@ class Journal:
         self._sizes: dict[str, int] = {}
 
     def append(self, record: dict) -> None:
-        """Adds a record, which is on the disk when this returns; from any thread.
+        """Appends a record, and returns when it is on the disk. May be called from any thread.
 
         Raises:
-            ValueError: if this log is one to read only.
-            TypeError: for a record that JSON cannot hold.
+            ValueError: if this journal is read-only.
+            TypeError: if JSON cannot hold the record.
             MediaError: if the folder cannot be written.
         """
         if self._process_id is None:
@@ -45,17 +45,17 @@ class Journal:
         line = _line_of(record)
         with self._lock, accessing(self._shared):
             self._folder.mkdir(parents=True, exist_ok=True)
-            # Opened for each record: closing it is what shows it to the other machines of NFS, and one that somebody
-            # deleted is made anew.
+            # Opened for each record: closing makes it visible to other machines over NFS, and a file that somebody
+            # deleted is created again.
             start, self._torn = b"\n" if self._torn else b"", True
             with (self._folder / f"{self._process_id}.jsonl").open("ab", buffering=0) as file:
                 _write_all(file, start + line)
             self._torn = False
 
-    def refresh(self) -> list[dict]:
-        """The records that are new since the last call, of each process in its order; from one thread at a time.
+    def read_new(self) -> list[dict]:
+        """The records added since the last call, each process's own in order. Call it from one thread at a time.
 
-        What is no JSON object is skipped with a warning, a line that is not complete yet is left for a later call.
+        A line that is not a JSON object is skipped with a warning. An incomplete line is left for a later call.
 
         Raises:
             MediaError: if the folder cannot be read.
@@ -65,14 +65,14 @@ class Journal:
             return [record for name in names for record in self._read_on(name)]
 
     def write_summary(self, path: str | Path, records: Iterable[dict]) -> None:
-        """Writes a file with a line per record, which is there whole or as it was before.
+        """Writes a file with one record a line; a reader sees the old file or the whole new one.
 
         Args:
             path: the file, on the file system of the folder.
-            records: what to write, in this order.
+            records: the records to write, in this order.
 
         Raises:
-            TypeError: for a record that JSON cannot hold.
+            TypeError: if JSON cannot hold a record.
             MediaError: if the file or the folder cannot be written.
         """
         part = self._shared / f".{self._process_id or 'summary'}.{secrets.token_hex(4)}.part"
@@ -97,11 +97,11 @@ class Journal:
 
     def _new_lines(self, name: str, size: int) -> list[bytes]:
         offset = self._offsets.get(name, 0)
-        if size < offset:  # somebody deleted it, and its writer made it anew
+        if size < offset:  # somebody deleted it, and its writer created it again
             offset = 0
         with (self._folder / name).open("rb") as file:
             file.seek(offset)
-            # Zeros are bytes that are still on their way to an NFS server, which has got later ones already.
+            # Zeros stand for bytes that an NFS server has not received yet, though it has later ones.
             content = file.read().partition(b"\0")[0]
         whole = content[: content.rfind(b"\n") + 1]
         self._offsets[name], self._sizes[name] = offset + len(whole), offset + len(content)
@@ -128,5 +128,5 @@ def _parse(name: str, lines: list[bytes]) -> list[dict]:
         if isinstance(record, dict):
             records.append(record)
         else:
-            logger.warning("%s: a line that is no record is skipped: %r", name, line[:40])
+            logger.warning("%s: skipped a line that is not a record: %r", name, line[:40])
     return records

@@ -1,8 +1,9 @@
-"""Who works on what, agreed upon by many processes in a shared folder without locks.
+"""Leases on keys in a shared folder, without locks: one live process holds a key.
 
-A claim is a folder named after the key and a generation, complete before a rename puts it in place. Renaming a folder
-onto one that holds a file fails, so of all who try one wins. A dead holder's claim is overtaken by one of the next
-generation: were it removed, a slow process could remove the claim of a successor in the same place instead.
+A lease is a folder named after the key and a generation. It is complete before a rename puts it in place. A folder
+cannot be renamed onto a folder that holds a file, so one of several processes wins. The lease of a dead holder is not
+removed but superseded by a lease of the next generation: a slow process that removes a dead holder's lease could hit
+the lease of a successor in the same place.
 """
 
 import errno
@@ -23,12 +24,12 @@ from .heartbeat import Heartbeat, accessing, names_in, read_if_there
 
 _NAME = re.compile(r"([0-9a-f]{32})\.([0-9]+)")
 _OWNER = "owner.json"
-_IN_PLACE_ALREADY = (errno.ENOTEMPTY, errno.EEXIST)
+_ALREADY_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @dataclass(frozen=True)
 class _Lease:
-    """What was found in place; one that cannot be read, as after a power failure, has no key and nobody as holder."""
+    """A lease as found on disk; an unreadable one, as after a power failure, has no key and no holder."""
 
     path: Path
     name: str
@@ -38,14 +39,14 @@ class _Lease:
 
 
 class Leases:
-    """Who works on what: at most one live process has a key.
+    """The leases of one process: at most one live process holds a key.
 
-    Whoever has taken a key has to look then whether the work is done: it may have been released a moment before.
+    After taking a key, check whether its work is done: the last holder may have released it a moment ago.
 
     Args:
-        folder: what the processes share; made on demand. Its file system has to rename folders at once, as disks,
-            NFS and cluster file systems do; object storage does not.
-        process: this process, as the others see it.
+        folder: folder that the processes share; created if needed. Its file system must rename folders atomically, as
+            disks, NFS and cluster file systems do; object storage does not.
+        process: the heartbeat of this process.
     """
 
     def __init__(self, folder: str | Path, process: Heartbeat):
@@ -54,16 +55,16 @@ class Leases:
         self._lock = threading.Lock()
 
     def take(self, key: str) -> bool:
-        """Whether this process has the key now; where not, another one has it or had it a moment ago.
+        """Takes a key; returns False if another process holds it, or held it a moment ago.
 
         Raises:
-            ValueError: for a key that this process has.
+            ValueError: if this process holds the key already.
             MediaError: if the folder cannot be read or written.
         """
         with self._lock, accessing(self._shared):
             leases = self._find(key)
-            if any(claim.holder == self._process.id for claim in leases):
-                raise ValueError(f"`key` must be one that this process does not have, got {key!r}")
+            if any(lease.holder == self._process.id for lease in leases):
+                raise ValueError(f"`key` must be one that this process does not hold, got {key!r}")
             if self._any_alive(leases):
                 return False
             generation = leases[-1].generation + 1 if leases else 0
@@ -71,62 +72,62 @@ class Leases:
             return self._put(place, key) and self._keep(place, key)
 
     def release(self, key: str) -> None:
-        """Gives a key back; leaves alone who overtook this process, which was taken for dead then.
+        """Gives a key back. If this process was taken for dead, the lease of its successor stays.
 
         Raises:
             MediaError: if the folder cannot be read or written.
         """
         with self._lock, accessing(self._shared):
             leases = self._find(key)
-            mine = [claim for claim in leases if claim.holder == self._process.id]
-            # Our own one goes last. As long as it is in place nobody else comes to hold the key, so the lower ones are
-            # still the dead holders', and whoever lists the leases sees it or, as they were removed before, none.
-            # Killed in between, we leave the claim of a dead process: the next holder finds the result.
-            for claim in leases:
-                if mine and claim.generation < mine[-1].generation and not self._any_alive([claim]):
-                    self._remove(claim.path)
-            for claim in mine:
-                self._remove(claim.path)
+            mine = [lease for lease in leases if lease.holder == self._process.id]
+            # Our own lease goes last. As long as it is in place, nobody else can take the key. So the lower ones still
+            # belong to dead holders, and a process that lists the leases sees ours, or none at all. If we are killed
+            # in between, the lease of a dead process stays, and the next holder finds the result.
+            for lease in leases:
+                if mine and lease.generation < mine[-1].generation and not self._any_alive([lease]):
+                    self._remove(lease.path)
+            for lease in mine:
+                self._remove(lease.path)
 
     def held(self) -> dict[str, str]:
-        """The keys at work, each with the `id` of the live process that has it.
+        """The keys that live processes hold, each with the `id` of its holder.
 
         Raises:
             MediaError: if the folder cannot be read or written.
         """
         is_alive = functools.cache(self._process.is_alive)
         with accessing(self._shared):
-            leases = [claim for claim in self._find() if claim.key is not None]
-            return {claim.key: claim.holder for claim in leases if is_alive(claim.holder)}
+            leases = self._find()
+            return {lease.key: lease.holder for lease in leases if lease.key is not None and is_alive(lease.holder)}
 
-    def all(self) -> set[str]:
-        """The keys that anyone, dead or alive, has or had when it died.
+    def all_keys(self) -> set[str]:
+        """The keys that a live process holds, or that a dead one held when it died.
 
         Raises:
             MediaError: if the folder cannot be read.
         """
         with accessing(self._shared):
-            return {claim.key for claim in self._find() if claim.key is not None}
+            return {lease.key for lease in self._find() if lease.key is not None}
 
-    def left_over(self) -> set[str]:
-        """The keys that no live process has and whose last holder died.
+    def orphaned(self) -> set[str]:
+        """The keys whose holder died and that no live process holds.
 
         Raises:
             MediaError: if the folder cannot be read or written.
         """
         is_alive = functools.cache(self._process.is_alive)
         with accessing(self._shared):
-            leases = [claim for claim in self._find() if claim.key is not None]
-            busy = {claim.name for claim in leases if is_alive(claim.holder)}
-            dead = [claim for claim in leases if claim.name not in busy]
-            # A holder may have released it and gone between our look at its claim and at itself.
-            return {claim.key for claim in dead if _read(claim.path) == claim}
+            leases = [lease for lease in self._find() if lease.key is not None]
+            busy = {lease.name for lease in leases if is_alive(lease.holder)}
+            dead = [lease for lease in leases if lease.name not in busy]
+            # A holder may have released the key and ended after we listed its lease, before we looked for its file.
+            return {lease.key for lease in dead if lease.key is not None and _read(lease.path) == lease}
 
-    def sweep(self, dead_ids: Iterable[str]) -> None:
-        """Removes what dead processes left half made; their leases stay, to be overtaken.
+    def remove_partial(self, dead_ids: Iterable[str]) -> None:
+        """Removes the partial leases of dead processes; their complete ones stay until they are superseded.
 
         Args:
-            dead_ids: such as [`Heartbeat.forget_dead`] returns.
+            dead_ids: ids as [`Heartbeat.forget_dead`] returns them.
 
         Raises:
             MediaError: if the folder cannot be read.
@@ -138,38 +139,39 @@ class Leases:
                     shutil.rmtree(self._folder / name, ignore_errors=True)
 
     def _find(self, key: str | None = None) -> list[_Lease]:
-        """The leases on a key, or on all, from the lowest generation."""
+        """The leases on one key, or on all keys, lowest generation first."""
         wanted = "" if key is None else _name_of(key)
-        # All names before any content: a claim whose higher one was missed as it was being released is gone by then.
+        # List all names before reading any content. If the list misses a higher lease that is being released, its
+        # holder removed the lower ones before, and reading them finds nothing.
         names = [name for name in names_in(self._folder) if name.startswith(wanted) and _NAME.fullmatch(name)]
         found = [_read(self._folder / name) for name in names]
-        return sorted((claim for claim in found if claim is not None), key=lambda claim: claim.generation)
+        return sorted((lease for lease in found if lease is not None), key=lambda lease: lease.generation)
 
     def _any_alive(self, leases: Iterable[_Lease]) -> bool:
-        return any(self._process.is_alive(claim.holder) for claim in leases)
+        return any(self._process.is_alive(lease.holder) for lease in leases)
 
     def _put(self, place: Path, key: str) -> bool:
-        """Whether a claim of this process got there first."""
+        """Puts a lease of this process in place; returns False if another process was first."""
         part = self._part()
         try:
             _write(part, {"process": self._process.id, "key": key})
             os.rename(part, place)
         except OSError as error:
-            if self._is_mine(place):  # the file server has renamed it, its answer got lost
+            if self._is_mine(place):  # the file server renamed it, but its answer got lost
                 return True
             shutil.rmtree(part, ignore_errors=True)
-            if error.errno in _IN_PLACE_ALREADY:
+            if error.errno in _ALREADY_TAKEN:
                 return False
             raise
         return True
 
     def _keep(self, place: Path, key: str) -> bool:
-        """Whether nobody else has the key, seen with this process's claim in place; takes that back where not."""
-        # What was listed before may be out of date: the claim that was overtaken has been released since, by another
-        # successor, and the key has been taken anew from generation 0. Of two who look only after both have put their
-        # leases in place, at least one sees the other. Ours comes second: it may have been removed in mistake for the
-        # dead one's, by a holder who released the key before we looked for others.
-        others = [claim for claim in self._find(key) if claim.path != place]
+        """Checks, with our lease in place, that nobody else holds the key; otherwise takes our lease back."""
+        # The earlier listing may be out of date: another successor may have released the superseded lease since, and
+        # the key may have been taken anew from generation 0. Two processes that both look after both put their leases
+        # in place cannot miss each other. Our own lease is checked after the others are listed: a holder that released
+        # the key before the listing may have removed ours, mistaking it for the dead one's.
+        others = [lease for lease in self._find(key) if lease.path != place]
         if not self._is_mine(place):
             return False
         if self._any_alive(others):
@@ -178,8 +180,8 @@ class Leases:
         return True
 
     def _is_mine(self, place: Path) -> bool:
-        claim = _read(place)
-        return claim is not None and claim.holder == self._process.id
+        lease = _read(place)
+        return lease is not None and lease.holder == self._process.id
 
     def _remove(self, place: Path) -> None:
         part = self._part()
@@ -204,7 +206,7 @@ def _write(folder: Path, owner: dict[str, str]) -> None:
 
 
 def _read(path: Path) -> _Lease | None:
-    """The claim in place there, None where there is none any more."""
+    """The lease at that path; None if it is gone."""
     found = read_if_there(path / _OWNER)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""The files of many pairs, looked at before the work."""
+"""Checks the files of many pairs before the work starts."""
 
 import os
 import stat
@@ -8,51 +8,51 @@ from pathlib import Path
 
 from .pairs import Pair
 
-# A file server takes a while for each question, but many at a time.
+# A file server answers slowly, but many requests at a time.
 THREADS = 16
 _IS_FOLDER = "is a folder, not a file"
-Look = tuple[int, str]  # size in bytes, and why it cannot be read if it cannot
+FileCheck = tuple[int, str]  # size in bytes, and why the file cannot be read, or ""
 
 
-def look_at_files(pairs: Iterable[Pair]) -> dict[Path, Look]:
-    """The size in bytes of each file that pairs name, and in one line why it cannot be read, or an empty text.
+def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
+    """The size in bytes of each file that the pairs name, and in one line why it cannot be read, or "".
 
-    A folder of images is no file: its size is 0.
+    A folder of images is not a file: its size is 0.
     """
     paths = list({path: None for pair in pairs for path in (pair.video, pair.audio) if path is not None})
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="look") as threads:
-        return dict(zip(paths, threads.map(_look_at, paths), strict=True))
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="inspect") as threads:
+        return dict(zip(paths, threads.map(_inspect, paths), strict=True))
 
 
-def missing_files(pairs: Iterable[Pair], looks: Mapping[Path, Look]) -> dict[str, str]:
-    """Why pairs cannot be made, by their output: in one line, which of their files cannot be read.
+def missing_files(pairs: Iterable[Pair], checks: Mapping[Path, FileCheck]) -> dict[str, str]:
+    """The pairs with files that cannot be read, by output: in one line, which files and why.
 
-    A video may be a folder of images where the sound comes from elsewhere.
+    A video may be a folder of images if the pair has an audio file.
 
     Args:
-        pairs: whose files were looked at.
-        looks: what `look_at_files` found.
+        pairs: pairs whose files were inspected.
+        checks: what `inspect_files` returned.
     """
-    reasons = {pair.output: _missing(pair, looks) for pair in pairs}
+    reasons = {pair.output: _missing(pair, checks) for pair in pairs}
     return {output: reason for output, reason in reasons.items() if reason}
 
 
-def first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) -> str:
-    """Where a list names the first pair of which a file is missing, and why that cannot be read; in one line."""
+def describe_first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) -> str:
+    """The line in the list of the first pair with missing files, and why they cannot be read."""
     first = next(pair for pair in pairs if pair.output in missing)
     return f"{'' if first.line is None else f'line {first.line}: '}{missing[first.output]}"
 
 
-def _missing(pair: Pair, looks: Mapping[Path, Look]) -> str:
-    video = looks[pair.video][1]
+def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
+    video = checks[pair.video][1]
     if pair.audio is None:
         return video
     return "; ".join(
-        reason for reason in ("" if video.endswith(_IS_FOLDER) else video, looks[pair.audio][1]) if reason
+        reason for reason in ("" if video.endswith(_IS_FOLDER) else video, checks[pair.audio][1]) if reason
     )
 
 
-def _look_at(path: Path) -> Look:
+def _inspect(path: Path) -> FileCheck:
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
@@ -60,5 +60,5 @@ def _look_at(path: Path) -> Look:
     if stat.S_ISDIR(status.st_mode):
         return 0, f"{path}: {_IS_FOLDER}"
     if not stat.S_ISREG(status.st_mode):
-        return 0, f"{path}: is no file"
+        return 0, f"{path}: is not a file"
     return status.st_size, "" if os.access(path, os.R_OK) else f"{path}: cannot be read: check its rights"

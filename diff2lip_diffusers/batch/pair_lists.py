@@ -1,7 +1,6 @@
-"""Which speech goes with which face video: from a list, by hand or of a data set, or from a folder.
+"""Reads pairs of a speech recording and a face video from a list or a folder.
 
-Every name in a list is relative to its root and stays inside it. Blank lines, and lines that start with `#`, are no
-pairs.
+Names in a list are relative to its root and stay inside it. Blank lines and lines that start with `#` are skipped.
 """
 
 import csv
@@ -15,52 +14,53 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import MediaError, PairListError
-from .pair_options import OPTION_TEXTS, as_text, check_key, options_from_texts, shortened
+from .pair_options import PAIR_OPTIONS, as_text, check_key, options_from_texts, shortened
 from .pairs import (
-    PICTURE_SUFFIXES,
-    SOUND_SUFFIXES,
-    FoundPairs,
+    AUDIO_SUFFIXES,
+    VIDEO_SUFFIXES,
     Pair,
+    PairCollector,
     checked_output,
     default_output,
     inside_root,
     stem_of,
 )
 
-_KEYS = ("audio", "video", "output", *OPTION_TEXTS)
+_KEYS = ("audio", "video", "output", *PAIR_OPTIONS)
 
 
 def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]:
-    """The pairs that a list or a folder names, in its order.
+    """Reads the pairs of a list or a folder, in its order.
 
-    A list is UTF-8 text, of the kind that its name tells:
+    A list is UTF-8 text. Its suffix tells the format:
 
-    - `.csv`: a header with `video`, and `audio`, `output` or any of `OPTION_TEXTS`; then a pair a line. An empty cell
-      is not given; without `audio`, the video's own sound is the speech.
-    - `.jsonl`, `.ndjson`: an object a line with the same keys, of texts as in a CSV, numbers, booleans or lists.
-    - any other: `AUDIO VIDEO` a line, `.mp4` left out. Source: SPEC "Batches".
+    - `.csv`: a header with `video`, and optionally `audio`, `output` and names in `PAIR_OPTIONS`; then a pair a line.
+      An empty cell means the default. Without `audio`, the video's own audio is the speech.
+    - `.jsonl`, `.ndjson`: one object a line with the same keys. Values are texts as in a CSV, numbers, booleans or
+      lists.
+    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: SPEC "Batches".
 
-    Where `output` is not given, it is `AUDIO_VIDEO.mp4` or `VIDEO.mp4`, with `.` for `/`. In a folder, a video and a
-    sound of the same name are a pair, and `NAME.mp4` its output.
+    The default `output` is `AUDIO_VIDEO.mp4`, or `VIDEO.mp4` without `audio`, with `.` for `/`. In a folder, a video
+    and an audio file of the same name are a pair, and `NAME.mp4` is its output.
 
     Args:
         source: the list or the folder.
-        root: folder that the names in a list are relative to; the list's own by default.
+        root: folder that the names in a list are relative to; by default the folder of the list.
 
     Raises:
-        ValueError: `root` for a folder, which is its own.
-        MediaError: the list cannot be read, is not UTF-8 or names no pair.
-        PairListError: lines that make no sense, name something outside the root or the same output twice.
+        ValueError: if `root` is given for a folder.
+        MediaError: if the list cannot be read, is not UTF-8 or has no pair.
+        PairListError: if lines cannot be parsed, name a file outside the root or give the same output twice.
     """
     source = Path(source)
     with _reading(source):
         if not source.is_dir():
-            found = _in_list(source, source.parent if root is None else Path(root))
+            collector = _collect_from_list(source, source.parent if root is None else Path(root))
         elif root is None:
-            found = _in_folder(source)
+            collector = _collect_from_folder(source)
         else:
-            raise ValueError(f"`root` is {shortened(str(root))}, of no use where the pairs are a folder; leave it out")
-    pairs = found.checked(source)
+            raise ValueError(f"`root` is {shortened(str(root))}, but a folder of pairs is its own root; leave it out")
+    pairs = collector.checked(source)
     if not pairs:
         raise _empty(source)
     return pairs
@@ -68,58 +68,59 @@ def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turns what the disk says, or the bytes, into one line that names the list."""
+    """Turns errors of the disk or of the encoding into one line that names the list."""
     try:
         yield
     except OSError as error:
         reason = f"cannot be read: {error.strerror or error}; check its name and rights"
         raise MediaError(path, reason) from error
     except UnicodeDecodeError as error:
-        raise MediaError(path, "is not UTF-8 text; name a list, and save it as UTF-8") from error
+        raise MediaError(path, "is not UTF-8 text; name a list that is saved as UTF-8") from error
 
 
 def _empty(source: Path) -> MediaError:
-    return MediaError(source, "names no pair; it needs one at least")
+    return MediaError(source, "has no pair; add at least one")
 
 
-def _in_folder(folder: Path) -> FoundPairs:
+def _collect_from_folder(folder: Path) -> PairCollector:
     with os.scandir(folder) as entries:
         names = sorted(entry.name for entry in entries if entry.name[0] != "." and entry.is_file())
     stems = defaultdict(list)
     for name in names:
         if stem_of(name) != name:
             stems[stem_of(name)].append(name)
-    found = FoundPairs()
+    collector = PairCollector()
     for stem, names in stems.items():
-        found.add(shortened(stem), partial(_beside, folder, stem, names))
-    return found
+        collector.add(shortened(stem), partial(_pair_of_stem, folder, stem, names))
+    return collector
 
 
-def _beside(folder: Path, stem: str, names: list[str]) -> Pair:
-    """The pair of the files of one stem."""
+def _pair_of_stem(folder: Path, stem: str, names: list[str]) -> Pair:
+    """The pair of the files with the same name but for the suffix."""
     output = checked_output(f"{stem}.mp4")
     files = {}
-    for kind, suffixes in (("video", PICTURE_SUFFIXES), ("sound", SOUND_SUFFIXES)):
+    for kind, suffixes in (("video", VIDEO_SUFFIXES), ("audio", AUDIO_SUFFIXES)):
         of_kind = [name for name in names if name.lower().endswith(suffixes)]
         if not of_kind:
-            raise ValueError(f"has no {kind} file beside {', '.join(names)}; add it, or move that away")
+            raise ValueError(f"has no {kind} file beside {', '.join(names)}; add one, or move the rest away")
         if len(of_kind) > 1:
             raise ValueError(f"has {len(of_kind)} {kind} files, {', '.join(of_kind)}; keep one")
         files[kind] = folder / of_kind[0]
-    return Pair(files["video"], files["sound"], output)
+    return Pair(files["video"], files["audio"], output)
 
 
-def _in_list(path: Path, root: Path) -> FoundPairs:
-    found = FoundPairs()
+def _collect_from_list(path: Path, root: Path) -> PairCollector:
+    collector = PairCollector()
     with open(path, encoding="utf-8-sig") as file:
-        lines = _telling_lines(file)
+        lines = _pair_lines(file)
         parse = _parser(path, lines)
         for number, line in lines:
-            found.add(f"line {number}", partial(_read_pair, parse, line, root, number))
-    return found
+            collector.add(f"line {number}", partial(_read_pair, parse, line, root, number))
+    return collector
 
 
-def _telling_lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
+def _pair_lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines that are neither blank nor a comment, each with its number from 1."""
     for number, line in enumerate(file, 1):
         start = line.lstrip()[:1]
         if start and start != "#":
@@ -127,7 +128,7 @@ def _telling_lines(file: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def _parser(path: Path, lines: Iterator[tuple[int, str]]) -> Callable[[str], dict]:
-    """What reads the lines of this kind of list, all that are left of `lines`."""
+    """The function that parses one line of this list; takes the header off `lines` if there is one."""
     suffix = path.suffix.lower()
     if suffix != ".csv":
         return _read_object if suffix in (".jsonl", ".ndjson") else _read_names
@@ -155,7 +156,7 @@ def _cells(line: str) -> list[str]:
     try:
         return next(csv.reader([line], strict=True, skipinitialspace=True))
     except csv.Error as error:
-        raise ValueError(f"is no CSV ({error}); check its quotes") from error
+        raise ValueError(f"is not valid CSV ({error}); check its quotes") from error
 
 
 def _read_row(columns: list[str], line: str) -> dict[str, str]:
@@ -170,9 +171,9 @@ def _read_object(line: str) -> dict[str, object]:
     try:
         given = json.loads(line, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is no JSON ({getattr(error, 'msg', error)}): {shortened(line)}") from error
+        raise ValueError(f"is not valid JSON ({getattr(error, 'msg', error)}): {shortened(line)}") from error
     if not isinstance(given, dict):
-        raise ValueError(f'is no JSON object, {{"video": ...}}: {shortened(line)}')
+        raise ValueError(f'is not a JSON object, {{"video": ...}}: {shortened(line)}')
     for key in given:
         check_key(key, "key", _KEYS)
     return given
@@ -181,14 +182,14 @@ def _read_object(line: str) -> dict[str, object]:
 def _without_repeats(items: list[tuple[str, object]]) -> dict[str, object]:
     given = dict(items)
     if len(given) != len(items):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return given
 
 
 def _read_names(line: str) -> dict[str, str]:
     names = re.split("[ \t]+", line.strip(" \t"))
     if len(names) != 2:
-        raise ValueError(f"has {len(names)} names, expected AUDIO VIDEO; names with blanks need a .csv list")
+        raise ValueError(f"has {len(names)} names, expected AUDIO VIDEO; names with spaces need a .csv list")
     inside = {key: inside_root(key, name) for key, name in zip(("audio", "video"), names, strict=True)}
     return {key: name if stem_of(name) != name else f"{name}.mp4" for key, name in inside.items()}
 

@@ -1,55 +1,32 @@
-"""What can be chosen for a single pair, and how a list writes it: as the command line does."""
+"""Options of single pairs: which there are, and how a list writes them (as the command line does)."""
 
-import argparse
-from collections.abc import Callable, Collection
-from functools import lru_cache, partial
-from numbers import Integral, Real
+from collections.abc import Collection, Mapping
+from functools import lru_cache
+from typing import Any
 
-from ..lipsync.option_values import box, face, number_option, pads, rate
-from ..lipsync.options import OPTION_RANGES, OPTION_WORDS, SyncOptions
+from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 
 MAX_SHOWN_CHARS = 80
-FLAGS = ("voxceleb2_crop", "lossless", "mark", "reproduce")
-TRUTHS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-# What all pairs of a run share.
-SHARED_OPTIONS = ("batch_size", "detector", "detections", "restore")
+# What can be chosen for a single pair, and what all pairs of a run share.
+PAIR_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.scope == "pair")
+SHARED_OPTIONS = tuple(name for name in OPTIONS if name not in PAIR_OPTIONS)
 
 
 def shortened(value: object) -> str:
+    """The value as Python writes it, cut to what fits into an error line."""
     shown = repr(value)
     return shown if len(shown) <= MAX_SHOWN_CHARS else f"{shown[: MAX_SHOWN_CHARS - 3]}..."
 
 
-def _word(words: Collection[str], text: str) -> str:
-    if text not in words:
-        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(words)}")
-    return text
-
-
-def _flag(text: str) -> bool:
-    if text.lower() not in TRUTHS:
-        raise argparse.ArgumentTypeError(f"{text!r} is not true or false")
-    return TRUTHS[text.lower()]
-
-
-def _number(name: str) -> Callable[[str], object]:
-    kind = rate if name == "fps" else {Integral: int, Real: float}[OPTION_RANGES[name][0]]
-    return number_option(name, kind)["type"]
-
-
-# What can be chosen for a single pair: name, and what reads its text as the command line does.
-OPTION_TEXTS: dict[str, Callable[[str], object]] = {
-    **{"box": box, "face": face, "pads": pads},
-    **{name: _number(name) for name in OPTION_RANGES if name not in SHARED_OPTIONS},
-    **{name: partial(_word, words) for name, words in OPTION_WORDS.items()},
-    **dict.fromkeys(FLAGS, _flag),
-}
-
-
 def check_key(name: object, what: str, known: Collection[str]) -> None:
+    """Makes sure that a column, key or option is one of the known ones.
+
+    Raises:
+        ValueError: it is unknown, or an option that all pairs share.
+    """
     if name in SHARED_OPTIONS:
         raise ValueError(f"`{name}` cannot be chosen for a single pair; choose it for all of them")
-    if name not in known:
+    if name not in known and name not in OLD_NAMES:
         raise ValueError(f"{what} {shortened(name)} is unknown, known are {', '.join(known)}")
 
 
@@ -63,26 +40,34 @@ def as_text(name: str, value: object) -> str:
 
 
 @lru_cache(maxsize=1024)
-def options_from_texts(texts: tuple[tuple[str, str], ...]) -> dict[str, object]:
-    options = {name: _parsed(name, text) for name, text in texts}
+def options_from_texts(texts: tuple[tuple[str, str], ...]) -> dict[str, Any]:
+    """The options that a line of a list gives as names and texts.
+
+    Raises:
+        ValueError: a text makes no sense for its option, or two options contradict each other.
+    """
+    options = {OLD_NAMES.get(name, name): _parsed(name, text) for name, text in texts}
     SyncOptions(**options)
     return options
 
 
-def _parsed(name: str, text: str) -> object:
+def _parsed(name: str, text: str) -> Any:
+    kind = OPTIONS[OLD_NAMES.get(name, name)].kind
     try:
-        return OPTION_TEXTS[name](text)
-    except (argparse.ArgumentTypeError, ValueError) as error:
-        expected = str(error).removeprefix(f"{text!r} is not ")
-        raise ValueError(f"`{name}` is {shortened(text)}, expected {expected}") from error
+        return kind.parse(text)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is {shortened(text)}, expected {kind.expected}") from error
 
 
-def check_options(options: dict) -> None:
-    for name, value in options.items():
-        check_key(name, "option", OPTION_TEXTS)
-        if name in FLAGS and not isinstance(value, bool):
-            raise ValueError(f"`{name}` is {shortened(value)}, expected True or False")
-    try:
-        SyncOptions(**options)
-    except TypeError as error:
-        raise ValueError(f"`options` are {shortened(options)}, with a value of the wrong type: {error}") from error
+def checked_pair_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a pair that was made in Python, by their present names.
+
+    Raises:
+        ValueError: an option does not exist or is one that all pairs share, a value is out of range, or two contradict
+            each other.
+    """
+    for name in options:
+        check_key(name, "option", PAIR_OPTIONS)
+    renamed = {OLD_NAMES.get(name, name): value for name, value in options.items()}
+    SyncOptions(**renamed)
+    return renamed

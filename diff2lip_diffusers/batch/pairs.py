@@ -1,4 +1,4 @@
-"""Pairs of a face video and a speech, and the names of what is made of them."""
+"""Pairs of a face video and a speech recording, and the names of their outputs."""
 
 import os
 import posixpath
@@ -9,30 +9,30 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import PairListError
-from ..output_paths import VIDEO_SUFFIXES
-from .pair_options import check_options, shortened
+from ..output_paths import VIDEO_SUFFIXES as OUTPUT_SUFFIXES
+from .pair_options import checked_pair_options, shortened
 
-PICTURE_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts", ".gif")
-SOUND_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac")
-# Lies in the folder of the outputs.
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts", ".gif")
+AUDIO_SUFFIXES = (".wav", ".flac", ".mp3", ".m4a", ".ogg", ".opus", ".aac")
+# A file in the output folder.
 RESULTS_NAME = "results.jsonl"
-# File systems take 255, of which hidden files beside the output and suffixes need some.
+# File systems allow 255; the names of hidden files beside the output are longer than the output's own.
 MAX_NAME_BYTES = 200
-# Line ends of any kind count, and the halves of a character that no UTF-8 holds.
+# Includes all kinds of line ends, and lone surrogates, which UTF-8 cannot hold.
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LEAVING = re.compile(r"^[\\/]|^[A-Za-z]:|(?:^|[\\/])\.\.(?:[\\/]|$)")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One output to make: the face in a video says what is said in a recording.
+    """One output to make: a face video with the lips of a speech recording.
 
     Args:
         video: the video with the face.
-        audio: the speech; None for the video's own sound.
-        output: name of the video to write, relative to the folder of all outputs, with `/` between folders.
+        audio: the speech recording; None for the video's own audio.
+        output: name of the video to write, relative to the output folder, with `/` between folders.
         options: fields of `SyncOptions` for this pair only.
-        line: where its list names it, from 1; None where there is no list.
+        line: its line in the list, from 1; None if there is no list.
     """
 
     video: Path
@@ -43,31 +43,29 @@ class Pair:
 
 
 def check_pairs(pairs: Iterable[Pair], source: str = "pairs") -> list[Pair]:
-    """The same pairs with `Path`s and outputs without detours, if all of them can be made.
+    """Checks pairs; returns them with `Path`s as inputs and normalized output names.
 
     Args:
-        pairs: their inputs may lie anywhere.
-        source: what an error calls them.
+        pairs: pairs to check; their inputs may be anywhere.
+        source: the name of the list in error messages.
 
     Raises:
-        TypeError: for anything but a [`Pair`].
-        PairListError: bad names of outputs, the same output twice, options that do not exist, cannot be chosen for a
-            single pair, are out of range or contradict each other.
+        TypeError: if an item is not a [`Pair`].
+        PairListError: if an output name is invalid or given twice, or if options are unknown, not allowed for a
+            single pair, out of range or contradict each other.
     """
-    found = FoundPairs()
+    collector = PairCollector()
     for index, pair in enumerate(pairs):
         if not isinstance(pair, Pair):
             raise TypeError(f"`pairs[{index}]` is {shortened(pair)}, expected a Pair")
-        found.add(f"pair {index}" if pair.line is None else f"line {pair.line}", partial(_checked, pair))
-    return found.checked(source)
+        collector.add(f"pair {index}" if pair.line is None else f"line {pair.line}", partial(_checked, pair))
+    return collector.checked(source)
 
 
 def _checked(pair: Pair) -> Pair:
     if not isinstance(pair.options, Mapping):
         raise ValueError(f"`options` is {shortened(pair.options)}, expected a mapping of names to values")
-    options = dict(pair.options)
-    if options:
-        check_options(options)
+    options = checked_pair_options(pair.options) if pair.options else {}
     audio = None if pair.audio is None else _as_path("audio", pair.audio)
     return replace(
         pair, video=_as_path("video", pair.video), audio=audio, output=checked_output(pair.output), options=options
@@ -80,8 +78,8 @@ def _as_path(key: str, path: object) -> Path:
     return Path(path)
 
 
-class FoundPairs:
-    """Pairs with an output of their own, and what is wrong with the others."""
+class PairCollector:
+    """Collects pairs with distinct outputs, and the problems of all others."""
 
     def __init__(self):
         self._pairs: list[Pair] = []
@@ -89,37 +87,43 @@ class FoundPairs:
         self._places: dict[str, str] = {}
 
     def add(self, place: str, make: Callable[[], Pair]) -> None:
+        """Adds what `make` returns, or the problem that it raises; `place` says where in the list."""
         try:
             pair = make()
-            self._claim(pair.output, place)
+            self._reserve(pair.output, place)
             self._pairs.append(pair)
         except ValueError as error:
             self._problems.append(f"{place}: {error}")
 
-    def _claim(self, output: str, place: str) -> None:
+    def _reserve(self, output: str, place: str) -> None:
         key = output.casefold()
         if key in self._places:
             raise ValueError(f"gives the same output {output} as {self._places[key]}; drop one, or name its `output`")
         self._places[key] = place
 
     def checked(self, source: str | Path) -> list[Pair]:
+        """The collected pairs.
+
+        Raises:
+            PairListError: if there was a problem.
+        """
         if self._problems:
             raise PairListError(source, self._problems)
         return self._pairs
 
 
 def stem_of(name: str) -> str:
-    """A name without the suffix of a video or a sound."""
+    """A name without its suffix, if that is one of a video or audio file."""
     stem, suffix = posixpath.splitext(name)
-    return stem if suffix.lower() in PICTURE_SUFFIXES + SOUND_SUFFIXES else name
+    return stem if suffix.lower() in VIDEO_SUFFIXES + AUDIO_SUFFIXES else name
 
 
 def inside_root(key: str, name: object) -> str:
-    """A name without detours, if it is one of a file inside the root, by its letters alone."""
+    """Normalizes a file name; refuses one that leaves the root. It judges the text alone, not the disk."""
     if not isinstance(name, str):
         raise ValueError(f"`{key}` is {shortened(name)}, expected a file name")
     if _CONTROLS.search(name):
-        raise ValueError(f"`{key}` {shortened(name)} holds control characters or is no UTF-8; rename the file")
+        raise ValueError(f"`{key}` {shortened(name)} holds control characters or is not UTF-8; rename the file")
     if _LEAVING.search(name):
         raise ValueError(f"`{key}` {shortened(name)} leaves the root; name it relative to the root, without `..`")
     inside = "/".join(part for part in name.split("/") if part not in ("", "."))
@@ -129,22 +133,25 @@ def inside_root(key: str, name: object) -> str:
 
 
 def default_output(audio: str | None, video: str) -> str:
-    """The output's name where none is given. Source: SPEC "Batches"."""
+    """The output name of a pair that gives none. Source: SPEC "Batches"."""
     stems = "_".join(stem_of(name) for name in (audio, video) if name is not None)
     return stems.replace("/", ".").replace("\\", ".") + ".mp4"
 
 
 def checked_output(name: object) -> str:
+    """Normalizes the name of an output; refuses one that cannot be written."""
     output = inside_root("output", name)
     parts = output.split("/")
     if "\\" in output:
-        raise ValueError(f"`output` {shortened(output)} has a backslash; put / between folders")
+        raise ValueError(f"`output` {shortened(output)} has a backslash; use / between folders")
     if parts[0].casefold() == RESULTS_NAME:
-        raise ValueError(f"`output` {shortened(output)} is where the results are listed; name another `output`")
-    if not output.lower().endswith(VIDEO_SUFFIXES):
-        raise ValueError(f"`output` {shortened(output)} must end in {', '.join(VIDEO_SUFFIXES)}")
+        raise ValueError(f"`output` {shortened(output)} is the name of the results file; choose another `output`")
+    if not output.lower().endswith(OUTPUT_SUFFIXES):
+        raise ValueError(f"`output` {shortened(output)} must end in {', '.join(OUTPUT_SUFFIXES)}")
     if any(part[0] == "." for part in parts):
-        raise ValueError(f"`output` {shortened(output)} starts with a dot, or a folder in it; name another `output`")
+        raise ValueError(f"`output` {shortened(output)} has a name that starts with a dot; choose another `output`")
     if any(len(part.encode()) > MAX_NAME_BYTES for part in parts):
-        raise ValueError(f"`output` {shortened(output)} is too long, over {MAX_NAME_BYTES} bytes; give it an `output`")
+        raise ValueError(
+            f"`output` {shortened(output)} is too long, over {MAX_NAME_BYTES} bytes; choose a shorter `output`"
+        )
     return output

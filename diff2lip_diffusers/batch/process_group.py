@@ -1,4 +1,4 @@
-"""The processes that accelerate launched together, on one machine or several; one process alone is a group, too."""
+"""Group of processes that `accelerate launch` started, on one machine or several; one process alone is a group."""
 
 import os
 from datetime import timedelta
@@ -9,45 +9,53 @@ from accelerate.utils import broadcast, str_to_bool
 
 from ..errors import StoppedError
 
-# The main process may look at hundreds of thousands of files on a slow server before the others hear from it.
-PATIENCE = timedelta(hours=6)
+# The main process may check hundreds of thousands of files on a slow server before it sends the others anything.
+GROUP_TIMEOUT = timedelta(hours=6)
 
 
 class ProcessGroup:
-    """This process among those that were launched with it.
+    """This process and those that were launched with it.
 
     Args:
-        cpu: whether to leave GPUs alone.
+        cpu: whether to ignore GPUs.
 
     Attributes:
-        index: of this process, from 0.
-        size: how many there are.
-        device: where accelerate puts this process.
+        index: number of this process, from 0.
+        size: number of processes.
+        device: device that accelerate assigns to this process.
     """
 
     def __init__(self, cpu: bool = False):
-        # accelerate makes groups of processes without a GPU only where it is told that there is none.
-        cpu = cpu or not torch.accelerator.is_available() or str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))
-        self._state = PartialState(cpu=cpu, timeout=PATIENCE)
+        # accelerate groups processes without a GPU only if it is told that there is none.
+        cpu = cpu or not torch.accelerator.is_available()
+        cpu = cpu or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no")))
+        self._state = PartialState(cpu=cpu, timeout=GROUP_TIMEOUT)
         self.index, self.size = self._state.process_index, self._state.num_processes
-        self.device: torch.device = self._state.device
+        self.device: torch.device = self._state.device  # pyright: ignore[reportAttributeAccessIssue]  # never None here
 
     @property
     def is_main(self) -> bool:
-        """Whether this one speaks for all."""
+        """Whether this is the main process, number 0."""
         return self.index == 0
 
     def from_main(self, number: int) -> int:
-        """What the main process passes, below 2^63; waits for it.
+        """Sends a number from the main process to all; the others wait for it.
+
+        Args:
+            number: what the main process sends, below 2^63; ignored in the others.
+
+        Returns:
+            The main process's number.
 
         Raises:
-            StoppedError: if it is not there any more.
+            StoppedError: if the main process has ended.
         """
         try:
-            return int(broadcast(torch.tensor(number, device=self.device)).item())
+            sent = broadcast(torch.tensor(number, device=self.device))
+            return int(sent.item())  # pyright: ignore[reportAttributeAccessIssue]  # accelerate's annotation is wider
         except RuntimeError as error:
             raise StoppedError("the main process is gone") from error
 
     def leave(self) -> None:
-        """Ends the connection, without waiting for the others."""
+        """Closes the connection without waiting for the others."""
         self._state.destroy_process_group()

@@ -1,4 +1,4 @@
-"""What is remembered of each pair of a batch, and whether that is what is asked for now."""
+"""Result records; detects changed settings."""
 
 import hashlib
 import importlib.metadata
@@ -17,24 +17,22 @@ import torch
 from ..boxes import FaceBox
 from ..errors import Diff2LipError
 from ..lipsync.job import SyncResult
-from ..lipsync.options import SyncOptions
+from ..lipsync.options import OPTIONS, SyncOptions
 from ..media.reader import exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .pairs import Pair
 from .work_queue import DONE, FAILED
 
 PACKAGES = ("diff2lip-diffusers", "torch", "diffusers", "av")
-# How the work is done, not what comes out.
-UNSEEN_OPTIONS = ("batch_size", "detections")
 
 
 class BatchRecords:
-    """Makes the records of one process, of plain JSON values.
+    """Makes the records of one process. They hold plain JSON values.
 
     Args:
-        pipe: what paints.
-        process_id: names this process.
-        process_index: its number in its group.
+        pipe: the pipeline that generates the frames.
+        process_id: unique name of this process.
+        process_index: its number in its group, from 0.
     """
 
     def __init__(self, pipe: Diff2LipPipeline, process_id: str, process_index: int):
@@ -48,13 +46,13 @@ class BatchRecords:
         }
 
     def settings(self, pair: Pair, options: SyncOptions) -> dict:
-        """What the output of a pair depends on."""
+        """The settings that the output of a pair depends on; defaults are left out."""
         values = {option.name: (getattr(options, option.name), option.default) for option in fields(options)}
         values["fps"] = options.fps and exact_rate(options.fps), None
         chosen = {
             name: _as_json(value)
             for name, (value, default) in values.items()
-            if name not in UNSEEN_OPTIONS and _as_json(value) != _as_json(default)
+            if OPTIONS[name].changes_output and _as_json(value) != _as_json(default)
         }
         names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
         return {**names, "model": self._fingerprint, **chosen}
@@ -91,39 +89,39 @@ class BatchRecords:
 
 
 def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], output_dir: str | Path) -> None:
-    """Makes sure that no output of other settings is taken for done.
+    """Checks that all finished outputs were made with the settings of this call.
 
     Args:
-        done: the records of what is done, by output.
-        wanted: the settings of all pairs, by output.
-        output_dir: where the outputs are.
+        done: records of the finished outputs, by output.
+        wanted: settings of this call, by output.
+        output_dir: folder of the outputs.
 
     Raises:
-        Diff2LipError: if one differs.
+        Diff2LipError: if the settings of an output differ.
     """
-    other = [output for output in wanted if output in done and done[output].get("settings") != wanted[output]]
-    if not other:
+    changed = [output for output in wanted if output in done and done[output].get("settings") != wanted[output]]
+    if not changed:
         return
-    was, now = done[other[0]].get("settings", {}), wanted[other[0]]
+    was, now = done[changed[0]].get("settings", {}), wanted[changed[0]]
     default = "the default"
     name = next(name for name in {**was, **now} if was.get(name, default) != now.get(name, default))
     difference = f"`{name}` was {was.get(name, default)}, now it is {now.get(name, default)}"
-    difference = "another model, sampler or precision" if name == "model" else difference
-    more = f" and {len(other) - 1} more" if len(other) > 1 else ""
+    difference = "the model, sampler or precision changed" if name == "model" else difference
+    made = f" and {len(changed) - 1} more were made" if len(changed) > 1 else " was made"
     raise Diff2LipError(
-        f"{output_dir}: {other[0]}{more} there were made otherwise: {difference};"
+        f"{output_dir}: {changed[0]}{made} with different settings: {difference};"
         " choose another folder, or delete these outputs"
     )
 
 
 def fingerprint(pipe: Diff2LipPipeline) -> str:
-    """What tells pipelines apart that paint differently, by weights in their precision, sampler and mel features."""
+    """A digest of all in a pipeline that changes its output: weights, precision, scheduler and mel features."""
     digest = hashlib.sha256()
     parts = {"scheduler": pipe.scheduler, "unet": pipe.unet, "audio_encoder": pipe.audio_encoder}
     described = {
         **{name: [type(part).__name__, _settings_in(part.config)] for name, part in parts.items()},
         "feature_extractor": pipe.feature_extractor.to_dict(),
-        "pipeline": [pipe.config.default_num_inference_steps, pipe.config.painted_fraction],
+        "pipeline": [pipe.config["default_num_inference_steps"], pipe.config["painted_fraction"]],
     }
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     for component in (pipe.unet, pipe.audio_encoder):
@@ -134,12 +132,12 @@ def fingerprint(pipe: Diff2LipPipeline) -> str:
 
 
 def _settings_in(config: Mapping[str, object]) -> dict[str, object]:
-    """A configuration without what diffusers notes about versions and places."""
+    """A configuration without diffusers' notes on versions and paths."""
     return {name: value for name, value in config.items() if not name.startswith("_")}
 
 
 def _as_json(value: object) -> object:
-    """A value as JSON has it; alike for numbers that are, whatever their type."""
+    """A value as JSON holds it; equal numbers of different types give the same value."""
     if isinstance(value, FaceBox):
         return _as_json(astuple(value))
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
@@ -147,5 +145,6 @@ def _as_json(value: object) -> object:
     if isinstance(value, (bool, str)) or value is None:
         return value
     if isinstance(value, Real):
-        return int(value) if math.isfinite(value) and value == int(value) else float(value)
+        number = float(value)
+        return int(value) if math.isfinite(number) and value == int(value) else number  # pyright: ignore[reportArgumentType]
     return getattr(value, "__qualname__", type(value).__qualname__)

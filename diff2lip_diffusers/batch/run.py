@@ -1,47 +1,43 @@
-"""Many pairs into one folder, by any number of processes, each of which may be killed at any moment."""
+"""Runs a batch: many pairs into one folder, by any number of processes; resumes after a crash."""
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from ..errors import Diff2LipError, MediaError, StoppedError
-from ..lipsync.options import SyncOptions
-from ..lipsync.run import checked_options
+from ..errors import MediaError, StoppedError
+from ..lipsync.options import SyncOptions, checked_options
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder, BatchPlan
 from .heartbeat import Heartbeat
 from .journal import Journal
 from .leases import Leases
-from .pair_files import first_missing, look_at_files, missing_files
+from .pair_files import describe_first_missing, inspect_files, missing_files
 from .pairs import Pair, check_pairs
 from .process_group import ProcessGroup
+from .progress import OnProgress, ProgressThread
 from .records import BatchRecords, check_same_settings
 from .work_queue import DONE, WorkQueue
 from .workers import PairWorker, SplitWorker
 
-WATCH_S = 2
-# results.jsonl is written anew for at most this part of the time.
-SUMMARY_PART = 0.02
-
 logger = logging.getLogger(__name__)
 
 SPLITS = ("pairs", "frames")
-
-OnProgress = Callable[[int, int, int], None]
+# The main process sends this in place of the number of a run if it failed.
+NO_RUN = 0
 
 
 @dataclass(frozen=True)
 class BatchResult:
-    """What became of a batch.
+    """The result of a batch.
 
     Args:
-        num_done: pairs whose output is there.
+        num_done: pairs whose output is complete.
         num_failed: pairs that failed for good.
-        failures: their records, as in `results.jsonl`.
+        failures: the records of the failed pairs, as in `results.jsonl`.
     """
 
     num_done: int
@@ -59,92 +55,66 @@ def sync_batch(
     split: str = "pairs",
     on_progress: OnProgress | None = None,
     group: ProcessGroup | None = None,
-    **options,
+    **options: Any,
 ) -> BatchResult:
-    """Lip-syncs many pairs; returns when each is done or has failed, whichever process did it.
+    """Lip-syncs many pairs; returns when each one is done or has failed, whichever process did it.
 
-    All processes of a group call it alike, and work goes to whoever is free. What is done is never done again: after a
-    crash, the same call goes on. Calls at the same time on one folder share the work.
+    All processes of a group make the same call, and a free process takes the next pair. Finished pairs are never done
+    again: after a crash, the same call resumes. Several calls on one folder at the same time share the work.
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        pairs: what to sync.
-        output_dir: folder for the outputs and `results.jsonl`, a line a pair; made if it is not there.
-        retries: how often a pair that failed is tried again, at the end.
-        retry_failed: whether to try those again that failed in earlier calls.
-        split: what goes to processes: whole `"pairs"`, or the `"frames"` of one pair after another, for a few long
-            videos; the parts become one exactly.
-        on_progress: called in the main process every few seconds as `(done, failed, open)`, in a thread of its own.
-        group: the processes at work; those that accelerate launched by default.
-        **options: the fields of [`SyncOptions`] for all pairs; a pair's own take their place.
+        pairs: the pairs to lip-sync.
+        output_dir: folder for the outputs and `results.jsonl`, one line a pair; created if needed.
+        retries: how often a failed pair is tried again, after the others.
+        retry_failed: whether to retry pairs that failed in earlier calls.
+        split: what the processes share: whole `"pairs"`, or the `"frames"` of one pair after another, for a few long
+            videos; joining the parts changes nothing in the result.
+        on_progress: called in the main process every few seconds as `(done, failed, open)`, from a separate thread.
+        group: the processes of this run; by default those that accelerate launched.
+        **options: the fields of [`SyncOptions`] for all pairs; a pair's own options override them.
 
     Raises:
         ValueError: if an option is out of range.
-        PairListError: if pairs contradict each other, or have options that cannot be.
-        MediaError: if the folder cannot be written, the disk is full, or no input is there.
-        Diff2LipError: if the folder holds outputs of other options or another model.
+        PairListError: if pairs contradict each other or have invalid options.
+        MediaError: if the folder cannot be written, the disk is full, or no input exists.
+        Diff2LipError: if the folder holds outputs of different options or of another model.
     """
+    # 1. Check the arguments, before anything is written.
     batch_size = checked_options(options, "sync_batch").batch_size
-    if "detections" in options:
-        raise ValueError("`detections` is a file for one video; leave it out")
-    if split not in SPLITS:
-        raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
+    _check_batch_options(options, split)
     pairs = check_pairs(pairs)
-    chosen = _options_of(pairs, options)
+    options_by_output = _options_by_output(pairs, options)
     group = group or ProcessGroup()
+    # 2. Join the processes that work on the folder; clean up after dead ones.
     folder = BatchFolder(output_dir)
-    with _at_work(folder) as process:
-        log = Journal(folder.state, process.id)
-        leases = Leases(folder.state, process)
-        records = BatchRecords(pipe, process.id, group.index)
-
-        def board_of(plan: BatchPlan) -> WorkQueue:
-            until_s = plan.started_s if retry_failed else 0
-            return WorkQueue(
-                pairs, plan.sizes, folder.existing, leases, log, plan.tries, until_s, keep_done=group.is_main
-            )
-
-        def prepare() -> tuple[BatchPlan, WorkQueue]:
-            plan = BatchPlan(time.time(), group.size, retries + 1, _sizes_of(pairs))
-            # In this order, as another call may be at work: an output has a claim until it has a record.
-            there = folder.existing(chosen)
-            claimed = leases.all()
-            queue = board_of(plan)
-            _check_nothing_strange(folder, there - claimed, queue)
-            done = {one["output"]: one for one in queue.records() if one["status"] == DONE and one["output"] in there}
-            wanted = {one.output: records.settings(one, chosen[one.output]) for one in pairs if one.output in done}
-            check_same_settings(done, wanted, folder.output_dir)
-            return plan, queue
-
-        queue = _agree(group, folder, prepare, board_of)
-        worker_of = SplitWorker if split == "frames" else PairWorker
-        worker = worker_of(pipe, folder, leases, process.id, queue, records, chosen)
-        with _Watch(queue, log, folder, on_progress) if group.is_main else nullcontext():
+    with _joined(folder) as heartbeat:
+        journal = Journal(folder.state, heartbeat.id)
+        leases = Leases(folder.state, heartbeat)
+        records = BatchRecords(pipe, heartbeat.id, group.index)
+        batch = _Batch(pairs, options_by_output, group, folder, journal, leases, records, retry_failed)
+        # 3. Agree on a plan: the main process checks files and folder and writes the plan; the others read it.
+        queue = _start_run(batch, tries=retries + 1) if group.is_main else _follow_run(batch)
+        # 4. Work until no pair is open, in this process or in another one.
+        make_worker = SplitWorker if split == "frames" else PairWorker
+        worker = make_worker(pipe, folder, leases, heartbeat.id, queue, records, options_by_output)
+        with ProgressThread(queue, journal, folder, on_progress) if group.is_main else nullcontext():
             worker.work(batch_size)
+        # 5. Count what all processes did.
         done, failed, _ = queue.counts()
         return BatchResult(done, failed, queue.failures())
 
 
-def _sizes_of(pairs: list[Pair]) -> dict[str, int]:
-    """Bytes of the files of each pair, by output; says which ones are missing.
-
-    Raises:
-        MediaError: if all are.
-    """
-    looks = look_at_files(pairs)
-    missing = missing_files(pairs, looks)
-    if missing:
-        first = first_missing(pairs, missing)
-        if len(missing) == len(pairs):
-            raise MediaError(pairs[0].video, f"and all other pairs' files: {first}; check the root")
-        told = "%d of %d pairs have files that cannot be read, and will fail; the first: %s"
-        logger.warning(told, len(missing), len(pairs), first)
-    return {pair.output: sum(looks[path][0] for path in (pair.video, pair.audio) if path) for pair in pairs}
+def _check_batch_options(options: Mapping[str, object], split: str) -> None:
+    if "detections" in options:
+        raise ValueError("`detections` is a file for one video; leave it out")
+    if split not in SPLITS:
+        raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
 
 
-def _options_of(pairs: Iterable[Pair], options: Mapping[str, object]) -> dict[str, SyncOptions]:
-    """The options of each pair, by output; those that are equal are the same object."""
-    chosen, known = {}, {}
+def _options_by_output(pairs: Iterable[Pair], options: Mapping[str, Any]) -> dict[str, SyncOptions]:
+    """The options of each pair, by output; pairs with equal options share one object."""
+    by_output, known = {}, {}
     for pair in pairs:
         own = repr(sorted(pair.options.items()))
         try:
@@ -153,87 +123,118 @@ def _options_of(pairs: Iterable[Pair], options: Mapping[str, object]) -> dict[st
         except ValueError as error:
             place = pair.output if pair.line is None else f"line {pair.line}"
             raise ValueError(f"{place}: {error}") from error
-        chosen[pair.output] = known[own]
-    return chosen
+        by_output[pair.output] = known[own]
+    return by_output
 
 
 @contextmanager
-def _at_work(folder: BatchFolder) -> Iterator[Heartbeat]:
-    """This process among those at work on the folder, after what dead ones left half done is removed."""
-    with Heartbeat(folder.state) as process:
-        Leases(folder.state, process).sweep(process.forget_dead())
-        folder.drop_left_over(process.is_alive)
+def _joined(folder: BatchFolder) -> Iterator[Heartbeat]:
+    """Gives this process's heartbeat in the folder; removes what dead processes left, and at the end what is ours."""
+    with Heartbeat(folder.state) as heartbeat:
+        Leases(folder.state, heartbeat).remove_partial(heartbeat.forget_dead())
+        folder.discard_leftovers(heartbeat.is_alive)
         try:
-            yield process
+            yield heartbeat
         finally:
-            folder.drop_work_of(process.id)
+            folder.discard_work_of(heartbeat.id)
 
 
-def _agree(
-    group: ProcessGroup,
-    folder: BatchFolder,
-    prepare: Callable[[], tuple[BatchPlan, WorkQueue]],
-    board_of: Callable[[BatchPlan], WorkQueue],
-) -> WorkQueue:
-    """The main process looks at all files and at what was done before; the others wait for what it makes of that."""
-    if not group.is_main:
-        run = group.from_main(0)
-        if not run:
-            raise StoppedError("stopped with the main process, which says why")
-        return board_of(folder.read_plan(run))
-    run = 0
+@dataclass(frozen=True)
+class _Batch:
+    """All that one process needs to start a run."""
+
+    pairs: list[Pair]
+    options: dict[str, SyncOptions]
+    group: ProcessGroup
+    folder: BatchFolder
+    journal: Journal
+    leases: Leases
+    records: BatchRecords
+    retry_failed: bool
+
+    def queue_of(self, plan: BatchPlan) -> WorkQueue:
+        """The work queue of a run, with all that was done before."""
+        return WorkQueue(
+            self.pairs,
+            plan.sizes,
+            self.folder.existing,
+            self.leases,
+            self.journal,
+            plan.tries,
+            forgive_until_s=plan.started_s if self.retry_failed else 0,
+            keep_done=self.group.is_main,
+        )
+
+
+def _start_run(batch: _Batch, tries: int) -> WorkQueue:
+    """Checks all files and earlier outputs, writes the plan, and sends the number of the run to the others."""
+    run = NO_RUN
     try:
-        plan, queue = prepare()
-        run = folder.write_plan(plan)
+        plan = BatchPlan(time.time(), batch.group.size, tries, _file_sizes(batch.pairs))
+        queue = _checked_queue(batch, plan)
+        run = batch.folder.write_plan(plan)
         return queue
     finally:
-        group.from_main(run)
+        batch.group.from_main(run)
 
 
-def _check_nothing_strange(folder: BatchFolder, unclaimed: Iterable[str], queue: WorkQueue) -> None:
-    strange = sorted(output for output in unclaimed if not queue.has_record(output))
-    if strange:
-        reason = "is there, but was not made by a batch in this folder; move it away, or choose another folder"
-        raise MediaError(folder.output_dir / strange[0], reason)
+def _follow_run(batch: _Batch) -> WorkQueue:
+    """Waits for the main process and reads its plan."""
+    run = batch.group.from_main(NO_RUN)
+    if run == NO_RUN:
+        raise StoppedError("stopped with the main process, which says why")
+    return batch.queue_of(batch.folder.read_plan(run))
 
 
-class _Watch:
-    """Tells how far all processes are, and keeps `results.jsonl` up to date, in a thread of its own."""
+def _file_sizes(pairs: list[Pair]) -> dict[str, int]:
+    """Bytes of the files of each pair, by output; warns if files are missing.
 
-    def __init__(self, queue: WorkQueue, log: Journal, folder: BatchFolder, on_progress: OnProgress | None):
-        self._queue, self._log, self._folder, self._on_progress = queue, log, folder, on_progress
-        self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
+    Raises:
+        MediaError: if files are missing for all pairs.
+    """
+    checks = inspect_files(pairs)
+    missing = missing_files(pairs, checks)
+    if missing:
+        first = describe_first_missing(pairs, missing)
+        if len(missing) == len(pairs):
+            raise MediaError(pairs[0].video, f"and all other pairs' files: {first}; check the root")
+        message = "%d of %d pairs have files that cannot be read, and will fail; the first: %s"
+        logger.warning(message, len(missing), len(pairs), first)
+    return {pair.output: sum(checks[path][0] for path in (pair.video, pair.audio) if path) for pair in pairs}
 
-    def __enter__(self) -> None:
-        self._thread.start()
 
-    def __exit__(self, error_type, error, traceback) -> None:
-        self._leaving.set()
-        self._thread.join()
-        if error_type is None:
-            self._show()
-            self._write_summary()
-        else:
-            with suppress(Diff2LipError):  # the first error counts
-                self._write_summary()
+def _checked_queue(batch: _Batch, plan: BatchPlan) -> WorkQueue:
+    """The work queue, once it is certain that every output in the folder is ours and has the settings of this call.
 
-    def _watch(self) -> None:
-        due_s = 0.0
-        while not self._leaving.wait(WATCH_S):
-            with suppress(MediaError):  # of a moment, or said by the worker
-                self._show()
-                if time.monotonic() >= due_s:
-                    took_s = self._write_summary()
-                    due_s = time.monotonic() + took_s / SUMMARY_PART
+    Raises:
+        MediaError: if a file in the folder was not made by a batch.
+        Diff2LipError: if an output was made with different settings.
+    """
+    # List outputs, then leases, then records, as another call may run: an output has a lease until it has a record.
+    existing = batch.folder.existing(batch.options)
+    leased = batch.leases.all_keys()
+    queue = batch.queue_of(plan)
+    _check_no_foreign_file(batch.folder, existing - leased, queue)
+    _check_settings(batch, existing, queue)
+    return queue
 
-    def _show(self) -> None:
-        counts = self._queue.counts()
-        if self._on_progress is not None:
-            self._on_progress(*counts)
 
-    def _write_summary(self) -> float:
-        """Seconds that it took."""
-        start_s = time.monotonic()
-        self._log.write_summary(self._folder.results, self._queue.records())
-        return time.monotonic() - start_s
+def _check_no_foreign_file(folder: BatchFolder, unleased: Iterable[str], queue: WorkQueue) -> None:
+    foreign = sorted(output for output in unleased if not queue.has_record(output))
+    if foreign:
+        reason = "exists, but was not made by a batch in this folder; move it away, or choose another folder"
+        raise MediaError(folder.output_dir / foreign[0], reason)
+
+
+def _check_settings(batch: _Batch, existing: set[str], queue: WorkQueue) -> None:
+    done = {
+        record["output"]: record
+        for record in queue.records()
+        if record["status"] == DONE and record["output"] in existing
+    }
+    wanted = {
+        pair.output: batch.records.settings(pair, batch.options[pair.output])
+        for pair in batch.pairs
+        if pair.output in done
+    }
+    check_same_settings(done, wanted, batch.folder.output_dir)

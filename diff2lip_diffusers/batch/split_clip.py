@@ -1,7 +1,8 @@
-"""One long clip in parts that processes paint apart: which parts there are, and how they become one again.
+"""A long clip split into parts that several processes paint, and then joined.
 
-One process finds the face all along the clip, because whom to follow depends on what was before. Stretch by stretch it
-leaves the boxes in a folder, where others take up what can be painted. A step is done when its file is there.
+One process tracks the face through the whole clip, because the face to follow depends on earlier frames. Part by part,
+it writes the boxes into a shared folder, where any process takes the parts that can be painted. A step is done when
+its file is there.
 """
 
 import hashlib
@@ -10,25 +11,28 @@ import secrets
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import astuple
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..boxes import FaceBox
-from ..errors import FaceNotFoundError
+from ..errors import MediaError
+from ..lipsync.face_boxes import BoxedFrame
+from ..lipsync.frame_tasks import FrameTask, PaintedTask, TaskMaker
+from ..lipsync.frame_writing import open_writer, write_frames
 from ..lipsync.job import (
-    FrameTask,
-    SyncJob,
     SyncResult,
-    audio_settings,
+    audio_format,
     boxed_frames,
     mark_of,
+    no_face_painted,
     random_reference,
-    repeat_first,
+    shown_frames,
     video_settings,
 )
 from ..lipsync.options import SyncOptions
@@ -42,26 +46,45 @@ from ..media.video_writer import join_parts
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .heartbeat import accessing, read_if_there
 
-# A part begins with a picture that stands for itself, which takes room; and to get there a few are decoded in vain.
+# Each part begins with a key frame, which takes space, and a few frames before it are decoded in vain.
 PART_FRAMES = 128
 STEP_MARK = "\n"
 
 
 def output_of(key: str) -> str:
-    """The output to which what is claimed by a key belongs, be it one of its steps."""
+    """The output that a leased key belongs to; the key may be that of one of its steps."""
     return key.partition(STEP_MARK)[0]
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """What a painted part holds.
+
+    Args:
+        num_frames: frames written.
+        num_faceless: frames in which the face was not seen.
+        num_painted: frames with a painted face.
+        suffix: of its file.
+        stage_s: seconds of work by stage.
+    """
+
+    num_frames: int
+    num_faceless: int
+    num_painted: int
+    suffix: str
+    stage_s: dict[str, float]
 
 
 class SplitClip:
     """A pair whose frames several processes paint.
 
     Args:
-        pipe: what paints.
+        pipe: the pipeline that paints.
         video: the face video.
         audio: file with the speech.
-        options: how.
-        output: the output's name.
-        settings: what the output depends on; with others, nothing is shared.
+        options: of the pair.
+        output: name of the output.
+        settings: what the output depends on; runs with other settings share nothing.
         state: the folder that the processes share.
     """
 
@@ -78,22 +101,22 @@ class SplitClip:
         self.pipe, self.video, self.audio, self.options, self.output = pipe, video, audio, options, output
         name = hashlib.sha256(json.dumps([output, settings], sort_keys=True).encode()).hexdigest()[:32]
         self.folder = state / "split" / name
-        # One for the thread that paints; finding the face has its own.
+        # For the thread that decodes parts; the thread that tracks the face opens its own.
         self.source = SourceVideo(video)
 
     @cached_property
     def plan(self) -> JobPlan:
-        """How long it is to be."""
+        """Speech and length of the whole clip."""
         return plan_job(self.pipe, self.source, self.audio, self.options)
 
     @property
     def num_frames(self) -> int | None:
-        """How many frames the output has; None as long as the face has not been followed to the end."""
+        """How many frames the output has; None until the face has been tracked to the end."""
         found = _read_json(self.folder / "clip.json")
         return None if found is None else found["num_frames"]
 
     def open_parts(self) -> list[int]:
-        """The parts that are to be painted, as far as their boxes are known."""
+        """The parts whose boxes are known, but that are not painted."""
         names = {path.name for path in self.folder.glob("*.json")} if self.folder.is_dir() else set()
         known = sorted(int(name[6:-5]) for name in names if name.startswith("boxes-"))
         return [part for part in known if f"part-{part:06d}.json" not in names]
@@ -104,79 +127,91 @@ class SplitClip:
         return num_frames is not None and not self.open_parts()
 
     def key_of(self, step: str | int) -> str:
-        """Under which a step is claimed."""
+        """The key under which a step is leased."""
         return f"{self.output}{STEP_MARK}{step}"
 
     def find_boxes(self, started_s: float, stopped: threading.Event) -> None:
-        """Follows the face all along the clip, and leaves the boxes of each part.
+        """Tracks the face through the whole clip, and writes the boxes of each part.
 
         Args:
             started_s: when work on the clip began, in seconds since 1970.
-            stopped: ends it early once it is set.
+            stopped: ends the search early once it is set.
 
         Raises:
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
-            MediaError: if the video cannot be read, or the folder not written.
+            MediaError: if the video cannot be read, or the folder cannot be written.
         """
         timer = StageTimer()
         with timer.stage("speech"):
             plan = self.plan
         boxed = boxed_frames(self.pipe, SourceVideo(self.video), plan, self.options, timer)
-        if self.options.mode == "random":
-            self._write_reference(random_reference(self.pipe, boxed, self.options))
-        entries = iter(repeat_first(boxed) if self.options.mode == "reconstruction" else boxed)
+        reference = random_reference(self.pipe, boxed, self.options)
+        if reference is not None:
+            self._write_reference(reference)
+        entries = shown_frames(boxed, self.options)
         num_frames = part = 0
-        while chunk := [(number, box) for number, _, box in islice(entries, PART_FRAMES)]:
+        while chunk := [(entry.number, entry.box) for entry in islice(entries, PART_FRAMES)]:
             if stopped.is_set():
                 return
             boxes = [None if box is None else astuple(box) for _, box in chunk]
-            self._write_json(f"boxes-{part:06d}.json", {"numbers": [number for number, _ in chunk], "boxes": boxes})
+            self._write_json(_boxes_name(part), {"numbers": [number for number, _ in chunk], "boxes": boxes})
             num_frames, part = num_frames + len(chunk), part + 1
         clip = {"num_frames": num_frames, "started_s": started_s, "stage_s": dict(timer.seconds)}
         self._write_json("clip.json", clip)
 
     def reference(self) -> np.ndarray | None:
-        """The crop that shows the identity in all frames; None where each frame shows its own."""
+        """The crop (S, S, 3) uint8 that shows the identity in all frames; None where each frame shows its own."""
         path = self.folder / "reference.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
     def boxes_of(self, part: int) -> tuple[list[int], list[FaceBox | None]]:
-        """The numbers of a part's pictures in the video, and the boxes in them."""
-        found = _read_json(self.folder / f"boxes-{part:06d}.json")
+        """The numbers of a part's frames in the source, and the boxes in them.
+
+        Raises:
+            MediaError: if they are not there.
+        """
+        found = self._read_part_json(_boxes_name(part))
         return found["numbers"], [None if box is None else FaceBox(*box) for box in found["boxes"]]
 
-    def keep_part(self, part: int, made: Path, counts: dict) -> None:
-        """Takes in a painted part, whose file this moves."""
+    def encoder(self, target: Path) -> VideoEncoder:
+        """An encoder for the frames of the clip, or of a part of it; `target` decides on formats."""
+        return VideoEncoder(target, **video_settings(self.source, self.plan, self.options))
+
+    def keep_part(self, part: int, made: Path, result: PartResult) -> None:
+        """Moves the file of a painted part into the clip's folder, and marks the part as done.
+
+        Raises:
+            MediaError: if the folder cannot be written.
+        """
         with accessing(self.folder):
-            made.replace(self._part_path(part, made.suffix))
-        self._write_json(f"part-{part:06d}.json", {**counts, "suffix": made.suffix})
+            made.replace(self._part_path(part, result))
+        self._write_json(_part_name(part), asdict(result))
 
     def join(self, target: Path) -> tuple[SyncResult, float]:
-        """Writes the output from its parts; returns what became of it, and when work on it began.
+        """Writes the output from its parts; returns the result, and when work on it began, in seconds since 1970.
 
         Raises:
             FaceNotFoundError: if nothing was painted in any part.
             MediaError: if it cannot be written.
         """
-        clip = _read_json(self.folder / "clip.json")
+        clip, plan = self._read_part_json("clip.json"), self.plan
         parts = [
-            _read_json(self.folder / f"part-{part:06d}.json") for part in range(-(-clip["num_frames"] // PART_FRAMES))
+            PartResult(**self._read_part_json(_part_name(part)))
+            for part in range(-(-clip["num_frames"] // PART_FRAMES))
         ]
-        if not sum(part["num_painted"] for part in parts):
-            raise FaceNotFoundError(wanted=self.options.face if self.options.detects else "largest")
-        files = [(self._part_path(index, part["suffix"]), part["num_frames"]) for index, part in enumerate(parts)]
-        pictures = VideoEncoder(target, **video_settings(self.source, self.plan, self.options))
-        sound = AudioTrack(self.audio, *audio_settings(self.options).values())
-        join_parts(files, target, target.parent, pictures, sound, mark_of(self.options))
-        plan = self.plan
+        if not sum(part.num_painted for part in parts):
+            raise no_face_painted(self.options)
+        files = [(self._part_path(index, part), part.num_frames) for index, part in enumerate(parts)]
+        audio = AudioTrack(self.audio, *audio_format(self.options))
+        join_parts(files, target, target.parent, self.encoder(target), audio, mark_of(self.options))
         result = SyncResult(
             target,
             clip["num_frames"],
-            sum(part["num_faceless"] for part in parts),
+            sum(part.num_faceless for part in parts),
             plan.fps,
             float(clip["num_frames"] / plan.fps),
             float(plan.speech.duration_s),
-            _added([clip["stage_s"], *(part["stage_s"] for part in parts)]),
+            _added([clip["stage_s"], *(part.stage_s for part in parts)]),
         )
         return result, clip["started_s"]
 
@@ -184,8 +219,14 @@ class SplitClip:
         """Removes the parts."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _part_path(self, part: int, suffix: str) -> Path:
-        return self.folder / f"part-{part:06d}{suffix}"
+    def _part_path(self, part: int, result: PartResult) -> Path:
+        return self.folder / f"part-{part:06d}{result.suffix}"
+
+    def _read_part_json(self, name: str) -> dict[str, Any]:
+        found = _read_json(self.folder / name)
+        if found is None:
+            raise MediaError(self.folder / name, "is gone; start the batch again")
+        return found
 
     def _write_reference(self, crop: np.ndarray) -> None:
         self._put("reference.npy", lambda path: np.save(path, crop, allow_pickle=False))
@@ -194,7 +235,7 @@ class SplitClip:
         self._put(name, lambda path: path.write_text(json.dumps(value), encoding="utf-8"))
 
     def _put(self, name: str, write: Callable[[Path], object]) -> None:
-        """Writes a file that is there whole or not at all, whoever else writes it."""
+        """Writes a file that appears whole or not at all, even if several processes write it."""
         with accessing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             part = self.folder / f".{secrets.token_hex(8)}.{name}"
@@ -202,47 +243,62 @@ class SplitClip:
             part.replace(self.folder / name)
 
 
-class PartJob(SyncJob):
-    """A part of a clip to be painted into a file of its own.
+class PartJob:
+    """A [`Job`] that paints one part of a clip into a file of its own.
 
     Args:
-        clip: whose part it is.
-        part: its number, from 0.
-        made: the file to write, in a folder that is there; its suffix is changed to what fits.
+        clip: the clip.
+        part: number of the part, from 0.
+        output: the file to write, in an existing folder; its suffix is changed to what the encoder needs.
+
+    Attributes:
+        timer: seconds by stage so far.
+        error: what ended the job too early. Only `sync_jobs` sets it.
     """
 
-    def __init__(self, clip: SplitClip, part: int, made: Path):
-        super().__init__(clip.pipe, clip.source, clip.audio, made, clip.options)
-        self.clip, self.part = clip, part
+    def __init__(self, clip: SplitClip, part: int, output: Path):
+        self.clip, self.part, self.output, self.options = clip, part, output, clip.options
+        self.timer = StageTimer()
+        self.error: Exception | None = None
 
-    def tasks(self) -> Iterator[FrameTask]:
-        """The frames of the part, in order.
+    def tasks(self) -> Generator[FrameTask, None, None]:
+        """Yields the frames of the part, in order.
 
         Raises:
-            MediaError: if a file cannot be read or written.
+            MediaError: if a file cannot be read.
         """
-        self.plan = self.clip.plan
-        numbers, boxes = self.clip.boxes_of(self.part)
-        pictures = read_numbered(partial(self.source.pictures, self.plan.fps), numbers)
-        boxed = (entry for entry in zip(numbers, self.timer.each("decode", pictures), boxes, strict=True))
-        writer = VideoEncoder(Path(self.clip.output), **video_settings(self.source, self.plan, self.options))
-        self.output = Path(self.output).with_suffix(writer.suffix)
-        writer.open(self.output)
-        self._writer = writer
-        yield from self._tasks_of(boxed, self.clip.reference(), self.part * PART_FRAMES)
+        clip, plan = self.clip, self.clip.plan
+        numbers, boxes = clip.boxes_of(self.part)
+        frames = self.timer.each("decode", read_numbered(partial(clip.source.frames, plan.fps), numbers))
+        boxed = (BoxedFrame(*entry) for entry in zip(numbers, frames, boxes, strict=True))
+        yield from TaskMaker(self, clip.pipe, plan, clip.reference()).tasks(boxed, self.part * PART_FRAMES)
 
-    def close(self) -> None:
-        """Hands the part over to its clip.
+    def write(self, painted: Iterator[PaintedTask]) -> PartResult:
+        """Writes the part, hands it over to its clip, and returns what it holds.
 
         Raises:
             MediaError: if it cannot be written.
         """
-        self._close_writer()
-        counts = {"num_frames": self.num_frames, "num_faceless": self.num_faceless, "num_painted": self.num_painted}
-        self.clip.keep_part(self.part, self.output, {**counts, "stage_s": dict(self.timer.seconds)})
+        clip = self.clip
+        encoder = clip.encoder(Path(clip.output))
+        made = self.output.with_suffix(encoder.suffix)
+        encoder.open(made)
+        with open_writer(encoder, self.timer):
+            counts = write_frames(painted, encoder, self.options, clip.pipe, self.timer)
+        result = PartResult(**asdict(counts), suffix=made.suffix, stage_s=dict(self.timer.seconds))
+        clip.keep_part(self.part, made, result)
+        return result
 
 
-def _read_json(path: Path) -> dict | None:
+def _boxes_name(part: int) -> str:
+    return f"boxes-{part:06d}.json"
+
+
+def _part_name(part: int) -> str:
+    return f"part-{part:06d}.json"
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
     found = read_if_there(path)
     return None if found is None else json.loads(found[0])
 

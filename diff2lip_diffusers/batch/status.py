@@ -1,4 +1,4 @@
-"""How far a batch is, for whoever looks at its folder."""
+"""Progress of a batch, read from its folder."""
 
 import time
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from .heartbeat import Heartbeat
 from .journal import Journal
 from .leases import Leases
 from .split_clip import output_of
-from .work_queue import DONE, FAILED, by_time
+from .work_queue import DONE, FAILED, sort_by_time
 
 
 @dataclass(frozen=True)
 class BatchStatus:
-    """How far the run is that was started last in a folder.
+    """Progress of the last run in a folder.
 
     Args:
-        num_pairs: all of them.
-        num_done: whose output was made.
-        num_failed: which failed the last time they were tried.
-        at_work: outputs in the making, each with the `id` of the process.
-        pairs_per_minute: done since the start of the run; None as long as there is none.
-        left_s: about how long the rest takes, by the size of the files; None where that is not known.
-        failures: the records of those that failed.
+        num_pairs: number of pairs in the run.
+        num_done: pairs whose output was made.
+        num_failed: pairs whose last try failed.
+        at_work: outputs that a live process works on, each with the `id` of that process.
+        pairs_per_minute: pairs done since the start of the run, a minute; None if there is none yet.
+        left_s: estimated seconds for the rest, by the size of the files; None if unknown.
+        failures: the records of the pairs that failed.
     """
 
     num_pairs: int
@@ -36,30 +36,33 @@ class BatchStatus:
 
 
 def batch_status(output_dir: str | Path) -> BatchStatus:
-    """Looks at a folder of a batch, also while it is at work.
+    """Reads the progress of a batch, also while it runs.
+
+    Args:
+        output_dir: folder of the batch's outputs.
 
     Raises:
-        MediaError: if there is no batch in it, or it cannot be read or written.
+        MediaError: if the folder holds no batch, or cannot be read or written.
     """
     folder = BatchFolder(output_dir)
     plan = folder.read_plan(folder.last_run())
     with Heartbeat(folder.state) as process:
         held = {output_of(key): holder for key, holder in Leases(folder.state, process).held().items()}
     held = {output: holder for output, holder in held.items() if output in plan.sizes}
-    records = by_time(Journal(folder.state, None).refresh())
-    at_rest = plan.sizes.keys() - held.keys()
-    last = {record["output"]: record for record in records if record["output"] in at_rest}
+    records = sort_by_time(Journal(folder.state, None).read_new())
+    idle = plan.sizes.keys() - held.keys()
+    last = {record["output"]: record for record in records if record["output"] in idle}
     done = [output for output, record in last.items() if record["status"] == DONE]
     in_run = [output for output in done if last[output]["ended_s"] > plan.started_s]
     ran_s = (time.time() if held else max((last[output]["ended_s"] for output in in_run), default=0)) - plan.started_s
-    left = sum(plan.sizes.values()) - sum(plan.sizes[output] for output in last)
-    moved = sum(plan.sizes[output] for output in in_run)
+    left_bytes = sum(plan.sizes.values()) - sum(plan.sizes[output] for output in last)
+    done_bytes = sum(plan.sizes[output] for output in in_run)
     return BatchStatus(
         num_pairs=len(plan.sizes),
         num_done=len(done),
         num_failed=len(last) - len(done),
         at_work=held,
         pairs_per_minute=60 * len(in_run) / ran_s if in_run else None,
-        left_s=ran_s * left / moved if moved else None,
+        left_s=ran_s * left_bytes / done_bytes if done_bytes else None,
         failures=[record for record in last.values() if record["status"] == FAILED],
     )

@@ -1,4 +1,4 @@
-"""Which pairs are left to do: shared by all processes through leases and results, with nobody in charge."""
+"""Work queue of a batch, shared by all processes through leases and journals; no process is in charge."""
 
 import json
 import threading
@@ -15,20 +15,20 @@ DONE, FAILED = "done", "failed"
 
 
 class WorkQueue:
-    """What one process knows of the work, and its way to get some; may be used by several threads.
+    """The queue as one process sees it. Several threads may use it.
 
-    Pairs of one video go to one process as long as the others have something else to do, so that it is decoded once.
-    Videos with much to do come first; what went wrong before, or was left by a process that died, comes last.
+    All pairs of one video go to the same process while the others have different work, so that it is decoded once.
+    Videos with the most work come first. Pairs that failed, or that a dead process held, come last.
 
     Args:
-        pairs: all of them.
-        sizes: of the files of each pair, by output; what is large takes long.
-        existing: tells which of some outputs exist; what was done, but is not there any more, is to be done again.
-        leases: of this process.
-        log: of all processes.
-        tries: how often a pair may fail.
-        forgive_until_s: what failed before that time, in seconds since 1970, is tried again as if it had not.
-        keep_done: whether to remember the records of what is done, for `records`; takes 1 KB each.
+        pairs: all pairs of the batch.
+        sizes: bytes of the files of each pair, by output; large files are expected to take long.
+        existing: returns which of some outputs exist; a pair that is done but whose output is gone is done again.
+        leases: leases of this process.
+        journal: records of all processes.
+        tries: how many failures end a pair.
+        forgive_until_s: failures before this time, in seconds since 1970, do not count.
+        keep_done: whether to keep the records of pairs that are done, for `records`; takes 1 KB each.
 
     Raises:
         MediaError: if the folder cannot be read or written; also from the methods.
@@ -40,12 +40,12 @@ class WorkQueue:
         sizes: Mapping[str, int],
         existing: Callable[[Iterable[str]], Set[str]],
         leases: Leases,
-        log: Journal,
+        journal: Journal,
         tries: int,
         forgive_until_s: float = 0,
         keep_done: bool = True,
     ):
-        self._claims, self._log, self._tries = leases, log, tries
+        self._leases, self._journal, self._tries = leases, journal, tries
         self._lock = threading.RLock()
         self._keep_done = keep_done
         self._records: dict[str, bytes] = {}
@@ -55,61 +55,64 @@ class WorkQueue:
         self._failed: set[str] = set()
         self._count = len(pairs)
         self._video: Path | None = None
-        left_over = leases.left_over()
-        self._fresh = _by_video((pair for pair in pairs if pair.output not in left_over), sizes)
-        self._again = _by_video((pair for pair in pairs if pair.output in left_over), sizes)
-        self._read_past(existing, forgive_until_s)
+        orphaned = leases.orphaned()
+        self._first = _by_video((pair for pair in pairs if pair.output not in orphaned), sizes)
+        self._last = _by_video((pair for pair in pairs if pair.output in orphaned), sizes)
+        self._replay(existing, forgive_until_s)
 
     def take(self) -> Pair | None:
-        """A pair that this process has to do now; None if others are at all that is left."""
+        """Takes the next pair for this process; None if other processes hold all that are left."""
         with self._lock:
-            self._read_log()
-            passed = set(self._claims.held())
+            self._update()
+            passed = set(self._leases.held())
             busy = {self._open[output].video for output in passed if output in self._open}
             while pair := next((pair for pair in self._in_order(busy) if pair.output not in passed), None):
                 passed.add(pair.output)
-                if not self._claims.take(pair.output):
+                if not self._leases.take(pair.output):
                     busy.add(pair.video)
                     continue
-                self._read_log()  # it may have been done a moment ago
+                self._update()  # another process may have finished it a moment ago
                 if pair.output in self._open:
                     self._video = pair.video
                     return pair
-                self._claims.release(pair.output)
+                self._leases.release(pair.output)
             return None
 
     def open_pairs(self) -> list[Pair]:
-        """The pairs that are neither done nor given up, in the order in which this process should do them."""
+        """The pairs that are neither done nor failed for good, in the order in which this process should take them."""
         with self._lock:
-            self._read_log()
+            self._update()
             return list(self._in_order(set()))
 
-    def end(self, record: dict) -> None:
-        """Gives a pair back with the record, with `output` and `status`, of what became of it.
+    def finish(self, record: dict) -> None:
+        """Records the outcome of a pair and releases it.
 
-        That it failed counts only as long as it is open: somebody who overtook this process may have done it.
+        A failure counts only while the pair is open: a process that took this one for dead may have done the pair.
+
+        Args:
+            record: holds at least `output` and `status`.
         """
         with self._lock:
-            self._read_log()
+            self._update()
             if record["status"] == DONE or record["output"] in self._open:
-                self._log.append(record)
-                self._read_log()
-            self._claims.release(record["output"])
+                self._journal.append(record)
+                self._update()
+            self._leases.release(record["output"])
 
     def counts(self) -> tuple[int, int, int]:
-        """How many pairs are done, have failed for good, and are open."""
+        """The numbers of pairs that are done, that failed for good, and that are open."""
         with self._lock:
-            self._read_log()
+            self._update()
             return self._count - len(self._open) - len(self._failed), len(self._failed), len(self._open)
 
     def records(self) -> Iterator[dict]:
-        """The last record of each output, by name, also of those that are in no pair."""
+        """The last record of each output, sorted by name, including outputs that are in no pair."""
         with self._lock:
             lines = sorted(self._records.items())
         return (json.loads(line) for _, line in lines)
 
     def has_record(self, output: str) -> bool:
-        """Whether anything became of an output so far."""
+        """Whether there is a record of an output."""
         return output in self._records
 
     def failures(self) -> list[dict]:
@@ -117,27 +120,28 @@ class WorkQueue:
         with self._lock:
             return [json.loads(self._records[output]) for output in sorted(self._failed)]
 
-    def _read_past(self, existing: Callable[[Iterable[str]], Set[str]], forgive_until_s: float) -> None:
-        past = by_time(self._log.refresh())
+    def _replay(self, existing: Callable[[Iterable[str]], Set[str]], forgive_until_s: float) -> None:
+        """Applies the records of earlier calls."""
+        past = sort_by_time(self._journal.read_new())
         done = {record["output"]: number for number, record in enumerate(past) if record["status"] == DONE}
-        # Looked for after the log was read: an output is in its place before its record is written.
-        there = existing(done)
+        # Look for outputs after reading the journal: an output is in place before its record is written.
+        present = existing(done)
         for number, record in enumerate(past):
             before_done = number < done.get(record["output"], -1)
-            lost = record["status"] == DONE and record["output"] not in there
+            lost = record["status"] == DONE and record["output"] not in present
             forgiven = record["status"] == FAILED and record.get("ended_s", 0) < forgive_until_s
-            self._take_in(record, counts=not (before_done or lost or forgiven))
+            self._apply(record, counts=not (before_done or lost or forgiven))
 
-    def _read_log(self) -> None:
-        for record in by_time(self._log.refresh()):
-            self._take_in(record)
+    def _update(self) -> None:
+        for record in sort_by_time(self._journal.read_new()):
+            self._apply(record)
 
-    def _take_in(self, record: dict, counts: bool = True) -> None:
+    def _apply(self, record: dict, counts: bool = True) -> None:
         output, is_done = record["output"], record["status"] == DONE
         if output in self._done and not is_done:
-            return  # of a process that was taken for dead, and overtaken
+            return  # from a process that was taken for dead, after its successor was done
         if not is_done or self._keep_done:
-            self._records[output] = json.dumps(record).encode()  # takes a quarter of the room
+            self._records[output] = json.dumps(record).encode()  # a quarter of the memory of a dict
         if not counts:
             return
         self._failures[output] = 0 if is_done else self._failures[output] + 1
@@ -149,21 +153,21 @@ class WorkQueue:
             self._failed.add(output)
             self._close(output)
         elif output in self._open:
-            self._put_off(self._open[output])
+            self._postpone(self._open[output])
 
     def _close(self, output: str) -> None:
         pair = self._open.pop(output, None)
         if pair is not None:
-            for groups in (self._fresh, self._again):
+            for groups in (self._first, self._last):
                 _remove(groups, pair)
 
-    def _put_off(self, pair: Pair) -> None:
-        _remove(self._fresh, pair)
-        self._again.setdefault(pair.video, {})[pair.output] = pair
+    def _postpone(self, pair: Pair) -> None:
+        _remove(self._first, pair)
+        self._last.setdefault(pair.video, {})[pair.output] = pair
 
     def _in_order(self, busy: Set[Path]) -> Iterator[Pair]:
-        """The open pairs; first those whose video this process has, then those whose video no other one has."""
-        for groups in (self._fresh, self._again):
+        """The open pairs: first those of this process's video, then of videos that no other process works on."""
+        for groups in (self._first, self._last):
             own = [self._video] if self._video in groups else []
             idle = (video for video in groups if video not in busy and video != self._video)
             shared = (video for video in groups if video in busy and video != self._video)
@@ -177,14 +181,14 @@ def _remove(groups: dict[Path, dict[str, Pair]], pair: Pair) -> None:
         del groups[pair.video]
 
 
-def by_time(records: Iterable[dict]) -> list[dict]:
-    """The records of pairs among others, those first that were written first."""
+def sort_by_time(records: Iterable[dict]) -> list[dict]:
+    """The records of pairs, oldest first; other records are left out."""
     of_pairs = (record for record in records if record.get("output") and record.get("status") in (DONE, FAILED))
     return sorted(of_pairs, key=lambda record: record.get("ended_s", 0))
 
 
 def _by_video(pairs: Iterable[Pair], sizes: Mapping[str, int]) -> dict[Path, dict[str, Pair]]:
-    """The pairs of each video by output, large ones first, and the videos with most to do first."""
+    """The pairs of each video, by output, large ones first; the videos with the most work first."""
     groups = defaultdict(dict)
     for pair in sorted(pairs, key=lambda pair: sizes[pair.output], reverse=True):
         groups[pair.video][pair.output] = pair

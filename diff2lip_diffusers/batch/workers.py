@@ -1,4 +1,4 @@
-"""What one process of a batch does: whole pairs one after another, or parts of one pair after another."""
+"""Workers of a batch, one in each process: they take whole pairs, or parts of one pair after another."""
 
 import errno
 import logging
@@ -19,31 +19,31 @@ from .folder import BatchFolder
 from .leases import Leases
 from .pairs import Pair
 from .records import BatchRecords
-from .split_clip import PartJob, SplitClip
+from .split_clip import PartJob, PartResult, SplitClip
 from .work_queue import WorkQueue
 
 logger = logging.getLogger(__name__)
 
-# Memory for the decoded pictures of a video that several pairs use.
+# Memory for the decoded frames of a video that several pairs use.
 KEEP_BYTES = 512 * 2**20
 WAIT_S = 0.5
-# Of the frames that a header states; a few may be off, but what has less was cut short.
-WHOLE_PART = 0.9
-# What would meet the next pair as well.
-HOPELESS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+# A header may be a few frames off; a video with a smaller part of its frames than this was cut short.
+MIN_FRAMES_PART = 0.9
+# Errors that the next pair would meet as well: the disk is full or read-only.
+FATAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class Worker:
-    """Work on pairs until none is open any more.
+    """A worker: takes work from the queue until no pair is open.
 
     Args:
-        pipe: what paints.
-        folder: where everything lies.
-        leases: of this process.
-        process_id: names it.
-        queue: knows what is to do.
-        records: makes its records.
-        options: of each pair, by output.
+        pipe: the pipeline that generates the frames.
+        folder: files of the batch.
+        leases: leases of this process.
+        process_id: unique name of this process.
+        queue: the work queue, as this process sees it.
+        records: makes the records of this process.
+        options: options of each pair, by output.
     """
 
     def __init__(
@@ -60,7 +60,10 @@ class Worker:
         self.queue, self.records, self.options = queue, records, options
 
     def work(self, batch_size: int | None) -> None:
-        """Returns when all is done or has failed; what others have at work they may leave, so it waits for that.
+        """Works until every pair is done or has failed; waits for other processes, whose pairs it takes if they die.
+
+        Args:
+            batch_size: crops in one call of the model; None for the device's default.
 
         Raises:
             MediaError: if the folder cannot be read or written, or the disk is full.
@@ -72,74 +75,77 @@ class Worker:
             time.sleep(WAIT_S)
 
     def jobs(self) -> Iterator[SyncJob]:
-        """What there is for this process to do now."""
+        """Yields the jobs that this process can take now."""
         raise NotImplementedError
 
     def end(self, job: SyncJob, outcome: SyncResult | None | Exception) -> None:
-        """Takes in what became of a job."""
+        """Handles the outcome of a job: its result, or the error that ended it."""
         raise NotImplementedError
 
     def put_in_place(
-        self, pair: Pair, made: Path, plan: JobPlan, result: SyncResult, started_s: float
+        self, pair: Pair, made: Path, plan: JobPlan | None, result: SyncResult, started_s: float
     ) -> Exception | None:
-        """Moves an output to its name and records it; returns why not, if its video was cut short or it cannot."""
+        """Moves an output to its final path and records it; returns the error if that fails or the video is cut."""
         try:
             _check_whole(pair, plan, result)
             self.folder.put_in_place(made, pair.output)
         except MediaError as error:
             return error
-        self.queue.end(self.records.done(pair, self.options[pair.output], started_s, result))
+        self.queue.finish(self.records.done(pair, self.options[pair.output], started_s, result))
         return None
 
     def fail(self, pair: Pair, started_s: float, error: Exception) -> None:
-        """Records why a pair failed; raises what would meet the next pair as well."""
+        """Records why a pair failed; raises the error if the next pair would meet it as well."""
         logger.debug("%s", pair.output, exc_info=error)
-        if _is_hopeless(error):
+        if _is_fatal(error):
             raise error
-        self.queue.end(self.records.failed(pair, self.options[pair.output], started_s, error))
+        self.queue.finish(self.records.failed(pair, self.options[pair.output], started_s, error))
 
 
-def _check_whole(pair: Pair, plan: JobPlan, result: SyncResult) -> None:
-    if plan.expected is not None and result.num_frames < WHOLE_PART * plan.expected:
-        frames = f"{result.num_frames} of the {plan.expected} frames that its header states"
-        raise MediaError(pair.video, f"has only {frames}, it was cut short; download or convert it again")
+def _check_whole(pair: Pair, plan: JobPlan | None, result: SyncResult) -> None:
+    expected = None if plan is None else plan.expected_frames
+    if expected is not None and result.num_frames < MIN_FRAMES_PART * expected:
+        frames = f"{result.num_frames} of the {expected} frames that its header states"
+        raise MediaError(pair.video, f"has only {frames}; it was cut short; download or convert it again")
 
 
-def _is_hopeless(error: BaseException | None) -> bool:
-    """Whether the disk is full, say."""
+def _is_fatal(error: BaseException | None) -> bool:
+    """Whether the next pair would meet the error as well: the disk is full, for example."""
     while error is not None:
-        if getattr(error, "errno", None) in HOPELESS:
+        if getattr(error, "errno", None) in FATAL_ERRNOS:
             return True
         error = error.__cause__
     return False
 
 
 class PairWorker(Worker):
-    """Takes whole pairs."""
+    """A worker that takes whole pairs."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._uses = Counter(pair.video for pair in self.queue.open_pairs())
         self._source: SourceVideo | None = None
-        self._started: dict[SyncJob, tuple[Pair, float]] = {}
+        self._started: dict[SyncJob, tuple[Pair, Path, float]] = {}
 
     def jobs(self) -> Iterator[SyncJob]:
-        """The pairs that this process gets, claimed one by one when there is time to read them."""
+        """Yields the pairs that this process can take; each is taken when there is time to read it."""
         while pair := self.queue.take():
             made = self.folder.new_work_path(self.process_id, pair.output)
             options = self.options[pair.output]
             job = SyncJob(self.pipe, self._source_video(pair), pair.audio or pair.video, made, options)
-            self._started[job] = pair, time.time()
+            self._started[job] = pair, made, time.time()
             yield job
 
-    def end(self, job: SyncJob, outcome: SyncResult | None | Exception) -> None:
+    def end(self, job: SyncJob, outcome: SyncResult | Exception) -> None:
         """Puts the output in place, or records why there is none."""
-        pair, started_s = self._started.pop(job)
-        if not isinstance(outcome, Exception):
-            outcome = self.put_in_place(pair, job.output, job.plan, outcome, started_s)
-        if outcome is not None:
-            self.folder.drop(job.output)
-            self.fail(pair, started_s, outcome)
+        pair, made, started_s = self._started.pop(job)
+        if isinstance(outcome, Exception):
+            error = outcome
+        else:
+            error = self.put_in_place(pair, made, job.plan, outcome, started_s)
+        if error is not None:
+            self.folder.discard(made)
+            self.fail(pair, started_s, error)
 
     def _source_video(self, pair: Pair) -> SourceVideo:
         if self._source is None or self._source.path != pair.video:
@@ -148,38 +154,37 @@ class PairWorker(Worker):
 
 
 class SplitWorker(Worker):
-    """Takes steps of pairs: one process follows the face, in a thread of its own; all paint parts; one joins them."""
+    """A worker that takes parts of pairs.
+
+    For each pair, one process tracks the face in its own thread, all processes generate parts, and one joins them.
+    """
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self._clips: dict[str, SplitClip] = {}
-        self._pairs: dict[SyncJob, tuple[Pair, float]] = {}
-        self._following: threading.Thread | None = None
+        self._pairs: dict[PartJob, tuple[Pair, float]] = {}
+        self._tracking: threading.Thread | None = None
         self._stopped = threading.Event()
 
     def work(self, batch_size: int | None) -> None:
-        """Returns when all is done or has failed; what others have at work they may leave, so it waits for that.
-
-        Raises:
-            MediaError: if the folder cannot be read or written, or the disk is full.
-        """
+        """Works as [`Worker.work`] does, and stops tracking at the end."""
         try:
             super().work(batch_size)
         finally:
             self._stopped.set()
-            if self._following is not None:
-                self._following.join()
+            if self._tracking is not None:
+                self._tracking.join()
 
     def jobs(self) -> Iterator[PartJob]:
-        """The parts that this process gets, claimed one by one; what is complete is joined on the way."""
+        """Yields the parts that this process can take, one by one; joins clips whose parts are complete."""
         while job := self._next_part():
             yield job
 
-    def end(self, job: PartJob, outcome: None | Exception) -> None:
-        """Gives the part back, or records why its pair failed."""
+    def end(self, job: PartJob, outcome: PartResult | Exception) -> None:
+        """Releases the part; records why its pair failed if it did."""
         pair, started_s = self._pairs.pop(job)
-        self.folder.drop(job.output)
-        if outcome is not None:
+        self.folder.discard(job.output)
+        if isinstance(outcome, Exception):
             self.fail(pair, started_s, outcome)
         self.leases.release(job.clip.key_of(job.part))
 
@@ -191,7 +196,7 @@ class SplitWorker(Worker):
             try:
                 clip = self._clip(pair)
                 if clip.num_frames is None:
-                    self._follow(pair, clip)
+                    self._track_face(pair, clip)
                 part = next((part for part in clip.open_parts() if self._take_part(clip, part)), None)
                 if part is not None:
                     job = PartJob(clip, part, self.folder.new_work_path(self.process_id, pair.output))
@@ -207,9 +212,9 @@ class SplitWorker(Worker):
         if pair.output not in self._clips:
             options = self.options[pair.output]
             settings = self.records.settings(pair, options)
-            sound = pair.audio or pair.video
+            audio = pair.audio or pair.video
             self._clips[pair.output] = SplitClip(
-                self.pipe, pair.video, sound, options, pair.output, settings, self.folder.state
+                self.pipe, pair.video, audio, options, pair.output, settings, self.folder.state
             )
         return self._clips[pair.output]
 
@@ -217,16 +222,16 @@ class SplitWorker(Worker):
         key = clip.key_of(part)
         if any(job.clip is clip and job.part == part for job in list(self._pairs)) or not self.leases.take(key):
             return False
-        if part in clip.open_parts():  # it may have been done a moment ago
+        if part in clip.open_parts():  # another process may have finished it a moment ago
             return True
         self.leases.release(key)
         return False
 
-    def _follow(self, pair: Pair, clip: SplitClip) -> None:
-        """Follows the face, unless this process or another one is at it."""
-        if (self._following is None or not self._following.is_alive()) and self.leases.take(clip.key_of("boxes")):
-            self._following = threading.Thread(target=self._find_boxes, args=(pair, clip), name="follow", daemon=True)
-            self._following.start()
+    def _track_face(self, pair: Pair, clip: SplitClip) -> None:
+        """Starts tracking the face, unless this thread is busy or another process does it."""
+        if (self._tracking is None or not self._tracking.is_alive()) and self.leases.take(clip.key_of("boxes")):
+            self._tracking = threading.Thread(target=self._find_boxes, args=(pair, clip), name="track", daemon=True)
+            self._tracking.start()
 
     def _find_boxes(self, pair: Pair, clip: SplitClip) -> None:
         started_s = time.time()
@@ -239,7 +244,7 @@ class SplitWorker(Worker):
             self.leases.release(clip.key_of("boxes"))
 
     def _join(self, pair: Pair, clip: SplitClip) -> None:
-        if clip.is_complete():  # it may have been done a moment ago
+        if clip.is_complete():  # another process may have joined it a moment ago
             made = self.folder.new_work_path(self.process_id, pair.output)
             error = self.put_in_place(pair, made, clip.plan, *clip.join(made))
             if error is not None:

@@ -1,86 +1,78 @@
-"""The commands `diff2lip batch` and `diff2lip status`."""
+"""The command `diff2lip batch`."""
 
 import argparse
-import math
 import os
 import sys
 
 import torch
 from tqdm import tqdm
 
-from ..batch.pair_files import first_missing, look_at_files, missing_files
+from ..batch.pair_files import describe_first_missing, inspect_files, missing_files
 from ..batch.pair_lists import read_pairs
 from ..batch.pairs import RESULTS_NAME, Pair
 from ..batch.process_group import ProcessGroup
 from ..batch.run import SPLITS, BatchResult, sync_batch
-from ..batch.status import batch_status
 from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
-from ..lipsync.option_values import number
+from .arguments import NOT_NEGATIVE, POSITIVE
 from .options import add_model, add_options, load_model, options_of
+from .status import print_failures
 
 EXIT_SOME_FAILED = 3
-# The paper's settings. LRW's faces are looked for, VoxCeleb2's videos are face crops.
+# The paper's settings. In LRW, faces are detected; the videos of VoxCeleb2 are face crops.
 PRESETS = {"voxceleb2": {"reproduce": True, "voxceleb2_crop": True}, "lrw": {"reproduce": True}}
-SHOWN_FAILURES = 5
 
 
 def add_batch(commands) -> None:
     """Adds the command."""
     batch = commands.add_parser(
         "batch",
-        help="sync a list of pairs, over many processes",
-        description="Syncs a list of pairs of speech and video. The same command again goes on where it was stopped."
-        " Over several GPUs or machines: accelerate launch -m diff2lip_diffusers batch ...",
+        help="lip-sync a list of pairs, in many processes",
+        description="Lip-syncs a list of pairs of speech and video. After a crash, the same command resumes."
+        " On several GPUs or machines: accelerate launch -m diff2lip_diffusers batch ...",
     )
     batch.add_argument(
         "pairs",
         metavar="PAIRS",
-        help="a list, AUDIO VIDEO a line without .mp4, or .csv or .jsonl with audio, video, output and options; or a"
-        " folder of videos beside sounds of the same name",
+        help="a list: AUDIO VIDEO a line without .mp4, or a .csv or .jsonl file with audio, video, output and options;"
+        " or a folder of videos and audio files of the same names",
     )
     batch.add_argument(
-        "--root", metavar="DIR", help="what the names in the list are relative to (default: its folder)"
+        "--root", metavar="DIR", help="folder that names in the list are relative to (default: that of the list)"
     )
     batch.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the outputs and results.jsonl")
-    batch.add_argument("--preset", choices=PRESETS, help="the paper's setting for this data set")
+    batch.add_argument("--preset", choices=PRESETS, help="the paper's settings for this data set")
     batch.add_argument(
         "--retries",
-        type=number(int, 0, math.inf, "a whole number"),
+        type=NOT_NEGATIVE,
         default=1,
-        help="of a pair that fails (default: 1)",
+        help="how often a failed pair is tried again (default: 1)",
     )
-    batch.add_argument("--retry-failed", action="store_true", help="also try again what failed in earlier runs")
+    batch.add_argument("--retry-failed", action="store_true", help="also retry pairs that failed in earlier runs")
     batch.add_argument(
         "--split",
         choices=SPLITS,
         default="pairs",
-        help="what processes share: whole pairs, or the frames of one pair after another, for long videos"
+        help="what the processes share: whole pairs, or the frames of one pair after another, for long videos"
         " (default: pairs)",
     )
-    batch.add_argument("--check", action="store_true", help="check the list and its files, and do nothing")
+    batch.add_argument("--dry-run", action="store_true", help="only check the list and its files")
+    batch.add_argument("--check", dest="dry_run", action="store_true", help=argparse.SUPPRESS)  # its old name
     batch.add_argument(
         "--threads",
-        type=number(int, 1, math.inf, "a whole number above 0"),
+        type=POSITIVE,
         default=1,
-        help="of each process on a CPU; other numbers round differently (default: 1)",
+        help="threads of each process on a CPU; other numbers round differently (default: 1)",
     )
     add_model(batch)
     add_options(batch)
-    batch.set_defaults(run=_run_batch)
+    batch.set_defaults(run=_run)
 
 
-def add_status(commands) -> None:
-    """Adds the command."""
-    status = commands.add_parser("status", help="how far a batch is", description="Tells how far a batch is.")
-    status.add_argument("output_dir", metavar="DIR", help="the --output-dir of the batch")
-    status.set_defaults(run=_run_status)
-
-
-def _run_batch(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     pairs = read_pairs(args.pairs, args.root)
-    if args.check:
-        return _check(args.pairs, pairs)
+    if args.dry_run:
+        return _dry_run(args.pairs, pairs)
     group = ProcessGroup(cpu=args.device == "cpu")
     try:
         return _sync(args, pairs, group)
@@ -89,12 +81,12 @@ def _run_batch(args: argparse.Namespace) -> int:
 
 
 def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> int:
-    # Of several GPUs, "cuda" means the one that accelerate gave to this process.
+    # With several GPUs, "cuda" means the one that accelerate assigned to this process.
     device = str(group.device) if args.device in (None, group.device.type) else args.device
     if device.startswith("cpu"):
         torch.set_num_threads(args.threads)
         _hint_at_processes(args.threads, group)
-    # Machines may differ in what they compute natively; the outputs must not.
+    # Machines may differ in the precision that they compute natively; the outputs must not.
     names = list(DTYPES)
     dtype = args.dtype or names[group.from_main(names.index(default_dtype(device)))]
     pipe = load_model(args, device, dtype)
@@ -116,7 +108,7 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> i
             **PRESETS.get(args.preset, {}) | options_of(args),
         )
     if not group.is_main:
-        return 0  # the main process speaks for all
+        return 0  # only the main process reports
     _report(result, args.output_dir)
     return EXIT_SOME_FAILED if result.num_failed else 0
 
@@ -125,38 +117,20 @@ def _hint_at_processes(threads: int, group: ProcessGroup) -> None:
     cores = os.cpu_count() or 1
     if group.size == 1 and threads == 1 < cores:
         cure = f"accelerate launch --multi_gpu --num_processes {cores} -m diff2lip_diffusers batch ..."
-        print(f"one of {cores} cores works here; all of them, also without a GPU: {cure}", file=sys.stderr)
+        print(f"only one of {cores} cores is used; to use all, also without a GPU: {cure}", file=sys.stderr)
 
 
 def _report(result: BatchResult, output_dir: str) -> None:
-    _list_failures(result.failures)
+    print_failures(result.failures)
     failed = f", {result.num_failed} failed" if result.num_failed else ""
     print(f"{output_dir}: {result.num_done} pairs done{failed}; see {os.path.join(output_dir, RESULTS_NAME)}")
 
 
-def _list_failures(failures: list[dict]) -> None:
-    for record in failures[:SHOWN_FAILURES]:
-        print(f"failed: {record['output']}: {record['error']}", file=sys.stderr)
-    if len(failures) > SHOWN_FAILURES:
-        print(f"and {len(failures) - SHOWN_FAILURES} more failed", file=sys.stderr)
-
-
-def _check(source: str, pairs: list[Pair]) -> int:
-    missing = missing_files(pairs, look_at_files(pairs))
+def _dry_run(source: str, pairs: list[Pair]) -> int:
+    missing = missing_files(pairs, inspect_files(pairs))
     if missing:
-        raise MediaError(source, f"{len(missing)} of {len(pairs)} pairs lack files; {first_missing(pairs, missing)}")
-    print(f"{source}: {len(pairs)} pairs, all files are there")
-    return 0
-
-
-def _run_status(args: argparse.Namespace) -> int:
-    status = batch_status(args.output_dir)
-    working = len(status.at_work)
-    left = status.num_pairs - status.num_done - status.num_failed - working
-    parts = [f"{status.num_done} done", f"{status.num_failed} failed", f"{working} at work", f"{left} to do"]
-    rate = "" if status.pairs_per_minute is None else f"; {status.pairs_per_minute:.1f} pairs a minute"
-    unfinished = left or working
-    left_s = f", about {tqdm.format_interval(status.left_s)} left" if status.left_s and unfinished else ""
-    print(f"{args.output_dir}: {status.num_pairs} pairs: {', '.join(parts)}{rate}{left_s}")
-    _list_failures(status.failures)
+        raise MediaError(
+            source, f"{len(missing)} of {len(pairs)} pairs lack files; {describe_first_missing(pairs, missing)}"
+        )
+    print(f"{source}: {len(pairs)} pairs, all files exist")
     return 0

@@ -4,27 +4,29 @@ import argparse
 import math
 
 from ..errors import Diff2LipError
-from ..faces.detectors import FACE_DETECTORS
-from ..lipsync.option_values import UNLESS_GIVEN, number, number_option, pads
+from .arguments import UNLESS_GIVEN, number, sync_option
 
 
 def add_prepare(commands) -> None:
     """Adds the command."""
     prepare = commands.add_parser(
         "prepare",
-        help="make a training set of talking-head videos",
-        description="Cuts talking-head videos into short face clips with their speech: a set to train with. Of each"
-        " shot the largest face is taken. The same command again goes on where it was stopped and takes up new videos."
-        " NAME.boxes.jsonl beside NAME.mp4 says where faces are (see sync --detections) instead of the detector;"
-        " NAME.wav beside it is its sound, if it has none itself.",
+        help="build a training set from talking-head videos",
+        description="Cuts talking-head videos into short face clips with their speech, for training. In each shot it"
+        " follows the largest face. The same command resumes a set that was interrupted, and adds new videos."
+        " NAME.boxes.jsonl beside NAME.mp4 replaces the face detector (see sync --detections); NAME.wav beside it is"
+        " the speech of a video without audio.",
     )
-    prepare.add_argument("videos", metavar="VIDEOS", nargs="+", help="videos, and folders of them at any depth")
-    prepare.add_argument("output", metavar="OUT", help="folder for the set; report.html in it shows what was kept")
+    prepare.add_argument("videos", metavar="VIDEOS", nargs="+", help="videos, and folders, searched recursively")
+    prepare.add_argument("output", metavar="OUT", help="folder for the set; its report.html shows all clips")
     _add_clips(prepare)
     _add_faces(prepare)
     _add_sync(prepare)
     prepare.add_argument(
-        "--workers", metavar="N", **_number(int, 1, "a whole number above 0"), help="processes that share the videos"
+        "--workers",
+        metavar="N",
+        **_number(int, 1, "a whole number above 0"),
+        help="processes (default: 1)",
     )
     prepare.set_defaults(run=_run_prepare)
 
@@ -40,12 +42,12 @@ def _add_clips(prepare) -> None:
     )
     seconds = _number(float, 0.4, "a number of seconds, at least 0.4")
     group.add_argument("--min-seconds", metavar="S", **seconds, help="drop shorter clips (default: 1)")
-    group.add_argument("--max-seconds", metavar="S", **seconds, help="cut longer clips into such (default: 10)")
+    group.add_argument("--max-seconds", metavar="S", **seconds, help="split longer clips (default: 10)")
     group.add_argument(
         "--identity",
         choices=("video", "folder"),
         **UNLESS_GIVEN,
-        help="who is one person: all of a video, or of a folder of VIDEOS (default: video)",
+        help="what counts as one person: a video, or a folder of VIDEOS (default: video)",
     )
 
 
@@ -55,20 +57,20 @@ def _add_faces(prepare) -> None:
         "--min-face-px",
         metavar="PX",
         **_number(float, 8, "a number of pixels, at least 8"),
-        help="drop clips with a smaller face in the video (default: 64)",
+        help="drop clips whose face is smaller in the video (default: 64)",
     )
     group.add_argument(
         "--min-sharpness",
         metavar="X",
         **_number(float, 0, "a number, at least 0"),
-        help="drop blurred clips (default: 0.01; report.html tells how sharp each one is; 0 keeps all)",
+        help="drop blurred clips (default: 0.01; 0 keeps all; report.html has the values)",
     )
-    group.add_argument("--pads", type=pads, metavar="T,B,L,R", **UNLESS_GIVEN, help="grow the face's boxes by pixels")
-    group.add_argument("--detector", choices=FACE_DETECTORS, **UNLESS_GIVEN, help="face detector (default: mtcnn)")
-    stride = number_option("detection_stride", int)
-    group.add_argument("--detection-stride", metavar="N", **stride, help="look at every Nth frame (default: 4)")
-    size = number_option("detection_size", int)
-    group.add_argument("--detection-size", metavar="PX", **size, help="longest side of what it sees (default: 640)")
+    group.add_argument("--pads", **sync_option("pads"), help="grow the face boxes by pixels")
+    group.add_argument("--detector", **sync_option("detector"), help="face detector (default: mtcnn)")
+    stride = sync_option("detection_stride")
+    group.add_argument("--detection-stride", **stride, help="detect in every Nth frame (default: 4)")
+    size = sync_option("detection_size")
+    group.add_argument("--detection-size", **size, help="longest side for the detector (default: 640)")
 
 
 def _add_sync(prepare) -> None:
@@ -77,14 +79,16 @@ def _add_sync(prepare) -> None:
         "--syncnet",
         metavar="DIR",
         **UNLESS_GIVEN,
-        help="move the sound of each clip to where this SyncNet finds it to fit best: a folder, or the Wav2Lip expert",
+        help="align the speech of each clip with this SyncNet: a folder, or the file of the Wav2Lip expert",
     )
     group.add_argument(
-        "--min-confidence",
+        "--min-lse-c",
         metavar="X",
         **_number(float, 0, "a number, at least 0"),
-        help="drop clips of which the SyncNet is less confident (default: none; report.html tells each one's)",
+        help="drop clips with a lower LSE-C, measured by the SyncNet (default: keep all; report.html has the values)",
     )
+    old_name = {"dest": "min_lse_c", "help": argparse.SUPPRESS}
+    group.add_argument("--min-confidence", **_number(float, 0, "a number, at least 0"), **old_name)
 
 
 def _number(kind, smallest: float, expected: str) -> dict:

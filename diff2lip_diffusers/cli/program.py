@@ -1,4 +1,4 @@
-"""The command line: all commands of `diff2lip`.
+"""The program `diff2lip`: its commands, and how errors become exit codes.
 
 Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else. A batch of
 which some pairs failed ends with 3.
@@ -6,7 +6,6 @@ which some pairs failed ends with 3.
 
 import argparse
 import importlib.metadata
-import math
 import signal
 import sys
 import threading
@@ -14,14 +13,17 @@ import threading
 import torch
 
 from ..errors import Diff2LipError, StoppedError
-from ..hub import DTYPES, convert_checkpoint, push_folder
-from ..lipsync.option_values import number
-from ..original_checkpoint import NORM_GROUPS
-from .batch import add_batch, add_status
-from .corpus import add_demo, add_make_corpus, add_pretrain_audio
+from .batch import add_batch
+from .convert import add_convert
+from .convert_syncnet import add_convert_syncnet
+from .demo import add_demo
+from .export import add_export
+from .make_corpus import add_make_corpus
 from .prepare import add_prepare
+from .pretrain_audio import add_pretrain_audio
+from .status import add_status
 from .sync import add_sync
-from .train import add_export, add_train
+from .train import add_train
 from .train_syncnet import add_train_syncnet
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
@@ -51,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _clean_up_on_signals() -> None:
-    """Makes a polite request to end work as Ctrl-C does, so that no half-written file stays."""
+    """Treats SIGTERM and SIGHUP like Ctrl-C, so that no half-written file stays."""
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
             signal.signal(getattr(signal, name), signal.default_int_handler)
@@ -66,7 +68,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_sync(commands)
     add_batch(commands)
     add_status(commands)
-    _add_convert(commands)
+    add_convert(commands)
+    add_convert_syncnet(commands)
     add_export(commands)
     add_demo(commands)
     add_make_corpus(commands)
@@ -75,55 +78,6 @@ def build_parser() -> argparse.ArgumentParser:
     add_train_syncnet(commands)
     add_train(commands)
     return parser
-
-
-def _add_convert(commands) -> None:
-    convert = commands.add_parser(
-        "convert",
-        help="turn the original checkpoint into a diffusers model folder",
-        description="Turns the original checkpoint into a diffusers model folder. The original weights, and so the"
-        " converted ones, are licensed CC BY-NC 4.0: no commercial use.",
-    )
-    convert.add_argument("checkpoint", metavar="CHECKPOINT", help="the authors' .pt file")
-    convert.add_argument("--output", required=True, metavar="DIR", help="model folder to write")
-    convert.add_argument(
-        "--head-channels",
-        type=number(int, 1, math.inf, "a whole number above 0"),
-        default=64,
-        help="channels a head (default: 64)",
-    )
-    convert.add_argument(
-        "--norm-groups",
-        type=number(int, 1, math.inf, "a whole number above 0"),
-        default=NORM_GROUPS,
-        help=f"groups a normalisation (default: {NORM_GROUPS})",
-    )
-    convert.add_argument(
-        "--sample-size",
-        type=number(int, 8, math.inf, "a whole number, 8 or more"),
-        metavar="PX",
-        help="height and width of the crops (default: the first level with attention is taken as 32 pixels wide)",
-    )
-    convert.add_argument("--dtype", choices=DTYPES, default="fp32", help="of the stored weights")
-    convert.add_argument("--variant", help="name inside the weight files, such as fp16")
-    convert.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder, as user/name")
-    convert.add_argument("--private", action="store_true", help="make the repository on the Hub private")
-    convert.set_defaults(run=_convert)
-
-
-def _convert(args: argparse.Namespace) -> None:
-    output = convert_checkpoint(
-        args.checkpoint,
-        args.output,
-        args.head_channels,
-        args.dtype,
-        args.variant,
-        args.norm_groups,
-        args.sample_size,
-    )
-    print(f"{output}: converted; the weights stay under CC BY-NC 4.0, no commercial use")
-    if args.push_to_hub:
-        print(push_folder(output, args.push_to_hub, args.private))
 
 
 def _one_line(error: Exception) -> str:

@@ -4,7 +4,6 @@ import argparse
 
 from tqdm import tqdm
 
-from ..lipsync.option_values import UNLESS_GIVEN
 from ..lipsync.options import SyncOptions
 from ..lipsync.run import sync_video
 from ..lipsync.speech import check_speech
@@ -12,8 +11,8 @@ from ..media.reader import probe_video
 from ..output_paths import check_output_path
 from .options import add_model, add_options, load_model, options_of
 
-# Less than a word that is cut at the end is not worth a remark.
-UNHEARD_S = 0.5
+# Less speech than this, about a word, may be cut at the end without a remark.
+CUT_SPEECH_S = 0.5
 
 
 def add_sync(commands) -> None:
@@ -26,7 +25,7 @@ def add_sync(commands) -> None:
     sync.add_argument(
         "--video", required=True, metavar="FILE", help="video with the face; an image, or a folder of numbered images"
     )
-    sync.add_argument("--audio", metavar="FILE", help="speech, from a sound or video file (default: the video's own)")
+    sync.add_argument("--audio", metavar="FILE", help="speech, from an audio or video file (default: the video's own)")
     sync.add_argument(
         "--output",
         required=True,
@@ -34,18 +33,12 @@ def add_sync(commands) -> None:
         help="video to write: .mp4, .m4v, .mov or .mkv; no suffix: a folder of PNG",
     )
     add_model(sync)
-    add_options(sync)
-    sync.add_argument(
-        "--detections",
-        metavar="FILE",
-        **UNLESS_GIVEN,
-        help="boxes of all faces to use, or to write if the file is missing",
-    )
+    add_options(sync, one_video=True)
     sync.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
-    # A wrong file name should not cost the time of loading a model.
+    # Checked here, too, so that a wrong file name fails before a model is loaded.
     check_output_path(args.output, args.video, args.audio)
     probe_video(args.video)
     check_speech(args.audio or args.video)
@@ -59,6 +52,6 @@ def _run(args: argparse.Namespace) -> None:
 
         result = sync_video(pipe, args.video, args.audio, args.output, on_progress=show, **options_of(args))
     faceless = f", {result.num_faceless_frames} without the face" if result.num_faceless_frames else ""
-    unheard_s = result.speech_s - result.duration_s
-    unheard = f", {unheard_s:.2f} s of speech left out (--length audio keeps it)" if unheard_s > UNHEARD_S else ""
-    print(f"{result.output}: {result.num_frames} frames, {result.duration_s:.2f} s{faceless}{unheard}")
+    cut_s = result.speech_s - result.duration_s
+    cut = f", {cut_s:.2f} s of speech left out (--length audio keeps it)" if cut_s > CUT_SPEECH_S else ""
+    print(f"{result.output}: {result.num_frames} frames, {result.duration_s:.2f} s{faceless}{cut}")

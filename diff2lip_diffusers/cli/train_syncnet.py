@@ -2,17 +2,17 @@
 
 import argparse
 
-from .runs import add_config, add_resuming, quiet, run_to_end
+from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
 def add_train_syncnet(commands) -> None:
     """Adds the command."""
     train = commands.add_parser(
         "train-syncnet",
-        help="train a SyncNet, which tells whether a mouth fits a sound",
-        description="Trains a SyncNet on a set that diff2lip prepare wrote, as a YAML file says. The same command"
-        " again goes on where it was stopped. Over several GPUs: accelerate launch -m diff2lip_diffusers train-syncnet"
-        " ...",
+        help="train a SyncNet, which measures whether mouth and speech are in sync",
+        description="Trains a SyncNet on a set that diff2lip prepare wrote, with the settings of a YAML file. If the"
+        " run was stopped, the same command resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers"
+        " train-syncnet ...",
     )
     add_config(train, "SyncNetTrainConfig")
     add_resuming(train)
@@ -28,7 +28,7 @@ def _run_train_syncnet(args: argparse.Namespace) -> None:
     trainer = SyncNetTrainer(config, args.resume)
     run_to_end(trainer, args.log_every, _measured)
     if trainer.accelerator.is_main_process:
-        print(f"{config.output}: {config.steps} steps done; see {trainer.output / MODEL_NAME}")
+        print(f"{config.output}: {config.max_train_steps} steps done; see {trainer.output / MODEL_NAME}")
 
 
 def _measured(record) -> dict[str, float] | None:

@@ -1,1 +1,1 @@
-"""A corpus without people: talking faces drawn and spoken by programs, with the true mouth of every frame."""
+"""A synthetic corpus: drawn talking faces with synthesized speech and the true mouth shape of every frame."""

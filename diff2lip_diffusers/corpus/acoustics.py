@@ -1,4 +1,4 @@
-"""What a room and a microphone do to clean speech: level, a little echo, noise."""
+"""Adds what a room and a microphone add to clean speech: level, a little echo, noise."""
 
 import numpy as np
 
@@ -10,23 +10,23 @@ DIRECT_TO_ECHO_DB = (8.0, 18.0)
 NOISES = ("white", "pink", "brown", "hum")
 
 
-def soften(samples: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """Speech as recorded in a room: half of the draws only change its level, the others add echo, noise or both.
+def degrade(samples: np.ndarray, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
+    """Changes the level of speech; in half of the draws, also adds echo, noise or both.
 
     Args:
         samples: (T,) float32 in [-1, 1].
         sampling_rate: of `samples`, in Hz.
-        rng: draws what is done.
+        rng: decides what is done.
 
     Returns:
-        (T,) float32 in [-1, 1]; the direct sound stays where it is.
+        (T,) float32 in [-1, 1], without delay.
     """
     level = rng.uniform(*PEAKS)
     if rng.random() >= CLEAN_SHARE:
-        what = rng.integers(3)  # 0: echo, 1: noise, 2: both
-        if what != 1:
+        kind = rng.integers(3)  # 0: echo, 1: noise, 2: both
+        if kind != 1:
             samples = add_echo(samples, sampling_rate, rng.uniform(*RT60S_S), rng.uniform(*DIRECT_TO_ECHO_DB), rng)
-        if what != 0:
+        if kind != 0:
             samples = add_noise(samples, sampling_rate, str(rng.choice(NOISES)), rng.uniform(*SNRS_DB), rng)
     loudest = np.abs(samples).max(initial=0.0)
     return (samples * (level / loudest if loudest else 1.0)).astype(np.float32)
@@ -35,13 +35,13 @@ def soften(samples: np.ndarray, sampling_rate: int, rng: np.random.Generator) ->
 def add_echo(
     samples: np.ndarray, sampling_rate: int, rt60_s: float, direct_to_echo_db: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Speech with the echo of a small room: noise that decays by 60 dB in `rt60_s`.
+    """Adds the echo of a small room: noise that decays by 60 dB in `rt60_s`.
 
     Args:
         samples: (T,) float.
         sampling_rate: in Hz.
         rt60_s: reverberation time in seconds.
-        direct_to_echo_db: energy of the direct sound over that of the echo's impulse response.
+        direct_to_echo_db: energy of the direct path relative to that of the echo's impulse response.
         rng: draws the room.
 
     Returns:
@@ -52,7 +52,7 @@ def add_echo(
     count = max(1, round(rt60_s * sampling_rate))
     times = np.arange(count) / sampling_rate
     tail = rng.standard_normal(count) * 10 ** (-3 * times / rt60_s)
-    tail[: max(1, round(0.003 * sampling_rate))] = 0  # no wall is nearer than half a metre
+    tail[: max(1, round(0.003 * sampling_rate))] = 0  # no wall is closer than half a meter
     tail *= 10 ** (-direct_to_echo_db / 20) / max(np.sqrt((tail**2).sum()), 1e-12)
     tail[0] = 1.0
     size = 1 << (len(samples) + count - 1).bit_length()
@@ -63,13 +63,13 @@ def add_echo(
 def add_noise(
     samples: np.ndarray, sampling_rate: int, kind: str, snr_db: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Speech with a steady noise under it.
+    """Adds steady noise.
 
     Args:
         samples: (T,) float.
         sampling_rate: in Hz.
         kind: `"white"`, `"pink"`, `"brown"` or `"hum"`.
-        snr_db: power of the speech over that of the noise.
+        snr_db: power of the speech relative to that of the noise.
         rng: draws the noise.
 
     Returns:
@@ -79,9 +79,9 @@ def add_noise(
         ValueError: if `kind` is unknown.
     """
     noise = _noise(kind, len(samples), sampling_rate, rng)
-    wanted = np.sqrt(np.mean(np.square(samples, dtype=np.float64))) * 10 ** (-snr_db / 20)
-    have = np.sqrt(np.mean(noise**2))
-    return (samples + noise * (wanted / have if have else 0.0)).astype(np.float32)
+    target_rms = np.sqrt(np.mean(np.square(samples, dtype=np.float64))) * 10 ** (-snr_db / 20)
+    rms = np.sqrt(np.mean(noise**2))
+    return (samples + noise * (target_rms / rms if rms else 0.0)).astype(np.float32)
 
 
 def _noise(kind: str, count: int, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
@@ -96,7 +96,8 @@ def _noise(kind: str, count: int, sampling_rate: int, rng: np.random.Generator) 
 
 
 def _hum(count: int, sampling_rate: int, rng: np.random.Generator) -> np.ndarray:
-    """The mains, 50 or 60 Hz, with its first harmonics."""
+    """Mains hum: 50 or 60 Hz with its first harmonics."""
     base_hz, times = rng.choice((50.0, 60.0)), np.arange(count) / sampling_rate
     phases = rng.uniform(0, 2 * np.pi, 5)
-    return sum(np.sin(2 * np.pi * base_hz * (n + 1) * times + phase) / (n + 1) for n, phase in enumerate(phases))
+    waves = (np.sin(2 * np.pi * base_hz * (n + 1) * times + phase) / (n + 1) for n, phase in enumerate(phases))
+    return sum(waves, np.zeros(count))

@@ -1,4 +1,4 @@
-"""A corpus on disk: its settings, and the files of each clip."""
+"""Files of a corpus: its settings, and the files of each clip."""
 
 import json
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class CorpusClip:
     Attributes:
         folder: the corpus.
         name: of its files, without suffix.
-        fps: pictures a second.
+        fps: frames per second.
     """
 
     folder: Path
@@ -26,18 +26,18 @@ class CorpusClip:
     fps: float
 
     @property
-    def pictures(self) -> Path:
-        """The mp4, with sound."""
+    def video(self) -> Path:
+        """The mp4, with audio."""
         return self.folder / f"{self.name}.mp4"
 
     @property
-    def sound(self) -> Path:
+    def speech(self) -> Path:
         """The wav, 16 kHz, mono, 16 bit."""
         return self.folder / f"{self.name}.wav"
 
     @property
     def mouth_table(self) -> Path:
-        """The true mouth parameters of every frame."""
+        """The true mouth parameters of every frame, a CSV file."""
         return self.folder / f"{self.name}.csv"
 
     @property
@@ -47,11 +47,11 @@ class CorpusClip:
 
     @property
     def description(self) -> Path:
-        """Who says what: seeds, colours, voice, language, text. The last file written, so it marks a whole clip."""
+        """Seed, colors, voice, language and text. It is written last, so its presence marks a complete clip."""
         return self.folder / f"{self.name}.json"
 
     def read_description(self) -> dict[str, Any]:
-        """What `description` holds.
+        """The content of `description`.
 
         Raises:
             MediaError: if it cannot be read.
@@ -67,13 +67,13 @@ def read_settings(folder: str | Path) -> dict[str, Any]:
     """The settings that a corpus was made with.
 
     Raises:
-        MediaError: if the folder is missing or is no corpus.
+        MediaError: if the folder is missing or is not a corpus.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise MediaError(folder, f"no such corpus folder; {MAKE_IT}")
     if not (folder / SETTINGS_NAME).is_file():
-        raise MediaError(folder, f"holds no corpus; {MAKE_IT}")
+        raise MediaError(folder, f"is not a corpus; {MAKE_IT}")
     settings = _read_json(folder / SETTINGS_NAME)
     if settings.get("version") != VERSION:
         raise MediaError(folder, f"is a corpus of version {settings.get('version')!r}, expected {VERSION}; {MAKE_IT}")
@@ -81,10 +81,10 @@ def read_settings(folder: str | Path) -> dict[str, Any]:
 
 
 def find_corpus_clips(folder: str | Path) -> list[CorpusClip]:
-    """The whole clips of a corpus, by number.
+    """The complete clips of a corpus, by number.
 
     Raises:
-        MediaError: if the folder is missing, is no corpus, or has no whole clip.
+        MediaError: if the folder is missing, is not a corpus, or has no complete clip.
     """
     settings = read_settings(folder)
     names = sorted(path.stem for path in Path(folder).glob("clip_*.json"))

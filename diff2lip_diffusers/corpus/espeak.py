@@ -1,4 +1,4 @@
-"""Text to speech with the times of its phonemes, by espeak-ng."""
+"""Text to speech with phoneme times, by espeak-ng from the package `espeakng-loader` or from the system."""
 
 import json
 import subprocess
@@ -11,24 +11,25 @@ import numpy as np
 from ..errors import Diff2LipError
 from . import espeak_process
 
-SPEAKER = Path(espeak_process.__file__)
-LIMIT_S = 60
+SCRIPT = Path(espeak_process.__file__)
+TIMEOUT_S = 60
+INSTALL = 'pip install "diff2lip-diffusers[corpus]"'
 INT16_STEPS = 32768
 
 
 class EspeakError(Diff2LipError):
-    """espeak-ng is not installed, or cannot speak what it is asked to."""
+    """espeak-ng is not installed, or cannot speak the text."""
 
 
 @dataclass(frozen=True)
 class Phoneme:
-    """A stretch of speech with one sound.
+    """One phoneme and its time.
 
     Attributes:
-        start_s: where it begins, in seconds from the beginning of the samples.
-        end_s: where it ends.
-        symbol: IPA, possibly with length or stress marks, or several letters for a diphthong or an affricate; empty
-            for a pause.
+        start_s: start, in seconds from the first sample.
+        end_s: end.
+        symbol: IPA, possibly with length or stress marks; several letters for a diphthong or an affricate; empty for a
+            pause.
     """
 
     start_s: float
@@ -38,12 +39,12 @@ class Phoneme:
 
 @dataclass(frozen=True)
 class Utterance:
-    """Speech and what is spoken when.
+    """Synthesized speech with its phonemes.
 
     Attributes:
         samples: (T,) float32 in [-1, 1).
-        sampling_rate: of `samples`, in Hz; espeak-ng speaks at 22050.
-        phonemes: in the order of time, each beginning where the one before ends.
+        sampling_rate: in Hz; espeak-ng's is 22050.
+        phonemes: in order of time; each starts where the one before ends.
     """
 
     samples: np.ndarray
@@ -56,14 +57,14 @@ class Utterance:
 
 
 def speak(text: str, voice: str, rate_wpm: int = 150, pitch: int = 50, variant: str | None = None) -> Utterance:
-    """Speech of a text, always the same for the same arguments.
+    """Synthesizes a text; the same arguments always give the same samples.
 
     Args:
-        text: what to say; commas and full stops make pauses.
-        voice: name of an espeak-ng voice, as `en-us` or `de`.
-        rate_wpm: words a minute, from 80 to 450.
-        pitch: from 0 to 99.
-        variant: name of an espeak-ng voice variant, as `f3`; the voice's own sound by default.
+        text: the words; commas and periods make pauses.
+        voice: name of an espeak-ng voice, such as `en-us` or `de`.
+        rate_wpm: words per minute, 80 to 450.
+        pitch: 0 to 99.
+        variant: name of an espeak-ng voice variant, such as `f3`; None for the plain voice.
 
     Raises:
         ValueError: if `text` is empty, or `rate_wpm` or `pitch` is out of range.
@@ -74,29 +75,41 @@ def speak(text: str, voice: str, rate_wpm: int = 150, pitch: int = 50, variant: 
     for name, value, least, most in (("rate_wpm", rate_wpm, 80, 450), ("pitch", pitch, 0, 99)):
         if not least <= value <= most:
             raise ValueError(f"`{name}` is {value}, expected {least} to {most}")
+    library, data = find_package()
     request = {
-        "text": text, "voice": voice, "variant": variant, "rate_wpm": int(rate_wpm), "pitch": int(pitch)
+        "library": library, "data": data,
+        "text": text, "voice": voice, "variant": variant, "rate_wpm": int(rate_wpm), "pitch": int(pitch),
     }  # fmt: skip
-    return _utterance(_ask_speaker(request))
+    return _utterance(_run_script(request))
+
+
+def find_package() -> tuple[str, str] | tuple[None, None]:
+    """Library and data folder of the package `espeakng-loader`; None without it, which means the system's."""
+    try:
+        import espeakng_loader
+
+        return espeakng_loader.get_library_path(), espeakng_loader.get_data_path()
+    except (ImportError, RuntimeError):  # RuntimeError: the package lacks its data
+        return None, None
 
 
 def check_espeak() -> None:
-    """Finds out before the work whether espeak-ng can speak.
+    """Checks before any work that espeak-ng can speak.
 
     Raises:
-        EspeakError: it cannot.
+        EspeakError: if it cannot.
     """
     speak("a", "en-us")
 
 
-def _ask_speaker(request: dict) -> bytes:
-    """What a fresh process answers to the request."""
-    # -I: neither the environment nor the current folder decide what is imported; -S: nor does site, it starts sooner.
-    command = [sys.executable, "-I", "-S", str(SPEAKER)]
+def _run_script(request: dict) -> bytes:
+    """The answer of a fresh process."""
+    # -I: imports depend neither on the environment nor on the current folder; -S: it starts faster without site.
+    command = [sys.executable, "-I", "-S", str(SCRIPT)]
     try:
-        done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, timeout=LIMIT_S)
+        done = subprocess.run(command, input=json.dumps(request).encode(), capture_output=True, timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired as error:
-        raise EspeakError(f"espeak-ng has not spoken {request['text']!r} within {LIMIT_S} s") from error
+        raise EspeakError(f"espeak-ng did not finish {request['text']!r} within {TIMEOUT_S} s") from error
     if done.returncode:
         raise EspeakError(_reason(done.returncode, done.stderr, request))
     return done.stdout
@@ -104,15 +117,15 @@ def _ask_speaker(request: dict) -> bytes:
 
 def _reason(code: int, stderr: bytes, request: dict) -> str:
     if code == espeak_process.NO_LIBRARY:
-        return "the library espeak-ng (libespeak-ng.so.1) is not installed; apt install espeak-ng"
+        return f"espeak-ng is not installed; {INSTALL}"
     if code == espeak_process.NO_DATA:
-        return "espeak-ng cannot start, its voice data are missing; apt install espeak-ng-data"
+        return f"espeak-ng cannot start: its voice data are missing; {INSTALL}"
     if code == espeak_process.NO_VOICE:
-        return f"espeak-ng has no voice {request['voice']!r}; `espeak-ng --voices` lists those it has"
+        return f"espeak-ng has no voice {request['voice']!r}; choose another, such as en-us or de"
     if code == espeak_process.NO_VARIANT:
-        return f"espeak-ng has no variant {request['variant']!r}; `espeak-ng --voices=variant` lists those it has"
-    told = stderr.decode(errors="replace").strip().splitlines()
-    return f"espeak-ng failed (exit code {code}) at {request['text']!r}: {told[-1] if told else 'it says no more'}"
+        return f"espeak-ng has no variant {request['variant']!r}; choose another, such as m1 or f3"
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return f"espeak-ng failed (exit code {code}) at {request['text']!r}: {lines[-1] if lines else 'no error message'}"
 
 
 def _utterance(answer: bytes) -> Utterance:

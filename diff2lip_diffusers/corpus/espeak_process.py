@@ -1,16 +1,18 @@
-"""One utterance by espeak-ng, spoken in a process of its own: JSON in by stdin, JSON and sound out by stdout.
+"""One utterance by espeak-ng in a process of its own: a JSON request on stdin, JSON and samples on stdout.
 
-Run as a file with Python's `-I`, so it imports the standard library only. The library allows one instance a process,
-cannot be started anew, and lets what it spoke before colour what it speaks next; a fresh process always speaks alike.
+Runs as a file with Python's `-I -S`, so it can import the standard library only. The parent process tells where the
+library and its data are. The library allows one instance per process, cannot be restarted, and earlier speech changes
+later speech; a fresh process always gives the same samples.
 """
 
 import ctypes
 import ctypes.util
 import json
+import os
 import sys
 from pathlib import Path
 
-SONAMES = ("libespeak-ng.so.1", "libespeak-ng.so", "libespeak-ng.1.dylib", "libespeak-ng.dll")
+SYSTEM_LIBRARIES = ("libespeak-ng.so.1", "libespeak-ng.so", "libespeak-ng.1.dylib", "libespeak-ng.dll")
 NO_LIBRARY, NO_DATA, NO_VOICE, NO_VARIANT, NO_SPEECH = range(10, 15)  # exit codes
 
 # Constants of espeak-ng's speak_lib.h.
@@ -41,36 +43,47 @@ class _Event(ctypes.Structure):
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event))
 
 
-def load_library() -> ctypes.CDLL | None:
-    """The shared library, None where there is none."""
-    for name in SONAMES:
+def load_library(path: str | None = None) -> ctypes.CDLL | None:
+    """The shared library at `path`, or the system's by default; None if there is none."""
+    for name in [path] if path else SYSTEM_LIBRARIES:
         try:
             return ctypes.CDLL(name)
         except OSError:
             continue
-    found = ctypes.util.find_library("espeak-ng")  # searches with a compiler's help: slow, so last
+    found = None if path else ctypes.util.find_library("espeak-ng")  # may run a compiler: slow, so last
     return ctypes.CDLL(found) if found else None
 
 
+def start(library: ctypes.CDLL, data: str | None) -> int:
+    """Starts the library with the voices in the folder `data`, or its own; returns Hz, 0 or less if there are none."""
+    options = INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA | INITIALIZE_DONT_EXIT
+    if data is None:
+        return library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, options)
+    os.chdir(data)  # the library cuts paths of more than 160 bytes
+    return library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, b".", options)
+
+
 def has_variant(library: ctypes.CDLL, name: str) -> bool:
-    """Whether there is such a variant; the library takes the plain voice for one that it does not know."""
+    """Whether the variant exists; the library silently uses the plain voice if it does not."""
     library.espeak_Info.restype = ctypes.c_char_p
     data_folder = ctypes.c_char_p()
     library.espeak_Info(ctypes.byref(data_folder))
-    return (Path(data_folder.value.decode()) / "voices" / "!v" / name).is_file()
+    return (Path((data_folder.value or b".").decode()) / "voices" / "!v" / name).is_file()
 
 
 def main() -> int:
     """Speaks the request on stdin; returns the exit code.
 
+    Stdin: JSON `{"library", "data", "text", "voice", "variant", "rate_wpm", "pitch"}`; without the paths `library` and
+    `data` (null), or if that library cannot be loaded, the system's is used.
     Stdout: a line of JSON `{"sampling_rate", "phonemes": [[first sample, IPA symbol], ...]}`, then int16 samples.
     """
     request = json.load(sys.stdin)
-    library = load_library()
+    packaged = load_library(request["library"]) if request["library"] else None
+    library = packaged or load_library()
     if library is None:
         return NO_LIBRARY
-    options = INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA | INITIALIZE_DONT_EXIT
-    sampling_rate = library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, options)
+    sampling_rate = start(library, request["data"] if packaged else None)
     if sampling_rate <= 0:
         return NO_DATA
     samples, phonemes = bytearray(), []
@@ -87,7 +100,7 @@ def main() -> int:
             index += 1
         return 0
 
-    callback = _Callback(receive)  # kept in a variable: the library calls it until the speech has ended
+    callback = _Callback(receive)  # keep a reference: the library calls it until the speech ends
     library.espeak_SetSynthCallback(callback)
     voice, variant = request["voice"], request["variant"]
     if variant and not has_variant(library, variant):

@@ -1,7 +1,7 @@
-"""Sentences of our own, as templates with slots: a language, or its held-out part, is one `Grammar`.
+"""Grammars of the training split: our own sentences as templates, one `Grammar` per language.
 
-Every filling of a template is a sentence. The words of a slot fit all places of the slot: subjects are third person
-singular and carry their article, actions are a verb with all that its grammar needs.
+Every way to fill a template is a sentence. The phrases of a slot fit wherever the slot is used: subjects are third
+person singular with their article, actions are a verb with everything that its grammar needs.
 """
 
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Grammar:
-    """What can be said.
+    """A set of sentences.
 
     Attributes:
         templates: sentences with `{slot}`s.
-        slots: what a slot can be filled with.
+        slots: the phrases for each slot.
     """
 
     templates: tuple[str, ...]
@@ -21,7 +21,7 @@ class Grammar:
 
 
 def phrases(text: str) -> tuple[str, ...]:
-    """What stands between the bars of a text."""
+    """The phrases of a text that are separated by bars."""
     return tuple(phrase.strip() for phrase in text.split("|"))
 
 

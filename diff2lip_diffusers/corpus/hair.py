@@ -1,11 +1,11 @@
-"""Hair: what hangs behind the head, and what lies on it, in soft strands."""
+"""Draws hair: the part behind the head, and the part on it, in soft strands."""
 
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from .brushes import Canvas, Plane, bump, colour, line_noise, look_up, paint, smooth, smooth_curve
+from .brushes import Canvas, Plane, bump, color, line_noise, look_up, paint, rgb, smooth, smooth_curve
 from .head_view import HeadView, Region
 from .identity import Identity
 from .lighting import Light
@@ -18,16 +18,16 @@ class _Cut(NamedTuple):
     """A hair style.
 
     Attributes:
-        volume: how far it stands off the head, in face units.
-        forehead: v of the hair line in the middle of the forehead.
-        temples: |u| at which the hair begins at the temples.
-        ends: v down to which the hair at the sides hangs in front.
-        back: v down to which hair hangs behind the head; None for hair that does not show there.
-        part: u of the crown from which strands run, as a part of half the head, to the person's `hair_side`.
-        sweep: how far the hair line is lower on the other side of the parting.
-        wave: how much strands wave.
-        bumps: how far curls break the outline.
-        edge: softness of the hair line.
+        volume: distance of its outline from the head, in face units.
+        forehead: v of the hairline in the middle of the forehead.
+        temples: |u| of the hairline at the temples.
+        ends: v of the lower end of the hair at the sides, in front.
+        back: v of the lower end of the hair behind the head; None if no hair shows there.
+        part: u of the crown, from which strands run, as a fraction of half the head, on the person's `hair_side`.
+        sweep: how much lower the hairline is on the other side of the part.
+        wave: amplitude of the strands' waves.
+        bumps: height of the curls on the outline.
+        edge: softness of the hairline.
     """
 
     volume: float
@@ -56,10 +56,10 @@ _CUTS = {
 
 
 class _Strands(NamedTuple):
-    """Tables by u or by angle, drawn once for a person."""
+    """Tables by u or by angle, made once per person."""
 
     hair_line: np.ndarray
-    level: np.ndarray  # 1 where the hair line is level, less where it is steep
+    level: np.ndarray  # 1 where the hairline is level, less where it is steep
     fine: np.ndarray
     broad: np.ndarray
     outline: np.ndarray
@@ -89,7 +89,7 @@ def _strands(identity: Identity) -> _Strands:
 
 
 def _down_the_sides(cut: _Cut, u: np.ndarray, peak: np.ndarray) -> np.ndarray:
-    """Returns the hair line that starts as `peak` over the forehead and goes down at temples, ears and nape."""
+    """Returns the hairline: `peak` above the forehead, lower at temples, ears and nape."""
     side = np.abs(u) - cut.temples
     if cut.back is None:
         points = [(-0.19, 0.0), (-0.11, 0.03), (-0.05, 0.09), (0.0, 0.22), (0.03, 0.34), (0.055, 1.0)]
@@ -97,17 +97,16 @@ def _down_the_sides(cut: _Cut, u: np.ndarray, peak: np.ndarray) -> np.ndarray:
     else:
         points = [(-0.19, 0.0), (-0.11, 0.025), (-0.05, 0.08), (-0.01, 0.22), (0.015, 0.38), (0.04, 0.60), (0.07, 1.0)]
         ends = cut.ends
-    return peak + (ends - peak) * np.interp(side, *zip(*points, strict=True))
+    return peak + (ends - peak) * np.interp(side, [u for u, _ in points], [share for _, share in points])
 
 
 def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
     """Paints the hair behind head and neck, and a bun."""
     identity = view.identity
     cut = _CUTS.get(identity.hair_style)
-    if cut is None or (cut.back is None and identity.hair_style != "bun"):
-        return
     if identity.hair_style == "bun":
         _paint_bun(canvas, view, light)
+    if cut is None or cut.back is None:
         return
     region = view.region_upright(-0.75, -0.75, 0.75, min(cut.back + 0.12, 0.75))
     x, y = view.upright(region)
@@ -123,33 +122,33 @@ def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
     fine = look_up(strands.fine, -1.7, 1.7, x + wave)
     broad = look_up(strands.broad, -0.7, 0.7, x + wave)
     shade = 0.44 + 0.07 * fine + 0.10 * broad + 0.16 * smooth(0.25, 0.5, np.abs(x))
-    paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered(distance + bulge))
+    paint(region.of(canvas), _hair_colors(identity, light, shade), view.covered(distance + bulge))
 
 
 def _paint_bun(canvas: Canvas, view: HeadView, light: Light) -> None:
     identity = view.identity
-    centre_x, centre_y, radius = -0.10 * view.sin_yaw, -0.735, 0.135 * identity.hair_volume
-    region = view.region_upright(centre_x - 0.2, centre_y - 0.2, centre_x + 0.2, centre_y + 0.2)
+    center_x, center_y, radius = -0.10 * view.sin_yaw, -0.735, 0.135 * identity.hair_volume
+    region = view.region_upright(center_x - 0.2, center_y - 0.2, center_x + 0.2, center_y + 0.2)
     if region.empty:
         return
     x, y = view.upright(region)
-    x, y = (x - centre_x) * (1 / radius), (y - centre_y) * (1 / (0.86 * radius))
+    x, y = (x - center_x) * (1 / radius), (y - center_y) * (1 / (0.86 * radius))
     far = np.hypot(x, y)
     swirl = look_up(_strands(identity).fine, -6, 6, 1.1 * np.arctan2(y, x + 0.3) + 3 * far)
     shade = 0.60 + 0.32 * bump(far, 0.45, 0.3) * smooth(0.6, -0.6, y) + 0.10 * swirl - 0.25 * smooth(0.6, 1.0, far)
-    paint(region.of(canvas), _hair_colours(identity, light, shade), view.covered((1 - far) * radius))
+    paint(region.of(canvas), _hair_colors(identity, light, shade), view.covered((1 - far) * radius))
 
 
 def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Region, places, face_inside: Plane) -> None:
     """Paints the hair on top and at the sides of the head.
 
     Args:
-        canvas: the picture.
+        canvas: the frame.
         view: of the head.
         light: of the scene.
-        head: the region that `places` and `face_inside` show.
+        head: the region that `places` and `face_inside` cover.
         places: straight (x, y) and places on the head (u, v).
-        face_inside: how far each pixel lies inside the head without hair.
+        face_inside: distance of each pixel from the outline of the bare head, positive inside.
     """
     identity = view.identity
     cut = _CUTS.get(identity.hair_style)
@@ -172,7 +171,7 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
     if identity.hair_style == "curls":
         fine, broad = _curls(u, v, identity.seed)
     aside = np.copysign(np.maximum(np.abs(u), np.abs(x) + 0.06), x)
-    far_u = u + (aside - u) * smooth(0.025, -0.005, face)  # beyond the rim of the head hair hangs as at its side
+    far_u = u + (aside - u) * smooth(0.025, -0.005, face)  # outside the head, hair hangs as at its side
     above = look_up(strands.hair_line, _LOW_U, _HIGH_U, far_u) - v
     above = above * look_up(strands.level, _LOW_U, _HIGH_U, far_u) + 0.003 * fine + 0.003 * broad
     alpha = view.covered(outward) * smooth(-cut.edge, cut.edge, above)
@@ -181,19 +180,19 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
     shade = _front_shade(cut, light, view, x, y, outward, above, fine, broad)
     part = region.of(canvas)
     shadow = smooth(0.045, 0.0, -above) * smooth(0.0, 0.02, face)
-    part *= 1 - 0.26 * shadow * np.float32([0.8, 1.0, 1.05]).reshape(3, 1, 1)
-    paint(part, _hair_colours(identity, light, shade), alpha)
+    part *= 1 - 0.26 * shadow * rgb(0.8, 1.0, 1.05)
+    paint(part, _hair_colors(identity, light, shade), alpha)
 
 
 def _curls(u: Plane, v: Plane, seed: int) -> tuple[Plane, Plane]:
-    """Returns fine and broad light and dark of curls instead of strands."""
+    """Returns fine and broad brightness patterns for curls instead of strands."""
     x, y = 46 * u + 1.7 * np.sin(31 * v + seed), 46 * v + 1.7 * np.sin(33 * u + 2 * seed)
     ring = np.sin(x) * np.sin(y)
     return 0.7 * np.sin(4 * ring + 0.35 * x), 0.9 * ring
 
 
 def _front_shade(cut: _Cut, light: Light, view: HeadView, x, y, outward, above, fine, broad) -> Plane:
-    """Returns how bright the hair is: round as the head, with a band of shine and darker at its roots."""
+    """Returns the brightness of the hair: round like the head, with a band of shine, darker at the roots."""
     round_off = smooth(0.0, 0.17, outward)
     toward = 1 + 0.55 * light.direction[0] * x - 0.12 * smooth(0.0, 0.4, y)
     band = bump(y + 0.55 * x * x, -0.52, 0.06) * (1 + 0.35 * fine + 0.25 * broad)
@@ -201,8 +200,8 @@ def _front_shade(cut: _Cut, light: Light, view: HeadView, x, y, outward, above, 
     return (0.60 + 0.30 * round_off - roots) * toward + 0.17 * np.clip(band, 0, 2) + 0.06 * fine + 0.07 * broad
 
 
-def _hair_colours(identity: Identity, light: Light, shade: Plane) -> Canvas:
-    """Returns the hair's colour by brightness; dark hair shines a little cooler than it is."""
-    base = colour(identity.hair) * (light.key + light.ambient) + 0.010
+def _hair_colors(identity: Identity, light: Light, shade: Plane) -> Canvas:
+    """Returns the hair's color for each brightness; its shine is a little cooler."""
+    base = color(identity.hair) * (light.key + light.ambient) + 0.010
     lift = np.clip(shade - 0.85, 0, 1) * 0.16
     return np.clip(base * np.clip(shade, 0.15, 2) + lift, 0, 1)

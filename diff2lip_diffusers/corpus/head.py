@@ -1,4 +1,4 @@
-"""A picture of a talking head: one person, one pose, one mouth."""
+"""Draws a frame of a talking head: one person, one pose, one mouth shape."""
 
 from collections.abc import Sequence
 
@@ -16,44 +16,46 @@ from .scene import paint_body, paint_ears, paint_glasses, paint_near_ear, paint_
 from .skin import BROW_V, paint_skin
 
 MIN_SIZE_PX = 32
+MouthShape = Sequence[float] | np.ndarray
+"""Opening, width, rounding, teeth, tongue and jaw, each in [0, 1]."""
 
 
-def render_frame(identity: Identity, pose: Pose, mouth: Sequence[float], size_px: int = 256) -> np.ndarray:
-    """Returns a picture of a person, uint8 RGB (size_px, size_px, 3).
+def render_frame(identity: Identity, pose: Pose, mouth: MouthShape, size_px: int = 256) -> np.ndarray:
+    """Returns a frame with a person, uint8 RGB (size_px, size_px, 3).
 
     Args:
-        identity: who.
-        pose: where the head is.
+        identity: the person.
+        pose: of the head.
         mouth: opening, width, rounding, teeth, tongue and jaw, each in [0, 1].
-        size_px: the picture's side.
+        size_px: height and width of the frame.
 
     Raises:
-        ValueError: for a mouth that is not six numbers in [0, 1], or a side below MIN_SIZE_PX.
+        ValueError: if `mouth` is not six numbers in [0, 1], or `size_px` is below MIN_SIZE_PX.
     """
-    mouth = check_mouth(mouth)
+    shape = check_mouth(mouth)
     view = _view(identity, pose, size_px)
     light = light_of(identity)
     canvas = paint_room(identity, size_px).copy()
     paint_hair_behind(canvas, view, light)
     paint_body(canvas, view, light)
     paint_ears(canvas, view, light)
-    _paint_head(canvas, view, mouth, light)
+    _paint_head(canvas, view, shape, light)
     pixels = np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)
     return np.ascontiguousarray(pixels.astype(np.uint8).transpose(1, 2, 0))
 
 
-def render_mouth_mask(identity: Identity, pose: Pose, mouth: Sequence[float], size_px: int = 256) -> np.ndarray:
-    """Returns how much of each pixel is the inside of the mouth, float32 (size_px, size_px) in [0, 1].
+def render_mouth_mask(identity: Identity, pose: Pose, mouth: MouthShape, size_px: int = 256) -> np.ndarray:
+    """Returns the coverage of each pixel by the inside of the mouth, float32 (size_px, size_px) in [0, 1].
 
     Args and Raises: as for `render_frame`.
     """
-    mouth = check_mouth(mouth)
+    shape = check_mouth(mouth)
     view = _view(identity, pose, size_px)
     mask = np.zeros((size_px, size_px), dtype=np.float32)
     region = mouth_region(view)
     u, v, _ = view.on_head(*view.upright(region))
-    if mouth.opening > 0:
-        region.of(mask)[...] = opening_cover(lip_curves(identity, mouth, u), u, v, 1.15 * view.pixel)
+    if shape.opening > 0:
+        region.of(mask)[...] = opening_cover(lip_curves(identity, shape, u), u, v, 1.15 * view.pixel)
     return mask
 
 
@@ -64,7 +66,7 @@ def _view(identity: Identity, pose: Pose, size_px: int) -> HeadView:
 
 
 def _paint_head(canvas: np.ndarray, view: HeadView, mouth, light: Light) -> None:
-    """Paints the face with all that lies on it."""
+    """Paints the face, with eyes, mouth, hair, ear and glasses."""
     head = view.region_upright(-0.62, -0.86, 0.62, 0.62)
     x, y = view.upright(head)
     u, v, depth = view.on_head(x, y)
@@ -81,7 +83,7 @@ def _paint_head(canvas: np.ndarray, view: HeadView, mouth, light: Light) -> None
 
 
 def _paint_skin(canvas: np.ndarray, view: HeadView, mouth, light: Light, head: Region, planes) -> np.ndarray:
-    """Paints the bare face and returns the light on it, (3, H, W) of the region `head`."""
+    """Paints the bare face; returns the light on it, (3, H, W) of the region `head`."""
     x, y, u, v, depth, within = planes
     flat_u, flat_v = pull_features(u, v, view)
     flat_v = flat_v - chin_drop(mouth) * smooth(0.30, 0.50, flat_v)
@@ -89,7 +91,7 @@ def _paint_skin(canvas: np.ndarray, view: HeadView, mouth, light: Light, head: R
     red, green, blue, slope_u, slope_v = paint_skin(view.identity, view.size_px).at(flat_u, flat_v)
     normal = normals(x, y, depth, 1.15 * slope_u, 1.15 * slope_v)
     lit, gloss = shine(light, normal, view.cos_roll, view.sin_roll)
-    lit *= 0.74 + 0.26 * smooth(0.0, 0.10, within)  # the rim turns away from us
+    lit *= 0.74 + 0.26 * smooth(0.0, 0.10, within)  # the rim faces away from the viewer
     face = np.stack([red, green, blue]) * lit + gloss
     paint(head.of(canvas), face, view.covered(within))
     return lit

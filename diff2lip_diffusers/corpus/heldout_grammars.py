@@ -1,6 +1,6 @@
-"""Sentences that only the test split says: other templates and other words than those of `grammars`.
+"""Grammars of the test split: templates and words that differ from those in `grammars`.
 
-Every template begins with a word with which no sentence of `grammars` begins, so the two share no sentence.
+Every template starts with a word that starts no sentence of `grammars`, so the splits share no sentence.
 """
 
 from .grammars import Grammar, phrases

@@ -1,12 +1,13 @@
-"""Who is drawn: hundreds of faces, each from its seed."""
+"""Identities of drawn people: hundreds of different faces, each from its seed."""
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
 
 HAIR_STYLES = ("buzz", "short", "side_part", "quiff", "fringe", "long", "wavy", "curls", "bun", "bald")
@@ -35,26 +36,26 @@ _WALLS = (
 
 @dataclass(frozen=True)
 class Identity:
-    """A drawn person and the room around: colours in bytes, proportions as factors around 1 or shifts around 0.
+    """A drawn person and their room: colors as bytes, proportions as factors around 1 or shifts around 0.
 
-    `lips`, `cavity`, `teeth`, `tongue` and `skin` are the colours before light falls on them: what a measure on
-    pixels tells the open mouth by.
+    `lips`, `cavity`, `teeth`, `tongue` and `skin` are the colors without lighting; `evaluation.mouth_opening` finds
+    the open mouth by them.
     """
 
     seed: int
-    skin: Colour
-    lips: Colour
-    cavity: Colour
-    teeth: Colour
-    tongue: Colour
-    hair: Colour
-    brow: Colour
-    iris: Colour
-    clothes: Colour
-    clothes_detail: Colour
-    background: Colour
-    background_detail: Colour
-    frame: Colour
+    skin: Color
+    lips: Color
+    cavity: Color
+    teeth: Color
+    tongue: Color
+    hair: Color
+    brow: Color
+    iris: Color
+    clothes: Color
+    clothes_detail: Color
+    background: Color
+    background_detail: Color
+    frame: Color
     hair_style: str
     beard: str
     glasses: str
@@ -91,12 +92,12 @@ class Identity:
     light_warmth: float
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values for a JSON file."""
+        """Plain values for a JSON file."""
         return dataclasses.asdict(self)
 
 
 def draw_identity(seed: int) -> Identity:
-    """Returns the person of that seed; the same one every time.
+    """Returns the person of a seed; the same seed always gives the same person.
 
     Raises:
         ValueError: for a negative seed.
@@ -108,7 +109,7 @@ def draw_identity(seed: int) -> Identity:
     tone = float(rng.uniform(0, len(_SKINS) - 1))
     age = float(rng.beta(1.3, 2.2))
     skin = _jitter(rng, _mix_palette(_SKINS, tone), 4)
-    hair = _draw_hair_colour(rng, tone, age)
+    hair = _draw_hair_color(rng, tone, age)
     clothes, detail = (_jitter(rng, _CLOTHES[i], 10) for i in rng.choice(len(_CLOTHES), 2, replace=False))
     wall, wall_detail = (_jitter(rng, _WALLS[i], 10) for i in rng.choice(len(_WALLS), 2, replace=False))
     return Identity(
@@ -119,7 +120,7 @@ def draw_identity(seed: int) -> Identity:
         teeth=_jitter(rng, (240, 234, 220), 5),
         tongue=_jitter(rng, (184, 84, 88), 6),
         hair=hair,
-        brow=tuple(int(0.72 * c) for c in hair) if sum(hair) > 200 else hair,
+        brow=_as_color(0.72 * c for c in hair) if sum(hair) > 200 else hair,
         iris=_jitter(rng, _IRISES[rng.integers(2) if tone > 4 else rng.integers(len(_IRISES))], 8),
         clothes=clothes,
         clothes_detail=detail,
@@ -141,11 +142,11 @@ def draw_identity(seed: int) -> Identity:
 
 
 def _draw_proportions(rng: np.random.Generator, feminine: bool) -> dict[str, float]:
-    """Returns the shape of head and features; about half of the drawn people look feminine."""
+    """Returns the proportions of head and features; about half of the people look feminine."""
     soft = 1.0 if feminine else 0.0
 
-    def around(centre: float, spread: float) -> float:
-        return float(centre + spread * np.clip(rng.normal(), -2, 2))
+    def around(center: float, spread: float) -> float:
+        return float(center + spread * np.clip(rng.normal(), -2, 2))
 
     return {
         "face_width": around(0.99 - 0.02 * soft, 0.025),
@@ -175,27 +176,32 @@ def _draw_proportions(rng: np.random.Generator, feminine: bool) -> dict[str, flo
     }
 
 
-def _mix_palette(palette: tuple[Colour, ...], place: float) -> np.ndarray:
+def _mix_palette(palette: tuple[Color, ...], place: float) -> np.ndarray:
     left = min(int(place), len(palette) - 2)
     return np.array(palette[left]) + (place - left) * (np.array(palette[left + 1]) - np.array(palette[left]))
 
 
-def _jitter(rng: np.random.Generator, colour, spread: float) -> Colour:
-    """Returns the colour moved at random, mostly in brightness."""
-    moved = np.asarray(colour) + rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 2
-    return tuple(int(c) for c in np.clip(moved, 0, 255))
+def _jitter(rng: np.random.Generator, color, spread: float) -> Color:
+    """Returns the color with a random change, mostly in brightness."""
+    moved = np.asarray(color) + rng.uniform(-spread, spread) + rng.uniform(-spread, spread, 3) / 2
+    return _as_color(np.clip(moved, 0, 255))
 
 
-def _draw_lips(rng: np.random.Generator, skin: Colour, feminine: bool) -> Colour:
-    """Returns a lip colour redder and darker than the skin, a lipstick now and then."""
+def _as_color(values: Iterable[float]) -> Color:
+    red, green, blue = (int(value) for value in values)
+    return red, green, blue
+
+
+def _draw_lips(rng: np.random.Generator, skin: Color, feminine: bool) -> Color:
+    """Returns a lip color that is redder and darker than the skin, sometimes with lipstick."""
     natural = np.array(skin) * (0.84, 0.60, 0.62) + (6, 2, 6)
     lipstick = np.array(((188, 52, 66), (170, 62, 88), (202, 92, 92), (150, 50, 60))[rng.integers(4)])
     share = rng.uniform(0.35, 0.8) if feminine and rng.random() < 0.5 else 0
     return _jitter(rng, natural + share * (lipstick * (0.55 + 0.45 * skin[0] / 250) - natural), 5)
 
 
-def _draw_hair_colour(rng: np.random.Generator, tone: float, age: float) -> Colour:
-    """Returns a hair colour; dark skins mostly go with dark hair, and old age with grey."""
+def _draw_hair_color(rng: np.random.Generator, tone: float, age: float) -> Color:
+    """Returns a hair color: mostly dark for dark skins, mostly gray in old age."""
     if age > 0.5 and rng.random() < 0.7:
         palette = _AGED_HAIR
     elif rng.random() < 0.2 + 0.14 * tone:

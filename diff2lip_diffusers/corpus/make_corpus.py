@@ -1,4 +1,4 @@
-"""The corpus without people: drawn faces that speak, with the truth about their mouths."""
+"""Renders a corpus of drawn faces that speak, with their true mouth parameters."""
 
 import json
 import wave
@@ -25,29 +25,31 @@ from .mouth_table import write_mouth_table
 from .sentences import SPLITS
 from .utterance import SpokenClip, draw_utterance
 
-SMALLEST_PX = 96
+MIN_SIZE_PX = 96
+# Settings whose key in corpus.json differs from the field.
+STORED_NAMES = {"video": "pictures", "crf": "quality"}
 
 
 @dataclass(frozen=True)
 class CorpusSettings:
-    """What decides every byte of a corpus but for the number of its clips.
+    """Everything that decides the content of a corpus, except the number of clips.
 
     Attributes:
-        seed: another one gives other people, sentences and movements.
-        split: `"train"` or `"test"`, which share no person, no voice and no sentence.
-        fps: pictures a second.
-        size_px: height and width of the pictures.
-        pictures: False writes sound and mouth tables only, enough to train an audio encoder.
-        quality: of the H.264 pictures, 0 to 51, lower is better.
-        nonsense: what is said are words that mean nothing, instead of sentences.
+        seed: decides people, sentences and movements.
+        split: `"train"` or `"test"`, which share no person, voice or sentence.
+        fps: frames per second.
+        size_px: height and width of the frames.
+        video: False writes speech and mouth tables only, enough to train an audio encoder.
+        crf: of the H.264 video, 0 to 51; lower is better.
+        nonsense: uses meaningless words instead of sentences.
     """
 
     seed: int = 0
     split: str = "train"
     fps: int = 25
     size_px: int = 256
-    pictures: bool = True
-    quality: int = 16
+    video: bool = True
+    crf: int = 16
     nonsense: bool = False
 
     def __post_init__(self):
@@ -57,10 +59,10 @@ class CorpusSettings:
             raise ValueError(f"`split` is {self.split!r}, expected one of {', '.join(SPLITS)}")
         if not 1 <= self.fps <= 120:
             raise ValueError(f"`fps` is {self.fps}, expected 1 to 120")
-        if self.size_px < SMALLEST_PX or self.size_px % 2:
-            raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {SMALLEST_PX} on")
-        if not 0 <= self.quality <= 51:
-            raise ValueError(f"`quality` is {self.quality}, expected 0 to 51")
+        if self.size_px < MIN_SIZE_PX or self.size_px % 2:
+            raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {MIN_SIZE_PX} on")
+        if not 0 <= self.crf <= 51:
+            raise ValueError(f"`crf` is {self.crf}, expected 0 to 51")
 
 
 def make_corpus(
@@ -70,29 +72,30 @@ def make_corpus(
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> list[CorpusClip]:
-    """Renders a corpus, or goes on with one: clips that are whole are left as they are.
+    """Renders a corpus, or resumes one; complete clips are not rendered again.
 
     Args:
         output: its folder.
-        clips: how many it shall have.
-        settings: what they are like.
-        workers: processes that render beside each other.
-        on_progress: is called with the numbers of clips that are done and of all.
+        clips: number of clips.
+        settings: of the corpus.
+        workers: number of processes.
+        on_progress: is called with the number of finished clips and of all clips.
 
     Returns:
-        the clips 0 to `clips` - 1.
+        The clips 0 to `clips` - 1.
 
     Raises:
         ValueError: if `clips` or `workers` is not above 0.
         MediaError: if the folder cannot be written, or holds something else.
-        Diff2LipError: if it holds a corpus of other settings, or espeak-ng is not installed.
+        Diff2LipError: if the folder holds a corpus with different settings, or espeak-ng is not installed.
     """
     for name, value in (("clips", clips), ("workers", workers)):
         if value < 1:
             raise ValueError(f"`{name}` is {value}, expected 1 or more")
-    check_espeak()
     settings, folder = settings or CorpusSettings(), Path(output)
-    _open_folder(folder, settings)
+    _check_folder(folder, settings)
+    check_espeak()
+    _create_folder(folder, settings)
     wanted = [CorpusClip(folder, clip_name(index), settings.fps) for index in range(clips)]
     waiting = [index for index, clip in enumerate(wanted) if not clip.description.is_file()]
     make_work = partial(_clip_maker, folder, settings)
@@ -103,8 +106,8 @@ def make_corpus(
     return wanted
 
 
-def _open_folder(folder: Path, settings: CorpusSettings) -> None:
-    """Makes the folder, or makes sure that it holds a corpus of these settings."""
+def _check_folder(folder: Path, settings: CorpusSettings) -> None:
+    """Checks that the folder is new or empty, or holds a corpus of these settings."""
     if (folder / SETTINGS_NAME).is_file():
         theirs, ours = read_settings(folder), _settings_json(settings)
         for name, value in ours.items():
@@ -112,16 +115,20 @@ def _open_folder(folder: Path, settings: CorpusSettings) -> None:
                 raise Diff2LipError(
                     f"{folder}: holds a corpus with {name} {theirs.get(name)!r}, not {value!r}; choose another folder"
                 )
-        return
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise MediaError(folder, "holds something else; choose a new folder")
+
+
+def _create_folder(folder: Path, settings: CorpusSettings) -> None:
+    if (folder / SETTINGS_NAME).is_file():
+        return
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / SETTINGS_NAME, json.dumps(_settings_json(settings), indent=2))
 
 
 def _settings_json(settings: CorpusSettings) -> dict:
-    return {"version": VERSION, **asdict(settings)}
+    return {"version": VERSION} | {STORED_NAMES.get(name, name): value for name, value in asdict(settings).items()}
 
 
 def _clip_maker(folder: Path, settings: CorpusSettings) -> Callable[[int], None]:
@@ -129,16 +136,16 @@ def _clip_maker(folder: Path, settings: CorpusSettings) -> Callable[[int], None]
 
 
 def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
-    """Writes one clip of a corpus; its description comes last."""
+    """Writes one clip of a corpus, its description last."""
     seed = clip_seed(settings, index)
     clip = CorpusClip(folder, clip_name(index), settings.fps)
     spoken = draw_utterance(seed, settings.split, settings.nonsense)
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
-    write_spoken(clip, spoken, mouth)
+    write_speech(clip, spoken, mouth)
     identity = draw_identity(seed)
-    if settings.pictures:
-        write_pictures(clip, settings, identity, draw_motion(seed, times_s), mouth)
+    if settings.video:
+        write_video(clip, settings, identity, draw_motion(seed, times_s), mouth)
     description = {
         "seed": seed,
         "text": spoken.text,
@@ -149,40 +156,40 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
 
 
 def clip_seed(settings: CorpusSettings, index: int) -> int:
-    """The number that decides a clip: even for training, odd for the test, so that no person is in both."""
+    """The seed of a clip: even for training, odd for testing, so no person is in both splits."""
     return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
 
 
-def write_spoken(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
-    """Writes a clip's sound and the mouth (N, 6) that belongs to its frames."""
+def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
+    """Writes a clip's speech and its mouth table, from the mouth parameters (N, 6) of its frames."""
     write_mouth_table(clip.mouth_table, clip.fps, mouth)
-    with writing(clip.sound), hidden_folder_beside(clip.sound) as hidden:
-        part = Path(hidden) / clip.sound.name
+    with writing(clip.speech), hidden_folder_beside(clip.speech) as hidden:
+        part = Path(hidden) / clip.speech.name
         with wave.open(str(part), "wb") as file:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(spoken.sampling_rate)
             file.writeframes(np.round(spoken.samples * 32767).astype("<i2").tobytes())
-        part.replace(clip.sound)
+        part.replace(clip.speech)
 
 
-def write_pictures(
+def write_video(
     clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
 ) -> None:
-    """Writes a clip's true boxes, and its pictures with the sound that lies there."""
+    """Writes a clip's true face boxes, and its video with the speech that is already written."""
     size = settings.size_px
     with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(
-        clip.pictures, width=size, height=size, fps=settings.fps, audio=clip.sound, quality=settings.quality
+        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=settings.crf
     ) as writer:
         for pose, shape in zip(poses, mouth, strict=True):
             writer.write(render_frame(identity, pose, shape, size))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a file of text, whole or not at all."""
+    """Writes a text file, atomically."""
     with writing(path), hidden_folder_beside(path) as hidden:
         part = Path(hidden) / path.name
         part.write_text(text + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How the head moves: turns, nods and tilts with rests between them, blinks, brows and glances."""
+"""Motion of the head: turns, nods and tilts with pauses between them, blinks, brows and glances."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,17 +11,17 @@ _BLINK_S = 0.26
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the head is and where it looks.
+    """Pose of the head, and state of eyes and brows.
 
     Attributes:
-        yaw: turn in degrees, positive to the right edge of the picture.
+        yaw: turn in degrees, positive toward the right edge of the frame.
         pitch: nod in degrees, positive down.
         roll: tilt in degrees, positive clockwise.
-        dx, dy: shift as a part of the picture's side, right and down.
-        scale: size, 1 for the usual.
-        blink: 0 for open eyes, 1 for closed ones.
-        brow: 0 for resting brows, 1 for raised ones.
-        gaze_x, gaze_y: where the eyes look, -1 to 1, right and down.
+        dx, dy: shift as a fraction of the frame's side, right and down.
+        scale: size; 1 is normal.
+        blink: 0 for open eyes, 1 for closed eyes.
+        brow: 0 for brows at rest, 1 for raised brows.
+        gaze_x, gaze_y: direction of the eyes, -1 to 1, right and down.
     """
 
     yaw: float = 0.0
@@ -36,15 +36,15 @@ class Pose:
     gaze_y: float = 0.0
 
 
-def draw_motion(seed: int, times_s: Sequence[float], liveliness: float = 1.0) -> list[Pose]:
-    """Returns the pose at each time, the same ones for the same seed.
+def draw_motion(seed: int, times_s: Sequence[float] | np.ndarray, liveliness: float = 1.0) -> list[Pose]:
+    """Returns the pose at each time; the same seed always gives the same motion.
 
-    Any moments can be asked for: the movement is a function of time, laid out up to the latest of them.
+    The motion is a function of time, so a pose does not depend on the other times.
 
     Args:
         seed: 0 or greater.
-        times_s: moments in seconds, 0 or later, in any order.
-        liveliness: scales all turns, nods and shifts; 0 for a head that stays where it is and only blinks.
+        times_s: times in seconds, 0 or later, in any order.
+        liveliness: scales all turns, nods and shifts; with 0 the head is still and only blinks.
 
     Raises:
         ValueError: for a negative seed or time, or a liveliness outside [0, 1].
@@ -82,7 +82,7 @@ def draw_motion(seed: int, times_s: Sequence[float], liveliness: float = 1.0) ->
 
 
 def _wander(rng: np.random.Generator, times: np.ndarray, end_s: float, pause_s: float, move_s: float = 0.55):
-    """Returns values in [-1, 1] that rest, go smoothly to a new place, and rest again; small ones are commonest."""
+    """Returns values in [-1, 1] that pause, move smoothly to a new value, and pause again; small values are common."""
     start, place = 0.0, float(np.clip(0.3 * rng.normal(), -1, 1))
     values = np.full(times.shape, place)
     while start < end_s:
@@ -96,7 +96,7 @@ def _wander(rng: np.random.Generator, times: np.ndarray, end_s: float, pause_s: 
 
 
 def _blinks(rng: np.random.Generator, times: np.ndarray, end_s: float) -> np.ndarray:
-    """Returns how far the lids are closed: a blink every few seconds, quick to close and slower to open."""
+    """Returns how far the lids are closed: a blink every few seconds, fast to close and slower to open."""
     closed = np.zeros(times.shape)
     start = float(rng.uniform(0.4, 3))
     while start < end_s:

@@ -1,9 +1,9 @@
-"""From an utterance to the course of the mouth: co-articulation by dominance, the lips a little ahead of the sound.
+"""Converts an utterance into mouth parameters over time, with coarticulation; lips lead the audio.
 
-The mouth at a moment depends on the sound within `REACH_S` before and after the moment `LEAD_S` later, which lies
-within what a network hears for the frame of that moment (40 ms before to 160 ms after it).
+The mouth at a time t depends on the audio within `REACH_S` of t + `LEAD_S`. That is inside the window that the model
+gets for the frame at t (40 ms before to 160 ms after it).
 
-Source: Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993 (targets weighed by dominance).
+Source: Cohen and Massaro, "Modeling coarticulation in synthetic visual speech", 1993 (targets weighted by dominance).
 """
 
 import numpy as np
@@ -14,21 +14,21 @@ from .visemes import PARAMETERS, SILENCE, shape_within
 GRID_HZ = 200
 LEAD_S = 0.040
 REACH_S = 0.070
-CLOSED = 0.07  # an opening up to here is a closure: pressed lips, not lips that almost touch
-QUIETEST, LOUDEST = 0.6, 1.25  # what loudness makes of a vowel's opening
+CLOSED = 0.07  # smaller openings become closed lips
+QUIETEST, LOUDEST = 0.6, 1.25  # factors of a vowel's opening, by loudness
 
 OPENING, JAW = PARAMETERS.index("opening"), PARAMETERS.index("jaw")
 
 
 def mouth_curve(utterance: Utterance, times_s: np.ndarray) -> np.ndarray:
-    """The mouth at given times.
+    """The mouth parameters at given times.
 
     Args:
-        utterance: sound and its phonemes.
-        times_s: (N,) seconds from the beginning of the utterance; before it and after it the mouth is at rest.
+        utterance: the speech and its phonemes.
+        times_s: (N,) seconds from the start of the utterance; before and after it the mouth is at rest.
 
     Returns:
-        (N, 6) float32 in [0, 1], the parameters in the order of `visemes.PARAMETERS`.
+        (N, 6) float32 in [0, 1], in the order of `visemes.PARAMETERS`.
     """
     grid, curve = _sampled_curve(utterance)
     times_s = np.asarray(times_s, dtype=np.float64)
@@ -36,7 +36,7 @@ def mouth_curve(utterance: Utterance, times_s: np.ndarray) -> np.ndarray:
 
 
 def _sampled_curve(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
-    """Times (K,) and the mouth (K, 6) at `GRID_HZ`, from rest to rest."""
+    """Times (K,) and mouth parameters (K, 6) at `GRID_HZ`, from rest to rest."""
     margin = 2 * (LEAD_S + REACH_S)
     count = int(np.ceil((utterance.duration_s + 2 * margin) * GRID_HZ)) + 1
     grid = np.arange(count) / GRID_HZ - margin
@@ -50,7 +50,7 @@ def _sampled_curve(utterance: Utterance) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _targets(utterance: Utterance, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Unsmoothed targets (K, 6) and dominances (K,) of what is heard at the times."""
+    """Unsmoothed targets (K, 6) and dominances (K,) of the phonemes at the times."""
     targets = np.tile(np.array(SILENCE.target), (len(times_s), 1))
     dominances = np.full(len(times_s), SILENCE.dominance)
     for phoneme in utterance.phonemes:
@@ -61,7 +61,7 @@ def _targets(utterance: Utterance, times_s: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _loudness(utterance: Utterance, times_s: np.ndarray) -> np.ndarray:
-    """How loud it is at the times, (K,): 0 silent, 1 as loud as the loud tenth of the utterance."""
+    """Loudness at the times, (K,): 0 is silence, 1 the 90th percentile of the utterance."""
     power = np.concatenate([[0.0], np.cumsum(utterance.samples.astype(np.float64) ** 2)])
     half = 0.5 / GRID_HZ
     edges = [
@@ -74,7 +74,7 @@ def _loudness(utterance: Utterance, times_s: np.ndarray) -> np.ndarray:
 
 
 def _smooth(columns: np.ndarray) -> np.ndarray:
-    """Columns (K, C) convolved with a raised cosine of `REACH_S` to either side; their ends go on beyond the edges."""
+    """Columns (K, C) convolved with a raised cosine of `REACH_S` to either side; edge values are repeated."""
     half = round(REACH_S * GRID_HZ)
     kernel = np.hanning(2 * half + 1)
     kernel /= kernel.sum()

@@ -1,4 +1,4 @@
-"""The true mouth of every frame of a corpus clip, as a CSV file."""
+"""CSV file with the true mouth parameters of every frame of a corpus clip."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ COLUMNS = ("frame", "time_s", *MOUTH_PARAMETERS)
 
 
 def write_mouth_table(path: str | Path, fps: float, mouth: np.ndarray) -> None:
-    """Writes the mouth parameters (N, 6), each 0 to 1, of the frames 0 to N-1; whole or not at all.
+    """Writes the mouth parameters (N, 6), each 0 to 1, of the frames 0 to N-1; atomically.
 
     Raises:
         MediaError: if the file cannot be written.
@@ -33,7 +33,7 @@ def read_mouth_table(path: str | Path) -> np.ndarray:
     """The mouth parameters of a clip, (N, 6) float32, in the order of `MOUTH_PARAMETERS`.
 
     Raises:
-        MediaError: if the file is missing or is no such table.
+        MediaError: if the file is missing or is not a mouth table.
     """
     try:
         with Path(path).open(newline="", encoding="utf-8") as lines:

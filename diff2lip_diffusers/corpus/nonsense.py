@@ -1,6 +1,6 @@
-"""Words that mean nothing: sounds in orders that no sentence of ours has.
+"""Draws meaningless words, for phoneme sequences that the grammars do not have.
 
-The grammars know a few hundred words. A network that hears only those learns words; from nonsense it learns sounds.
+The grammars have a few hundred words. A network that hears only those learns words; from nonsense it learns phonemes.
 """
 
 import numpy as np
@@ -34,10 +34,10 @@ COMMA_SHARE = 0.12
 
 
 def draw_nonsense(rng: np.random.Generator, language: str) -> str:
-    """Random words that the rules of a language can pronounce, with a full stop.
+    """Random words that can be pronounced in a language, ending in a period.
 
     Args:
-        rng: draws.
+        rng: decides the words.
         language: key of the grammars.
     """
     words = [_word(rng, language) + ("," if rng.random() < COMMA_SHARE else "") for _ in range(rng.integers(*WORDS))]

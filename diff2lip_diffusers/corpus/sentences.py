@@ -1,4 +1,4 @@
-"""Sentences to say, drawn at random from the grammars of six languages."""
+"""Draws random sentences from the grammars of six languages."""
 
 import re
 
@@ -12,7 +12,7 @@ LANGUAGES = tuple(GRAMMARS)
 
 
 def grammar_of(language: str, split: str) -> Grammar:
-    """What a split says in a language; the splits share no sentence.
+    """The grammar of a language in a split; the splits share no sentence.
 
     Args:
         language: one of `LANGUAGES`.
@@ -34,10 +34,10 @@ def check_split(split: str) -> None:
 
 
 def draw_sentence(rng: np.random.Generator, language: str, split: str) -> str:
-    """A random sentence, with its capital and its full stop.
+    """A random sentence, with a capital letter and a final punctuation mark.
 
     Args:
-        rng: draws.
+        rng: decides the sentence.
         language: one of `LANGUAGES`.
         split: `"train"` or `"test"`.
 

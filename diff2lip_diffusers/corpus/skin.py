@@ -1,20 +1,20 @@
-"""The skin of a face that looks at us, painted once for a person: colours, relief, nose, brows and beard."""
+"""Draws the skin of a face, once per person: colors, relief, nose, brows and beard."""
 
 from functools import lru_cache
 
 import numpy as np
 
-from .brushes import Plane, blob, bump, colour, paint, plane_noise, smooth, tint
+from .brushes import Plane, blob, bump, color, paint, plane_noise, rgb, smooth, tint
 from .head_view import CHIN_V, MOUTH_V, NOSE_BASE_V
 from .identity import Identity
 
 _LOW_U, _HIGH_U, _LOW_V, _HIGH_V = -0.62, 0.62, -0.78, 0.68
-_DETAIL = 1.6  # entries to a pixel
+_DETAIL = 1.6  # entries per pixel
 EYE_U, EYE_V, BROW_V = 0.172, -0.055, -0.172
 
 
 class Skin:
-    """Colour and relief by place on the head.
+    """Color and relief by place on the head.
 
     Attributes:
         entries: float32 (rows, columns, 5): red, green, blue in [0, 1], the relief's slope in u and in v.
@@ -26,7 +26,7 @@ class Skin:
         self._scale = (columns - 1) / (_HIGH_U - _LOW_U), (rows - 1) / (_HIGH_V - _LOW_V)
 
     def at(self, u: Plane, v: Plane) -> np.ndarray:
-        """Its entries, (5, H, W), at places on the head, between entries by their distance."""
+        """The entries (5, H, W) at places on the head, bilinearly interpolated."""
         rows, columns = self.entries.shape[:2]
         x = np.clip((u - _LOW_U) * self._scale[0], 0, columns - 1.01)
         y = np.clip((v - _LOW_V) * self._scale[1], 0, rows - 1.01)
@@ -43,7 +43,7 @@ class Skin:
 
 @lru_cache(maxsize=8)
 def paint_skin(identity: Identity, size_px: int) -> Skin:
-    """Returns the skin of a person for pictures of `size_px`."""
+    """Returns the skin of a person for frames of `size_px`."""
     columns, rows = (int(_DETAIL * 0.645 * size_px * span) for span in (_HIGH_U - _LOW_U, _HIGH_V - _LOW_V))
     u = np.linspace(_LOW_U, _HIGH_U, columns, dtype=np.float32)[None]
     v = np.linspace(_LOW_V, _HIGH_V, rows, dtype=np.float32)[:, None]
@@ -51,7 +51,7 @@ def paint_skin(identity: Identity, size_px: int) -> Skin:
     relief = _relief(identity, u, v)
     step_u, step_v = u[0, 1] - u[0, 0], v[1, 0] - v[0, 0]
     slope_v, slope_u = np.gradient(relief, step_v, step_u)
-    paints = np.broadcast_to(colour(identity.skin), (3, rows, columns)).copy()
+    paints = np.broadcast_to(color(identity.skin), (3, rows, columns)).copy()
     _paint_complexion(paints, identity, u, v, rng)
     _paint_nose(paints, identity, u, v)
     _paint_beard(paints, identity, u, v, rng)
@@ -60,13 +60,13 @@ def paint_skin(identity: Identity, size_px: int) -> Skin:
     return Skin(entries.transpose(1, 2, 0).astype(np.float32))
 
 
-def _pair(u, v, centre: tuple[float, float], width: tuple[float, float]) -> Plane:
+def _pair(u, v, center: tuple[float, float], width: tuple[float, float]) -> Plane:
     """A soft spot on each side of the face."""
-    return blob(np.abs(u), v, centre, width)
+    return blob(np.abs(u), v, center, width)
 
 
 def _relief(identity: Identity, u, v) -> Plane:
-    """Returns how far the face stands out from its ellipsoid, in face units."""
+    """Returns the height of the face above its ellipsoid, in face units."""
     wide, tip = identity.nose_width, _nose_tip_v(identity)
     side = 0.030 * wide + 0.022 * smooth(-0.08, tip, v)
     rise = smooth(-0.15, -0.02, v) * 0.030 + smooth(-0.06, tip, v) * 0.045
@@ -93,17 +93,17 @@ def _nose_tip_v(identity: Identity) -> float:
 
 
 def _fold(u, v) -> Plane:
-    """The line from the nose's wing to the mouth's corner."""
+    """The line from the nostril to the corner of the mouth."""
     line = 0.080 + 0.60 * (v - 0.18)
     return bump(np.abs(u) - line, 0, 0.017) * smooth(0.14, 0.19, v) * smooth(0.31, 0.23, v)
 
 
 def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
-    """Blush, freckles, the darker hollows of the eyes, and skin that is not all one colour."""
+    """Paints blush, freckles, dark eye sockets and an uneven skin color."""
     shape = paints.shape[1:]
     grain = 0.018 * plane_noise(rng, shape, (26, 26)) + 0.012 * plane_noise(rng, shape, (3.5, 3.5))
     paints *= 1 + grain
-    rosy, shade = np.float32([1.05, 0.80, 0.80]).reshape(3, 1, 1), np.float32([0.74, 0.60, 0.58]).reshape(3, 1, 1)
+    rosy, shade = rgb(1.05, 0.80, 0.80), rgb(0.74, 0.60, 0.58)
     cheeks = _pair(u, v, (0.225, 0.105), (0.085, 0.065)) + 0.5 * blob(u, v, (0, 0.15), (0.05, 0.04))
     tint(paints, rosy, np.clip(0.42 * identity.blush * cheeks, 0, 1))
     eye_v = EYE_V + identity.eye_height
@@ -117,14 +117,14 @@ def _paint_complexion(paints: np.ndarray, identity: Identity, u, v, rng: np.rand
     if identity.freckles:
         spots = smooth(0.8, 1.5, plane_noise(rng, shape, (3.6, 3.6)))
         where = _pair(u, v, (0.17, 0.08), (0.11, 0.06)) + 0.6 * blob(u, v, (0, 0.08), (0.06, 0.06))
-        tint(paints, np.float32([0.72, 0.58, 0.48]).reshape(3, 1, 1), 0.5 * identity.freckles * spots * where)
+        tint(paints, rgb(0.72, 0.58, 0.48), 0.5 * identity.freckles * spots * where)
 
 
 def _paint_nose(paints: np.ndarray, identity: Identity, u, v) -> None:
-    """Nostrils, the wings' crease, and the soft shadow below."""
+    """Paints nostrils, the crease beside them, and the soft shadow below."""
     wide, tip = identity.nose_width, _nose_tip_v(identity)
-    dark = colour(identity.skin) * np.float32([0.30, 0.18, 0.17]).reshape(3, 1, 1)
-    shade = np.float32([0.72, 0.56, 0.53]).reshape(3, 1, 1)
+    dark = color(identity.skin) * rgb(0.30, 0.18, 0.17)
+    shade = rgb(0.72, 0.56, 0.53)
     tint(paints, shade, 0.75 * blob(u, v, (0, tip + 0.062), (0.058 * wide, 0.016)))
     tint(paints, shade, 0.35 * _pair(u, v, (0.086 * wide, tip + 0.022), (0.009, 0.022)))
     tint(paints, shade, 0.30 * _pair(u, v, (0.050, -0.045), (0.018, 0.045)))
@@ -145,17 +145,17 @@ def _paint_brows(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Ge
     edge = half + 0.0013 * hairs - np.abs(v - middle)
     ends = smooth(-0.10, 0.04, t) * smooth(1.06, 0.9, t)
     alpha = smooth(-0.007, 0.008, edge) * ends * np.clip(0.83 + 0.07 * hairs, 0, 1)
-    paint(paints, colour(identity.brow) * np.clip(1 + 0.12 * hairs, 0.6, 1.5), alpha)
+    paint(paints, color(identity.brow) * np.clip(1 + 0.12 * hairs, 0.6, 1.5), alpha)
 
 
 def _paint_beard(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Generator) -> None:
-    """Stubble, moustache, goatee or full beard; lips are painted over it later."""
+    """Paints stubble, mustache, goatee or full beard; lips are painted over it later."""
     if identity.beard == "none":
         return
     shape = paints.shape[1:]
     side = np.abs(u)
-    # How far inside each part of a beard a place lies, in face units.
-    arc = 0.262 - 0.10 * side - 3.2 * np.maximum(side - 0.075, 0) ** 2  # middle of the moustache
+    # Distance of a place from the edge of each part of a beard, positive inside, in face units.
+    arc = 0.262 - 0.10 * side - 3.2 * np.maximum(side - 0.075, 0) ** 2  # middle of the mustache
     moustache = np.minimum(0.030 - np.abs(v - arc - 0.55 * np.maximum(side - 0.06, 0)), (0.150 - side) * 0.8)
     round_chin = 0.150 - np.hypot(side, 0.95 * (v - 0.335))
     ring = np.minimum(round_chin, np.maximum(side - 0.105, (v - 0.345) * 0.9))
@@ -173,5 +173,5 @@ def _paint_beard(paints: np.ndarray, identity: Identity, u, v, rng: np.random.Ge
     area = areas[identity.beard]
     strength = 0.34 if identity.beard == "stubble" else 0.93
     alpha = smooth(0.12, 0.75, area + 0.13 * hairs + 0.08 * soft) * strength
-    shades = colour(identity.brow) * np.clip(1.02 + 0.20 * hairs + 0.08 * soft, 0.5, 1.6)
+    shades = color(identity.brow) * np.clip(1.02 + 0.20 * hairs + 0.08 * soft, 0.5, 1.6)
     paint(paints, shades, alpha)

@@ -1,4 +1,4 @@
-"""What the mouth does for a sound: six numbers from 0 to 1 for every IPA symbol of the corpus's languages."""
+"""Visemes: the mouth parameters of every IPA symbol in the corpus's languages."""
 
 import logging
 import unicodedata
@@ -13,18 +13,18 @@ PARAMETERS = ("opening", "width", "rounding", "teeth", "tongue", "jaw")
 
 @dataclass(frozen=True)
 class Viseme:
-    """A shape of the mouth that a sound aims at.
+    """The target mouth shape of a phoneme.
 
     Attributes:
         target: the six `PARAMETERS`, each from 0 to 1.
-        dominance: how strongly it prevails over its neighbours in time: closures must be reached, vowels give way.
+        dominance: its weight against neighbors in time: high for closures, which must be reached, low for vowels.
     """
 
     target: tuple[float, ...]
     dominance: float
 
 
-# Columns: sounds | opening width rounding teeth tongue jaw | dominance
+# Columns: symbols | opening width rounding teeth tongue jaw | dominance
 _TABLE = """
 p b m          | 0.00 0.50 0.10 0.00 0.00 0.10 | 12.0
 f v ɱ          | 0.14 0.52 0.05 0.90 0.00 0.16 | 6.0
@@ -64,9 +64,9 @@ y ʏ            | 0.24 0.10 0.95 0.10 0.15 0.28 | 1.8
 def _read_table() -> dict[str, Viseme]:
     visemes = {}
     for row in _TABLE.strip().splitlines():
-        sounds, target, dominance = row.split("|")
+        symbols, target, dominance = row.split("|")
         viseme = Viseme(tuple(float(value) for value in target.split()), float(dominance))
-        visemes.update(dict.fromkeys(sounds.split(), viseme))
+        visemes.update(dict.fromkeys(symbols.split(), viseme))
     return visemes
 
 
@@ -74,45 +74,45 @@ VISEMES = _read_table()
 SILENCE = Viseme((0.0, 0.5, 0.05, 0.0, 0.0, 0.04), 1.0)
 UNKNOWN = Viseme((0.45, 0.5, 0.1, 0.3, 0.1, 0.45), 0.8)
 
-# Written in a symbol, but no shape of the lips: length, stress, nasality, ties, espeak's own marks.
+# Marks that do not change the lips: length, stress, nasality, ties, espeak's own marks.
 _MARKS = set("ːˑˈˌ:;,'`-_|^~*!?.()0123456789ʰˤ")
-_unknown_told: set[str] = set()
+_warned: set[str] = set()
 
 
 def visemes_of(symbol: str) -> tuple[Viseme, ...]:
-    """The shapes that the mouth goes through in a phoneme: one, or two for a diphthong or an affricate.
+    """The mouth shapes of a phoneme: one, or two for a diphthong or an affricate.
 
     Args:
-        symbol: IPA letters with any marks. No letters are silence; what is unknown is a mouth half open, and said once
-            in the log.
+        symbol: IPA letters with any marks. No letters mean silence; an unknown letter means a half-open mouth, with
+            one warning in the log.
     """
     letters = [letter for letter in _letters(symbol) if letter not in _MARKS]
     return tuple(_viseme(letter) for letter in letters) or (SILENCE,)
 
 
 def _letters(symbol: str) -> list[str]:
-    """The base letters: accents fall away, the cedilla of ç does not."""
+    """The base letters, without accents, but with the cedilla of ç."""
     composed = unicodedata.normalize("NFC", symbol)
     parts = [letter if letter == "ç" else unicodedata.normalize("NFD", letter) for letter in composed]
     return [letter for letter in "".join(parts) if not unicodedata.combining(letter)]
 
 
 def _viseme(letter: str) -> Viseme:
-    if letter not in VISEMES and letter not in _unknown_told:
-        _unknown_told.add(letter)
-        logger.warning("the sound %r has no mouth shape, it gets a half-open mouth", letter)
+    if letter not in VISEMES and letter not in _warned:
+        _warned.add(letter)
+        logger.warning("the IPA symbol %r has no mouth shape; a half-open mouth is used", letter)
     return VISEMES.get(letter, UNKNOWN)
 
 
 def shape_within(symbol: str, progress: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Targets and dominances in the course of a phoneme.
+    """Targets and dominances during a phoneme.
 
     Args:
         symbol: as for `visemes_of`.
-        progress: (K,) from 0, where the phoneme begins, to 1, where it ends.
+        progress: (K,) from 0 at the start of the phoneme to 1 at its end.
 
     Returns:
-        (K, 6) targets and (K,) dominances; a diphthong stays on its first vowel, glides and stays on its last.
+        (K, 6) targets and (K,) dominances; a diphthong holds its first vowel, glides, and holds its last one.
     """
     shapes = visemes_of(symbol)
     edges = np.linspace(0.0, 1.0, 2 * len(shapes) + 1)[1::2] if len(shapes) > 1 else np.array([0.5])

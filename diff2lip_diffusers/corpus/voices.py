@@ -1,4 +1,4 @@
-"""Who speaks: languages, espeak-ng voices and variants, rate and pitch, with speakers only the test split hears."""
+"""Draws speakers: languages, espeak-ng voices and variants, rate and pitch; the splits share no speaker."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from .sentences import check_split
 
-# espeak-ng's voices of a language.
+# espeak-ng's voices for each language.
 ACCENTS = {
     "en": ("en-us", "en", "en-gb-x-rp", "en-gb-scotland"),
     "de": ("de",),
@@ -17,7 +17,7 @@ ACCENTS = {
 }
 LANGUAGE_WEIGHTS = {"en": 0.35, "de": 0.13, "fr": 0.13, "es": 0.13, "it": 0.13, "pt": 0.13}
 
-# The variants that sound like people: no whisper, croak, robots or monsters.
+# Variants that sound like people: no whisper, croak, robots or monsters.
 VARIANTS = {
     "train": (
         *("m1", "m2", "m3", "m4", "m5", "m7", "f1", "f2", "f4"),
@@ -46,13 +46,13 @@ PITCHES = (20, 80)
 
 @dataclass(frozen=True)
 class Voice:
-    """A way of speaking.
+    """A speaker.
 
     Attributes:
         language: key of the grammars.
         accent: name of the espeak-ng voice.
-        variant: name of its variant: the speaker.
-        rate_wpm: words a minute.
+        variant: name of its variant, which identifies the speaker.
+        rate_wpm: words per minute.
         pitch: espeak-ng's, 0 to 99.
     """
 
@@ -67,7 +67,7 @@ def draw_voice(rng: np.random.Generator, split: str) -> Voice:
     """A random voice; no variant is in both splits.
 
     Args:
-        rng: draws.
+        rng: decides the voice.
         split: `"train"` or `"test"`.
 
     Raises:

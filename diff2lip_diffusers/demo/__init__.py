@@ -1,1 +1,1 @@
-"""A drawn face says a sentence that it never said, with the small weights that come with the package."""
+"""The demo: a drawn face is lip-synced to a new sentence with the small model in the package."""

@@ -1,4 +1,4 @@
-"""One picture of the demo: source, result and truth at some moments, with the speech under them."""
+"""Contact sheet of the demo: frames of source, result and truth, with the speech below them."""
 
 from collections.abc import Sequence
 
@@ -18,18 +18,18 @@ def contact_sheet(
     samples: np.ndarray,
     curves: Sequence[tuple[str, np.ndarray]],
 ) -> PIL.Image.Image:
-    """Rows of pictures, under them the waveform and two curves over the same time, with a line from each column.
+    """Draws rows of frames, and below them the waveform and two curves; lines connect the columns to their times.
 
     Args:
-        rows: name and K pictures each, (H, W, 3) uint8 RGB, all of one size.
-        places: K moments of the columns, as fractions of the whole time, ascending.
+        rows: name and K frames each, (H, W, 3) uint8 RGB, all of one size.
+        places: K times of the columns, as fractions of the duration, ascending.
         samples: (T,) the speech, float32 in [-1, 1].
-        curves: name and (N,) numbers in [0, 1] each: the true one first, then the painted one.
+        curves: name and (N,) numbers in [0, 1] each: first the true one, then the generated one.
     """
     height, width = rows[0][1][0].shape[:2]
     total = LABEL_PX + len(places) * (width + MARGIN_PX)
-    pictures = len(rows) * (height + MARGIN_PX)
-    sheet = PIL.Image.new("RGB", (total + MARGIN_PX, pictures + WAVE_PX + CURVE_PX + 6 * MARGIN_PX), PAPER)
+    rows_height = len(rows) * (height + MARGIN_PX)
+    sheet = PIL.Image.new("RGB", (total + MARGIN_PX, rows_height + WAVE_PX + CURVE_PX + 6 * MARGIN_PX), PAPER)
     draw = PIL.ImageDraw.Draw(sheet)
     top = MARGIN_PX
     for name, frames in rows:
@@ -45,7 +45,7 @@ def contact_sheet(
 
 
 def _draw_moments(draw, places: Sequence[float], span: tuple[int, int], width: int, top: int, bottom: int) -> None:
-    """Lines from the columns down to their moments."""
+    """Draws lines from the columns down to their times."""
     left, right = span
     for column, place in enumerate(places):
         middle, moment = LABEL_PX + column * (width + MARGIN_PX) + width // 2, left + place * (right - left)
@@ -64,9 +64,9 @@ def _draw_wave(draw, samples: np.ndarray, span: tuple[int, int], top: int) -> No
 
 def _draw_curves(draw, curves: Sequence[tuple[str, np.ndarray]], span: tuple[int, int], top: int) -> None:
     left, right = span
-    for index, ((name, curve), colour) in enumerate(zip(curves, (TRUE, PAINTED), strict=True)):
+    for index, ((name, curve), color) in enumerate(zip(curves, (TRUE, PAINTED), strict=True)):
         x = np.linspace(left, right, len(curve))
         points = [(float(a), float(top + (1 - b) * CURVE_PX)) for a, b in zip(x, np.clip(curve, 0, 1), strict=True)]
-        draw.line(points, colour, 2)
-        draw.text((MARGIN_PX, top + 18 * index), name, colour, PIL.ImageFont.load_default(13))
+        draw.line(points, color, 2)
+        draw.text((MARGIN_PX, top + 18 * index), name, color, PIL.ImageFont.load_default(13))
     draw.text((MARGIN_PX, top + 40), "opening", INK, PIL.ImageFont.load_default(13))

@@ -1,6 +1,6 @@
-"""What the demo is made from: a drawn face that says one sentence, and another sentence in another voice.
+"""Input of the demo: a drawn face that says one sentence, and speech with another sentence.
 
-Everything lies in the package, so that the demo needs neither a network nor a speech synthesiser.
+The files are in the package, so the demo needs neither a network connection nor a speech synthesizer.
 """
 
 import json
@@ -12,15 +12,15 @@ import numpy as np
 from ..corpus.corpus_folder import CorpusClip
 from ..corpus.espeak import speak
 from ..corpus.identity import Identity, draw_identity
-from ..corpus.make_corpus import CorpusSettings, write_pictures, write_spoken, write_text
+from ..corpus.make_corpus import CorpusSettings, write_speech, write_text, write_video
 from ..corpus.motion import Pose, draw_motion
 from ..corpus.mouth_table import read_mouth_table
-from ..corpus.utterance import SpokenClip, between_silences
+from ..corpus.utterance import SpokenClip, with_silence
 from ..corpus.voices import Voice
 
 ASSETS = Path(__file__).parent / "assets"
 FPS, SIZE_PX = 25, 256
-SEED = 4711  # odd: nobody was trained on this face
+SEED = 4711  # odd: not in the training split
 
 FACE_TEXT, FACE_VOICE = "Please wait a moment, the water is almost boiling.", Voice("en", "en", "m6", 150, 45)
 SPEECH_TEXT = "Hello! Nobody ever drew me saying this, but my lips know how."
@@ -29,17 +29,17 @@ SPEECH_VOICE = Voice("en", "en-us", "f5", 140, 55)
 
 @dataclass(frozen=True)
 class DemoClip:
-    """The face, the speech, and the truth about both.
+    """The face video, the target speech, and the true mouth parameters of both.
 
     Attributes:
         video: a drawn face that says something else.
-        boxes: where the face is, a detections file.
-        speech: what it shall say.
-        text: of the speech.
-        identity: who is drawn.
+        boxes: face boxes, a detections file.
+        speech: the target speech.
+        text: of the target speech.
+        identity: the drawn person.
         poses: of the head in each frame of the video.
-        mouth: (N, 6), the true mouth parameters of the speech, for each frame.
-        own_mouth: (N, 6), those that the video shows.
+        mouth: (N, 6), the true mouth parameters of the target speech, for each frame.
+        own_mouth: (N, 6), those of the speech in the video.
     """
 
     video: Path
@@ -53,26 +53,26 @@ class DemoClip:
 
 
 def demo_model_folder() -> Path:
-    """The pipeline folder of the demo's weights: Apache-2.0, drawn faces of 64 pixels only."""
+    """The model folder in the package: Apache-2.0, for drawn faces of 64 pixels only."""
     return ASSETS / "model"
 
 
 def load_demo_clip() -> DemoClip:
-    """The clip that comes with the package."""
+    """The clip in the package."""
     face, speech = (CorpusClip(ASSETS, name, FPS) for name in ("face", "speech"))
     described = speech.read_description()
     own_mouth, mouth = read_mouth_table(face.mouth_table), read_mouth_table(speech.mouth_table)
     seed = described["seed"]
     poses = draw_motion(seed, np.arange(len(own_mouth)) / FPS)
     return DemoClip(
-        face.pictures, face.boxes, speech.sound, described["text"], draw_identity(seed), poses, mouth, own_mouth
+        face.video, face.boxes, speech.speech, described["text"], draw_identity(seed), poses, mouth, own_mouth
     )
 
 
 def write_demo_clip(folder: Path = ASSETS) -> None:
-    """Makes the clip anew; needs espeak-ng.
+    """Makes the clip again; needs espeak-ng. The video is as long as the target speech.
 
-    The video is as long as the speech.
+    Other versions of espeak-ng give other samples than the clip in the package has.
     """
     speech = _spoken(SPEECH_TEXT, SPEECH_VOICE)
     times_s = np.arange(int(speech.duration_s * FPS)) / FPS
@@ -82,15 +82,13 @@ def write_demo_clip(folder: Path = ASSETS) -> None:
     for name, spoken in (("face", face), ("speech", speech)):
         clip = CorpusClip(folder, name, FPS)
         mouth = spoken.mouth_at(times_s)
-        write_spoken(clip, spoken, mouth)
+        write_speech(clip, spoken, mouth)
         described = {"seed": SEED, "text": spoken.text, "voice": asdict(spoken.voice)}
         write_text(clip.description, json.dumps(described, indent=2))
         if name == "face":
-            write_pictures(clip, settings, identity, poses, mouth)
-            clip.sound.unlink()
+            write_video(clip, settings, identity, poses, mouth)
+            clip.speech.unlink()
 
 
 def _spoken(text: str, voice: Voice) -> SpokenClip:
-    return between_silences(
-        speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant), text, voice, 0.2, 0.3
-    )
+    return with_silence(speak(text, voice.accent, voice.rate_wpm, voice.pitch, voice.variant), text, voice, 0.2, 0.3)

@@ -1,4 +1,4 @@
-"""The demo: the shipped face says the shipped sentence, and how well its mouth follows is measured."""
+"""Runs the demo: lip-syncs the clip in the package and measures how well the mouth follows the speech."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,28 +24,28 @@ CROP_PX, COLUMNS, COLUMN_PX = 64, 7, 160
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demo wrote and found.
+    """Files and measurements of the demo.
 
     Attributes:
-        sync: of the lip-sync.
+        sync: result of the lip-sync job.
         sheet: the contact sheet.
-        text: what is said.
-        given: how the painted mouth follows the speech that was given.
-        taken: how it follows the speech that the video had before: the control.
+        text: of the target speech.
+        target_speech: how the generated mouth follows the target speech.
+        original_speech: how it follows the speech of the source video: the control.
     """
 
     sync: SyncResult
     sheet: Path
     text: str
-    given: Agreement
-    taken: Agreement
+    target_speech: Agreement
+    original_speech: Agreement
 
 
 def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
-    """Lip-syncs the clip that comes with the package and writes a contact sheet beside the result.
+    """Lip-syncs the clip in the package and writes a contact sheet beside the result.
 
     Args:
-        output: the video; the sheet gets the same name with `.png`.
+        output: path of the video; the contact sheet has the same name with `.png`.
         device: as in [`load_pipeline`].
 
     Raises:
@@ -70,12 +70,12 @@ def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
     count = min(len(painted), len(clip.mouth))
     curve = _openings(painted[:count], clip)
     _write_sheet(sheet, clip, painted[:count], curve)
-    given, taken = (agreement(curve, mouth[:count, 0]) for mouth in (clip.mouth, clip.own_mouth))
-    return DemoResult(sync, sheet, clip.text, given, taken)
+    target, original = (agreement(curve, mouth[:count, 0]) for mouth in (clip.mouth, clip.own_mouth))
+    return DemoResult(sync, sheet, clip.text, target, original)
 
 
 def _openings(frames: list[np.ndarray], clip: DemoClip) -> np.ndarray:
-    """The mouth's opening in each frame, read off the pixels."""
+    """The mouth opening in each frame, measured on the pixels."""
     crops = []
     for frame, faces in zip(frames, read_detections(clip.boxes, SIZE_PX, SIZE_PX, FPS), strict=False):
         box = faces[0].box.clipped(SIZE_PX, SIZE_PX).rounded()
@@ -86,10 +86,10 @@ def _openings(frames: list[np.ndarray], clip: DemoClip) -> np.ndarray:
 
 
 def _write_sheet(path: Path, clip: DemoClip, painted: list[np.ndarray], curve: np.ndarray) -> None:
-    """The columns are the frames in which the true mouth is widest open, or shut, in as many equal stretches."""
+    """Writes the contact sheet; columns alternate between widest and smallest true opening in equal intervals."""
     count, true = len(painted), clip.mouth[:, 0]
-    stretches = np.array_split(np.arange(count), COLUMNS)
-    chosen = [int(part[(np.argmax, np.argmin)[k % 2](true[part])]) for k, part in enumerate(stretches)]
+    intervals = np.array_split(np.arange(count), COLUMNS)
+    chosen = [int(part[(np.argmax, np.argmin)[k % 2](true[part])]) for k, part in enumerate(intervals)]
     source = list(read_rgb(clip.video))
     truth = {index: render_frame(clip.identity, clip.poses[index], clip.mouth[index], SIZE_PX) for index in chosen}
     rows = [
@@ -107,11 +107,11 @@ def _write_sheet(path: Path, clip: DemoClip, painted: list[np.ndarray], curve: n
 
 
 def _shown(frame: np.ndarray) -> np.ndarray:
-    """The middle of a picture, where the face is."""
+    """The middle of a frame, where the face is."""
     edge = (SIZE_PX - COLUMN_PX) // 2
     return frame[edge + 20 : edge + 20 + COLUMN_PX, edge : edge + COLUMN_PX]
 
 
 def _on_scale_of(curve: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """A curve without unit, moved and stretched to the mean and spread of the true one."""
+    """A curve without unit, scaled to the mean and standard deviation of the true one."""
     return (curve - curve.mean()) / max(curve.std(), 1e-6) * true.std() + true.mean()

@@ -1,1 +1,1 @@
-"""How well painted mouths follow the speech."""
+"""Measures how well generated mouths follow the speech."""

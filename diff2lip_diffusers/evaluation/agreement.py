@@ -1,4 +1,4 @@
-"""How well two curves over time agree: correlation, and by how many frames one lags behind."""
+"""Agreement of two curves over time: their correlation, and the lag between them."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Agreement:
     """How well a measured curve follows the true one.
 
     Attributes:
-        correlation: Pearson's, frame by frame, in [-1, 1]; 0 where either does not move.
-        lag_frames: by how many frames the measured curve comes later where they agree best; negative for earlier.
+        correlation: Pearson's, frame by frame, in [-1, 1]; 0 if either curve is constant.
+        lag_frames: delay of the measured curve at which they correlate best; negative if it is early.
     """
 
     correlation: float
@@ -24,7 +24,7 @@ def agreement(measured: np.ndarray, true: np.ndarray, max_lag: int = MAX_LAG) ->
     """How well `measured` (N,) follows `true` (N,).
 
     Raises:
-        ValueError: if their lengths differ, or are too short for `max_lag`.
+        ValueError: if their lengths differ, or they are too short for `max_lag`.
     """
     if measured.shape != true.shape or len(true) < 2 * max_lag + 2:
         raise ValueError(
@@ -36,7 +36,7 @@ def agreement(measured: np.ndarray, true: np.ndarray, max_lag: int = MAX_LAG) ->
 
 
 def _shifted(measured: np.ndarray, true: np.ndarray, lag: int) -> tuple[np.ndarray, np.ndarray]:
-    """The parts of both that meet when `measured` is taken `lag` frames later."""
+    """The overlapping parts of both curves when `measured` is delayed by `lag` frames."""
     end = len(true) - abs(lag)
     return (measured[lag:], true[:end]) if lag >= 0 else (measured[:end], true[-lag:])
 

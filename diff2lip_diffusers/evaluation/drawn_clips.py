@@ -1,4 +1,4 @@
-"""Clips of the corpus for measurements: face crops straight from the renderer, with the truth about the mouth."""
+"""Clips of the corpus for measurements: face crops from the renderer, with the true mouth parameters."""
 
 from dataclasses import dataclass
 
@@ -12,19 +12,19 @@ from ..corpus.identity import Identity, draw_identity
 from ..corpus.motion import Pose, draw_motion
 from ..corpus.utterance import SpokenClip, draw_utterance
 
-PICTURE_PX = 192
+FRAME_PX = 192
 
 
 @dataclass(frozen=True)
 class DrawnClip:
-    """A drawn person who says something, as face crops.
+    """Face crops of a drawn person who speaks.
 
     Attributes:
-        identity: who.
-        poses: of the head, N of them.
-        spoken: what is said.
-        fps: frames a second.
-        first_s: when in the speech the first frame is.
+        identity: the person.
+        poses: N poses of the head.
+        spoken: the speech.
+        fps: frames per second.
+        first_s: time of the first frame in the speech.
         mouth: (N, 6), the true mouth parameters, as in the corpus's tables.
         crops: (N, 3, S, S) float32 in [0, 1].
     """
@@ -39,17 +39,17 @@ class DrawnClip:
 
 
 def draw_clip(seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: float = 0.3) -> DrawnClip:
-    """A clip of the corpus's test split: no person, voice or sentence of it is ever trained on.
+    """Draws a clip of the corpus's test split, whose people, voices and sentences are not in the training split.
 
     Args:
-        seed: which clip; odd, as the test split's are.
+        seed: of the clip; odd, as in the test split.
         crop_px: S.
-        num_frames: most frames; fewer where the speech ends before.
-        fps: frames a second.
-        first_s: length of the beginning that is left out, as nobody speaks yet.
+        num_frames: maximum number of frames; fewer if the speech is shorter.
+        fps: frames per second.
+        first_s: skips this many seconds at the start, which are silent.
 
     Raises:
-        ValueError: for an even seed, which may have been trained on.
+        ValueError: for an even seed, which belongs to the training split.
         EspeakError: if espeak-ng is not installed.
     """
     if seed % 2 == 0:
@@ -62,14 +62,14 @@ def draw_clip(seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: 
 
 
 def draw_crops(identity: Identity, poses: list[Pose], mouth: np.ndarray, crop_px: int) -> torch.Tensor:
-    """True face crops (N, 3, S, S) float32 in [0, 1], cut and resized as the lip-sync does it."""
+    """True face crops (N, 3, S, S) float32 in [0, 1], cut out and resized as in a lip-sync job."""
     return torch.cat([_crop(identity, pose, shape, crop_px) for pose, shape in zip(poses, mouth, strict=True)]).clamp(
         0, 1
     )
 
 
 def _crop(identity: Identity, pose: Pose, shape: np.ndarray, crop_px: int) -> torch.Tensor:
-    picture = render_frame(identity, pose, shape, PICTURE_PX)
-    box = face_box(identity, pose, PICTURE_PX).clipped(PICTURE_PX, PICTURE_PX).rounded()
-    cut = torch.from_numpy(picture[box.y1 : box.y2, box.x1 : box.x2].copy()).permute(2, 0, 1)[None].float() / 255
+    frame = render_frame(identity, pose, shape, FRAME_PX)
+    box = face_box(identity, pose, FRAME_PX).clipped(FRAME_PX, FRAME_PX).rounded()
+    cut = torch.from_numpy(frame[box.y1 : box.y2, box.x1 : box.x2].copy()).permute(2, 0, 1)[None].float() / 255
     return F.interpolate(cut, (crop_px, crop_px), mode="bilinear", align_corners=False)

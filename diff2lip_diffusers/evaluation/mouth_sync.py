@@ -1,4 +1,4 @@
-"""Measurements of a pipeline on drawn people, for whom the truth is known: sync, reconstruction, flicker."""
+"""Measures a pipeline on drawn people, whose true mouths are known: sync, reconstruction, flicker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,36 +14,36 @@ from .drawn_clips import DrawnClip, draw_clip, draw_crops
 from .mouth_opening import mouth_opening, opening_zones
 
 FPS, BATCH_SIZE, SEED = 25, 16, 7
-RECONSTRUCTED_FRAMES = 20  # of each clip, as they are much alike
+RECONSTRUCTED_FRAMES = 20  # of each clip; more would look alike
 AT_REST = (0.0, 0.5, 0.05, 0.0, 0.0, 0.0)
-ROOM_NOISE = 1e-4  # of full scale: a room in which nobody speaks
+ROOM_NOISE = 1e-4  # of full scale: a quiet room
 
 
 @dataclass(frozen=True)
 class MeasuredSync:
-    """How painted mouths follow speech, a number for each person.
+    """How generated mouths follow speech, one entry per person.
 
     Attributes:
-        given: with the curve of the speech that was given.
-        taken: with the curve of the speech that the person really said, and that was taken away: the control.
+        target_speech: agreement with the speech that the pipeline got.
+        original_speech: agreement with the speech that the person says in the source frames: the control.
     """
 
-    given: list[Agreement]
-    taken: list[Agreement]
+    target_speech: list[Agreement]
+    original_speech: list[Agreement]
 
 
 def draw_people(count: int, crop_px: int, num_frames: int, first_seed: int = 900_001) -> list[DrawnClip]:
-    """Clips of so many people of the corpus's test split."""
+    """Draws clips of `count` people of the corpus's test split."""
     return [draw_clip(first_seed + 2 * index, crop_px, num_frames) for index in range(count)]
 
 
-def zones_of(clips: Sequence[DrawnClip]) -> list[torch.Tensor]:
-    """Where the mouths of each clip's frames are, as [`opening_zones`]."""
+def mouth_zones(clips: Sequence[DrawnClip]) -> list[torch.Tensor]:
+    """The mouth zones of each clip, from [`opening_zones`]."""
     return [opening_zones(clip.identity, clip.poses, clip.crops.shape[-1]) for clip in clips]
 
 
-def measure_the_measure(clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor]) -> list[Agreement]:
-    """How the opening read off the true pictures follows the true one: what a perfect painter would get."""
+def measure_ground_truth(clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor]) -> list[Agreement]:
+    """How the opening measured on true frames follows the true one: the score of a perfect model."""
     return [
         agreement(mouth_opening(clip.crops, zone, clip.identity), clip.mouth[:, 0])
         for clip, zone in zip(clips, zones, strict=True)
@@ -53,29 +53,29 @@ def measure_the_measure(clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor
 def measure_sync(
     pipe: Diff2LipPipeline, steps: int, clips: Sequence[DrawnClip], zones: Sequence[torch.Tensor]
 ) -> MeasuredSync:
-    """Gives each person the speech of the next one."""
-    given, taken = [], []
+    """Lip-syncs each person to the speech of the next one, and measures the mouths."""
+    target, original = [], []
     for index, (clip, zone) in enumerate(zip(clips, zones, strict=True)):
         other = clips[(index + 1) % len(clips)]
         count = min(len(clip.mouth), len(other.mouth))
-        painted = paint(pipe, steps, clip.crops[:count], other, clip.crops[:count])
+        painted = lip_sync_crops(pipe, steps, clip.crops[:count], other, clip.crops[:count])
         curve = mouth_opening(painted, zone[:count], clip.identity)
-        given.append(agreement(curve, other.mouth[:count, 0]))
-        taken.append(agreement(curve, clip.mouth[:count, 0]))
-    return MeasuredSync(given, taken)
+        target.append(agreement(curve, other.mouth[:count, 0]))
+        original.append(agreement(curve, clip.mouth[:count, 0]))
+    return MeasuredSync(target, original)
 
 
 def measure_reconstruction(pipe: Diff2LipPipeline, steps: int, clips: Sequence[DrawnClip]) -> list[float]:
-    """Gives each person their own speech, with their first frame as the reference: PSNR of the painted half in dB."""
+    """Lip-syncs each person to their own speech, with their first frame as reference: PSNR of the lower half in dB."""
     ratios = []
     for clip in clips:
         true = clip.crops[:RECONSTRUCTED_FRAMES]
-        ratios.append(psnr_db(paint(pipe, steps, true, clip, true[:1]), true))
+        ratios.append(psnr_db(lip_sync_crops(pipe, steps, true, clip, true[:1]), true))
     return ratios
 
 
 def measure_flicker(pipe: Diff2LipPipeline, steps: int, identity_seed: int, num_frames: int = 16) -> float:
-    """Mean change from frame to frame in the painted half, in levels of 255: a head at rest in a quiet room."""
+    """Mean change between frames of the lower half, in levels of 255, for a still head in a quiet room."""
     size = pipe.unet.config.sample_size
     identity = draw_identity(identity_seed)
     poses = draw_motion(identity_seed, np.arange(num_frames) / FPS, liveliness=0)
@@ -86,17 +86,17 @@ def measure_flicker(pipe: Diff2LipPipeline, steps: int, identity_seed: int, num_
     return (255 * painted[:, :, size // 2 :].diff(dim=0).abs().mean()).item()
 
 
-def paint(
+def lip_sync_crops(
     pipe: Diff2LipPipeline, steps: int, crops: torch.Tensor, speaker: DrawnClip, references: torch.Tensor
 ) -> torch.Tensor:
-    """Crops (N, 3, S, S) with the speech of a clip, from where its frames begin."""
+    """Crops (N, 3, S, S) lip-synced to the speech of `speaker`, from its first frame on."""
     sampling_rate = speaker.spoken.sampling_rate
     samples = speaker.spoken.samples[round(speaker.first_s * sampling_rate) :]
     return _sample(pipe, steps, crops, samples, sampling_rate, references)
 
 
 def psnr_db(painted: torch.Tensor, true: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio of the lower halves of pictures (N, 3, S, S) in [0, 1], over all frames."""
+    """Peak signal-to-noise ratio of the lower halves of frames (N, 3, S, S) in [0, 1], over all frames."""
     half = true.shape[-1] // 2
     return -10 * np.log10((painted[:, :, half:] - true[:, :, half:]).square().mean().item())
 

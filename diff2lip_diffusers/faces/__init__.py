@@ -1,1 +1,1 @@
-"""Where faces are in a video, and which one to follow."""
+"""Face detection, and the track of one face through a video."""

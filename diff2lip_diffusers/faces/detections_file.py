@@ -1,8 +1,8 @@
-"""Detections kept in a file, so that a second run over the same video needs no detector.
+"""A file of face detections, so that a second run over the same video needs no detector.
 
-The file is JSON, a value a line: a header with the format and the video's size and rate; for each frame, in order, the
-list of its faces as `[x1, y1, x2, y2, score]` in pixels of the upright picture in full size; and `{"frames": N}` at
-the end, which a file that was cut short lacks.
+The file is JSON lines: a header with the format and the video's size and rate; for each frame, in order, the list of
+its faces as `[x1, y1, x2, y2, score]` in pixels of the upright frame in full size; and at the end `{"frames": N}`,
+which a truncated file lacks.
 """
 
 import json
@@ -21,14 +21,15 @@ from ..errors import MediaError
 FORMAT, VERSION = "diff2lip-detections", 1
 DECIMALS = 2
 NUMBERS_PER_FACE = 5
-# No header is longer; what is, is not read into memory to find out.
+# Longer first lines are no header and are not read into memory.
 MAX_HEADER_CHARS = 10_000
 MAX_NUMBER = 1e9
+CURE = "delete it to run the detector again"
 
 
 @contextmanager
 def _accessing(path: str | Path, action: str, cure: str) -> Iterator[None]:
-    """Turns what the disk says into one line that names the file."""
+    """Turns errors of the disk into a MediaError that names the file."""
     try:
         yield
     except OSError as error:
@@ -38,13 +39,13 @@ def _accessing(path: str | Path, action: str, cure: str) -> Iterator[None]:
 class DetectionsWriter:
     """Writes the detections of a video frame by frame.
 
-    A context manager: the file appears, complete, when the block ends; it stays as it was when the block raises.
+    A context manager: the complete file appears when the block ends. If the block raises, the file stays as it was.
 
     Args:
         path: the file to write.
         width: of the upright video in full size, in pixels.
         height: of the upright video in full size, in pixels.
-        fps: frames a second, as they are written.
+        fps: frames per second.
 
     Raises:
         MediaError: on entering, writing or leaving, if the file cannot be written.
@@ -69,15 +70,15 @@ class DetectionsWriter:
             self._part = Path(folder) / "part"
             self._file: TextIO = stack.enter_context(self._part.open("w", encoding="utf-8"))
             self._write_line(self._header)
-            self._open = stack.pop_all()
+            self._cleanup = stack.pop_all()
         return self
 
     def write(self, detections: Sequence[Detection]) -> None:
-        """Adds the next frame with its faces, in pixels of the full size.
+        """Appends the next frame's faces, in pixels of the full size.
 
         Raises:
-            ValueError: for a box whose edges or score are not finite, or which ends before it begins.
-            MediaError: if there is no room.
+            ValueError: a box with edges or a score that are not finite, or with edges in the wrong order.
+            MediaError: the disk is full.
         """
         faces = [[round(float(number), DECIMALS) for number in (*astuple(d.box), d.score)] for d in detections]
         if not all(map(_is_face, faces)):
@@ -87,7 +88,7 @@ class DetectionsWriter:
         self.frame_count += 1
 
     def __exit__(self, error_type, error, traceback) -> None:
-        with self._writing(), self._open:
+        with self._writing(), self._cleanup:
             if error_type is None:
                 self._write_line({"frames": self.frame_count})
                 self._file.close()
@@ -101,17 +102,17 @@ class DetectionsWriter:
 
 
 class Detections:
-    """The detections of a video by frame number, in any order; 40 bytes a face and 8 a frame in memory.
+    """The detections of a video by frame number; 40 bytes per face and 8 per frame in memory.
 
-    `detections[frame_index]` gives the faces of a frame, counted from 0, in pixels of the full size; `len()` tells for
-    how many frames there are some.
+    `detections[frame_index]` returns the faces of a frame, counted from 0, in pixels of the full size; `len()` is the
+    number of frames.
 
     Attributes:
-        path: the file they are from.
+        path: the file that they come from.
 
     Raises:
         ValueError: on a look-up with a negative number.
-        MediaError: on a look-up of a frame beyond those in the file.
+        MediaError: on a look-up beyond the last frame of the file.
     """
 
     def __init__(self, path: str | Path):
@@ -128,7 +129,7 @@ class Detections:
         if frame_index < 0:
             raise ValueError(f"`frame_index` must be 0 or more, got {frame_index}")
         if frame_index >= len(self):
-            reason = f"holds faces of {len(self)} frames, made for a shorter video; delete it to detect anew"
+            reason = f"has faces of {len(self)} frames and was made for a shorter video; {CURE}"
             raise MediaError(self.path, reason)
         start, end = self._ends[frame_index : frame_index + 2]
         faces = (self._numbers[place : place + NUMBERS_PER_FACE] for place in range(start, end, NUMBERS_PER_FACE))
@@ -141,24 +142,24 @@ class Detections:
 
 
 def read_detections(path: str | Path, width: int, height: int, fps: Fraction | float) -> Detections:
-    """The detections in a file that [`DetectionsWriter`] wrote for a video of this size and rate.
+    """Reads a file that [`DetectionsWriter`] wrote for a video of this size and rate.
 
     Args:
         path: the file.
         width: of the upright video in full size, in pixels.
         height: of the upright video in full size, in pixels.
-        fps: frames a second, as they will be asked for.
+        fps: frames per second.
 
     Raises:
-        MediaError: if the file cannot be read, is no such file or not whole, or is for another size or rate.
+        MediaError: the file cannot be read, is not a complete file of detections, or is for another size or rate.
     """
     fps = Fraction(fps)
-    with _accessing(path, "read", "check its name and rights"), open(path, encoding="utf-8") as file:
+    with _accessing(path, "read", "check its name and permissions"), open(path, encoding="utf-8") as file:
         try:
             _check_header(path, _parse(file.readline(MAX_HEADER_CHARS), "line 1"), width, height, fps)
             return _read_frames(path, file)
-        except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or not the values that belong there
-            reason = f"is no whole file of detections ({_first_line(error)}); mend it, or delete it to detect anew"
+        except (ValueError, RecursionError) as error:  # not UTF-8, not JSON, or not the expected values
+            reason = f"is not a complete file of detections ({_first_line(error)}); {CURE}"
             raise MediaError(path, reason) from error
 
 
@@ -168,13 +169,13 @@ def _first_line(error: Exception) -> str:
 
 def _check_header(path: str | Path, header, width: int, height: int, fps: Fraction) -> None:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise ValueError("its first line is no header of such a file")
+        raise ValueError("its first line is not the header")
     if header.get("version") != VERSION:
-        raise MediaError(path, f"is of version {header.get('version')!r}, not {VERSION}; delete it to detect anew")
+        raise MediaError(path, f"has version {header.get('version')!r}, not {VERSION}; {CURE}")
     theirs = (header.get("width"), header.get("height"), header.get("fps"))
     if theirs != (width, height, str(fps)):
-        was, now = ("{}x{} at {} frames a second".format(*video) for video in (theirs, (width, height, fps)))
-        raise MediaError(path, f"was made for {was}, not for {now}; name another file, or delete it to detect anew")
+        was, now = ("{}x{} at {} frames/s".format(*video) for video in (theirs, (width, height, fps)))
+        raise MediaError(path, f"was made for {was}, not for {now}; name another file, or {CURE}")
 
 
 def _read_frames(path: str | Path, file: TextIO) -> Detections:
@@ -183,25 +184,25 @@ def _read_frames(path: str | Path, file: TextIO) -> Detections:
         value = _parse(line, f"line {len(detections) + 2}")
         if isinstance(value, dict):
             if value != {"frames": len(detections)} or file.read(1).strip():
-                raise ValueError(f"its end is not that of {len(detections)} frames")
+                raise ValueError(f"its last line does not match its {len(detections)} frames")
             return detections
         if not isinstance(value, list) or not all(map(_is_face, value)):
-            raise ValueError(f"line {len(detections) + 2} is no list of [x1, y1, x2, y2, score] with x1 < x2, y1 < y2")
+            raise ValueError(f"line {len(detections) + 2} is not a list of [x1, y1, x2, y2, score], x1 < x2, y1 < y2")
         detections._append(value)
-    raise ValueError("it was cut short")
+    raise ValueError("it is truncated")
 
 
 def _parse(line: str, name: str) -> list | dict:
     try:
         return json.loads(line)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{name} is no JSON: {line[:20].rstrip()!r}") from error
+        raise ValueError(f"{name} is not JSON: {line[:20].rstrip()!r}") from error
 
 
 def _is_face(face) -> bool:
-    """Whether this is a list of finite numbers [x1, y1, x2, y2, score], the edges in order."""
+    """Tells whether this is a list of finite numbers [x1, y1, x2, y2, score] with the edges in order."""
     if not isinstance(face, list) or len(face) != NUMBERS_PER_FACE:
         return False
-    # True is no number here; larger than any picture is as wrong as infinite, and NaN is not smaller than anything.
+    # `type` rejects True; the comparison rejects NaN, infinity and numbers beyond any frame.
     numbers = all(type(number) in (int, float) and abs(number) < MAX_NUMBER for number in face)
     return numbers and face[0] <= face[2] and face[1] <= face[3]

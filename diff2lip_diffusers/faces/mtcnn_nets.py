@@ -1,4 +1,4 @@
-"""The three nets of MTCNN: from pictures or patches in [-1, 1] to scores and box offsets."""
+"""The three networks of MTCNN: from frames or patches in [-1, 1] to scores and box offsets."""
 
 import torch
 import torch.nn.functional as F
@@ -17,8 +17,8 @@ class PNet(nn.Module):
         self.conv3, self.prelu3 = nn.Conv2d(16, 32, 3), nn.PReLU(32)
         self.conv4_1, self.conv4_2 = nn.Conv2d(32, 2, 1), nn.Conv2d(32, 4, 1)
 
-    def forward(self, pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        x = F.max_pool2d(self.prelu1(self.conv1(pictures)), 2, 2, ceil_mode=True)
+    def forward(self, frames: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x = F.max_pool2d(self.prelu1(self.conv1(frames)), 2, 2, ceil_mode=True)
         x = self.prelu3(self.conv3(self.prelu2(self.conv2(x))))
         return self.conv4_1(x).softmax(dim=1)[:, 1], self.conv4_2(x)
 
@@ -46,7 +46,7 @@ class RNet(nn.Module):
 class ONet(nn.Module):
     """Decides: scores (M,) in [0, 1] and offsets (M, 4) of patches (M, 3, 48, 48).
 
-    `dense6_3` gives the paper's five landmarks. Nothing needs them here; the layer lets the weights load strictly.
+    `dense6_3` gives the paper's five landmarks. They are not used; the layer lets the weights load strictly.
     """
 
     size_px = 48
@@ -69,5 +69,5 @@ class ONet(nn.Module):
 
 
 def _flatten_columns_first(x: torch.Tensor) -> torch.Tensor:
-    """Returns (M, w·h·c) of (M, c, h, w): in the weights' order x runs slowest and the channels fastest."""
+    """Returns (M, w·h·c) from (M, c, h, w): in the order of the weights, x varies slowest and channels fastest."""
     return x.permute(0, 3, 2, 1).flatten(1)

@@ -1,49 +1,52 @@
-"""Steady boxes: short gaps bridged, detector noise smoothed away, the original's own smoothing.
+"""Steadies a face's boxes: bridges short gaps and smooths detector noise; also the original's own smoothing.
 
-Streams are iterators of (item, box) pairs. An item is passed through as it is, usually a frame; a box of None marks an
-item without a face.
+Streams are iterators of (item, box) pairs. The item, usually a frame, is passed through; a box of None means no face.
 """
 
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ..boxes import FaceBox
 
-# Below this overlap two boxes show different faces, or the picture was cut.
+# Below this overlap two boxes show different faces, or there was a cut.
 SAME_FACE_IOU = 0.3
-# How many faceless frames in a row are bridged, and how many neighbours on each side steady a box: about a quarter of
-# a second each. More neighbours hardly steady further, and every frame of look-ahead is a frame in memory.
+# How many frames in a row without a face are bridged, and how many neighbors on each side smooth a box: about a
+# quarter of a second each. More neighbors hardly help, and every frame of look-ahead is a frame in memory.
 MAX_GAP_FRAMES = 5
 SMOOTHING_RADIUS_FRAMES = 6
 # How many frames `smooth_boxes(bridge_gaps(...))` holds back.
 LOOK_AHEAD_FRAMES = MAX_GAP_FRAMES + SMOOTHING_RADIUS_FRAMES
-# How far, in parts of the face's width (x) or height (y), a neighbour may be from the rough course of the face to
-# count as noise of the same place: three times what detectors scatter, 1 % for the centre and 2-3 % for the size.
-CENTRE_SPREAD, SIZE_SPREAD = 0.03, 0.08
-# The rough course is a parabola through so many neighbours on each side: short enough to follow a nod of 3 Hz.
-COURSE_RADIUS_FRAMES = 3
+# How far a neighbor may be from the face's trend to count as noise, in fractions of the face's width (x) or height
+# (y): three times the detectors' noise, which is 1 % for the center and 2-3 % for the size.
+CENTER_SPREAD, SIZE_SPREAD = 0.03, 0.08
+# The trend is a parabola through this many neighbors on each side: short enough to follow a nod of 3 Hz.
+TREND_RADIUS_FRAMES = 3
 
 Tracked = Iterator[tuple[Any, FaceBox | None]]
 
 
 def bridge_gaps(tracked: Tracked, max_gap: int = MAX_GAP_FRAMES) -> Tracked:
-    """Interpolates the box over up to `max_gap` faceless frames in a row if the same face stands on both sides."""
+    """Interpolates over up to `max_gap` frames in a row without a face if both sides show the same face."""
     last, gap = None, []
     for item, box in tracked:
         if box is None and last is not None and len(gap) < max_gap:
             gap.append(item)
             continue
-        bridged = box is not None and gap and last.iou(box) >= SAME_FACE_IOU
-        for index, missing in enumerate(gap, start=1):
-            yield missing, _interpolate(last, box, index / (len(gap) + 1)) if bridged else None
+        yield from zip(gap, _bridge(last, box, len(gap)), strict=True)
         gap, last = [], box
         yield item, box
     yield from ((item, None) for item in gap)
+
+
+def _bridge(before: FaceBox | None, after: FaceBox | None, count: int) -> list[FaceBox | None]:
+    """Returns the boxes of `count` frames between two boxes, None if these show different faces."""
+    if before is None or after is None or before.iou(after) < SAME_FACE_IOU:
+        return [None] * count
+    return [_interpolate(before, after, index / (count + 1)) for index in range(1, count + 1)]
 
 
 def _interpolate(first: FaceBox, second: FaceBox, weight: float) -> FaceBox:
@@ -51,72 +54,76 @@ def _interpolate(first: FaceBox, second: FaceBox, weight: float) -> FaceBox:
 
 
 def smooth_boxes(tracked: Tracked, radius: int = SMOOTHING_RADIUS_FRAMES) -> Tracked:
-    """Steadies boxes by up to `radius` frames on each side, without lag: still and evenly moving faces stay in place.
+    """Smooths boxes over up to `radius` frames on each side, without lag for still and evenly moving faces.
 
-    Each box becomes the value at its own time of a line fitted to its neighbours' centres and sizes. Neighbours count
-    the less the further they are in time and in value, so a still face is averaged over many frames and a nod or a
-    stop over the few that are like it. The window ends where the face is lost or jumps: nothing leaks across a cut.
+    A line is fitted to the neighbors' centers and sizes; each box becomes the line's value at its own time. Neighbors
+    count less the further they are in time and value. So a still face is averaged over many frames, a nod or a stop
+    over the few similar ones. The window ends where the face is lost or jumps: nothing leaks across a cut.
 
     Source: Tomasi and Manduchi 1998, "Bilateral filtering for gray and color images", with the local line of Cleveland
     1979, "Robust locally weighted regression", in place of the mean.
     """
     window: deque = deque()
-    centre = 0
+    center = 0
     for pair in tracked:
         window.append(pair)
-        if len(window) - centre > radius:
-            yield window[centre][0], _smoothed([box for _, box in window], centre)
-            centre += 1
-        if centre > radius:
+        if len(window) - center > radius:
+            yield window[center][0], _smoothed([box for _, box in window], center)
+            center += 1
+        if center > radius:
             window.popleft()
-            centre -= 1
-    for index in range(centre, len(window)):
+            center -= 1
+    for index in range(center, len(window)):
         first = max(0, index - radius)
         yield window[index][0], _smoothed([box for _, box in window][first:], index - first)
 
 
-def _smoothed(boxes: list[FaceBox | None], centre: int) -> FaceBox | None:
-    if boxes[centre] is None:
+def _smoothed(boxes: list[FaceBox | None], center: int) -> FaceBox | None:
+    behind, ahead = _run(boxes[center::-1]), _run(boxes[center:])
+    if not ahead:
         return None
-    behind, ahead = _run_length(boxes[centre::-1]), _run_length(boxes[centre:])
-    edges = np.array([astuple(box) for box in boxes[centre - behind : centre + ahead + 1]], dtype=np.float64)
+    edges = np.array([astuple(box) for box in [*behind[:0:-1], *ahead]], dtype=np.float64)
     low, high = edges[:, :2], edges[:, 2:]
-    times, values = np.arange(-behind, ahead + 1), np.hstack([(low + high) / 2, high - low])
-    sides = np.tile(np.maximum(values[behind, 2:], 1), 2)
-    spread = sides * [CENTRE_SPREAD, CENTRE_SPREAD, SIZE_SPREAD, SIZE_SPREAD]
-    middle, size = np.split(_line_through_alike(times, values, spread), 2)
+    times, values = np.arange(1 - len(behind), len(ahead)), np.hstack([(low + high) / 2, high - low])
+    sides = np.tile(np.maximum(values[len(behind) - 1, 2:], 1), 2)
+    spread = sides * [CENTER_SPREAD, CENTER_SPREAD, SIZE_SPREAD, SIZE_SPREAD]
+    middle, size = np.split(_fitted_line(times, values, spread), 2)
     return FaceBox(*(middle - size / 2).tolist(), *(middle + size / 2).tolist())
 
 
-def _line_through_alike(times: np.ndarray, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """The values (4,) at time 0 of weighted lines through `values` (T, 4) at whole `times` (T,)."""
+def _run(boxes: list[FaceBox | None]) -> list[FaceBox]:
+    """Returns the first boxes, as long as they show the same face without a break."""
+    run: list[FaceBox] = []
+    for box in boxes:
+        if box is None or (run and run[-1].iou(box) < SAME_FACE_IOU):
+            break
+        run.append(box)
+    return run
+
+
+def _fitted_line(times: np.ndarray, values: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Returns the values (4,) at time 0 of weighted lines fitted to `values` (T, 4) at integer `times` (T,)."""
     nearness = 1 - (times / (np.abs(times).max() + 1)) ** 2
-    likeness = np.exp(-0.5 * ((values - _course(times, values)) / spread) ** 2)
+    likeness = np.exp(-0.5 * ((values - _trend(times, values)) / spread) ** 2)
     weights = nearness[:, None] * likeness
     weights /= weights.sum(axis=0)
-    moment_1, moment_2 = times @ weights, times**2 @ weights + 1e-9  # the last: one frame alone is its own line
+    moment_1, moment_2 = times @ weights, times**2 @ weights + 1e-9  # which makes one frame alone its own line
     mean, slope = (weights * values).sum(axis=0), (times[:, None] * weights * values).sum(axis=0)
     return (moment_2 * mean - moment_1 * slope) / (moment_2 - moment_1**2)
 
 
-def _course(times: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """The values (4,) at time 0 of parabolas through the nearest of `values` (T, 4), all counting alike."""
-    near = np.abs(times) <= COURSE_RADIUS_FRAMES
+def _trend(times: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Returns the values (4,) at time 0 of parabolas fitted to the nearest of `values` (T, 4), equally weighted."""
+    near = np.abs(times) <= TREND_RADIUS_FRAMES
     powers = np.vander(times[near].astype(np.float64), min(3, int(near.sum())), increasing=True)
     return (np.linalg.pinv(powers) @ values[near])[0]
 
 
-def _run_length(boxes: list[FaceBox | None]) -> int:
-    """How many boxes after the first show the same face without a break."""
-    for index, (box, following) in enumerate(pairwise(boxes)):
-        if following is None or box.iou(following) < SAME_FACE_IOU:
-            return index
-    return len(boxes) - 1
+def smooth_boxes_as_original(tracked: Iterator[tuple[Any, FaceBox]]) -> Iterator[tuple[Any, FaceBox]]:
+    """Smooths boxes as the original does: in place, on whole numbers.
 
-
-def smooth_boxes_as_original(tracked: Tracked) -> Tracked:
-    """The original's smoothing, in place on whole numbers: each box becomes the truncated mean of itself and the next
-    four, or, near the end, of the last five, of which some are smoothed already.
+    Each box becomes the truncated mean of itself and the next four. The last ones become the truncated mean of the
+    last five, some of which are smoothed already.
 
     Source: SPEC "Frames".
     """

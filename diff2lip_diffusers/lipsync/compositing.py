@@ -1,4 +1,4 @@
-"""Between frame and model: the face's pixels made a crop, and the painted crop made a patch for the frame.
+"""Compositing: scales a face's pixels to a crop for the model, and blends the painted crop back into the frame.
 
 Letters in shapes: h, w height and width of the face's box in the frame, S those of the crop, R those of the painted
 face (S, or more after a restoration), all in pixels.
@@ -15,30 +15,30 @@ from ..boxes import FaceBox
 
 # Soft edges of a patch, as a fraction of the box's width, inside the painted part.
 FEATHER_FRACTION = 0.08
-# Bands along the left, right and top edge of the painted part, as a fraction of the face, where its colours are
-# compared with the crop's: what lies there, skin beside the nose and at the sides, does not move with the mouth.
+# Bands along the left, right and top edge of the painted part, as a fraction of the face, where its colors are
+# compared with the crop's. The skin there, beside the nose and at the sides, does not move with the mouth.
 BAND_FRACTION = 1 / 16
-# Levels (of 255): the most that the colours are shifted, and the most that the bands' shifts may differ from the
-# shift of all of them together. A painted face that is off by more is not the crop's face in another light.
+# Levels (of 255): how far the colors are shifted at most, and how far a band's shift may differ at most from the
+# shift of all bands together. Larger differences are no change of light: the painted face differs in itself.
 MAX_SHIFT, MAX_UNEVENNESS = 48.0, 12.0
-# Levels of local change up to which the frame keeps its own detail, and from which it keeps none. What the model
-# should have left alone comes back with 2-5 levels of noise; a lip that moves changes by 30 and more.
+# Levels of local change: up to the first the frame keeps all its detail, from the second it keeps none. The model adds
+# 2-5 levels of noise to what it should leave unchanged; a lip that moves changes by 30 and more.
 UNCHANGED, CHANGED = 8.0, 20.0
-# Crop pixels: a change is looked for in means over 3 x 3, in which noise drowns; around it detail is dropped up to 4
-# away, that is 2 beyond the 5 x 5 over which the border is softened: as far as an old edge reaches into the detail
-# beside it. What is kept of small changes are means over 5 x 5: a clear change is out of their reach.
+# Crop pixels. Changes are measured in means over 3 x 3, which average noise out. Detail is dropped up to 4 pixels
+# around a change: 2 beyond the 5 x 5 over which the border is softened, as far as an old edge shows in the detail
+# beside it. Small changes are kept as means over 5 x 5, which no clear change reaches.
 NOISE_WINDOW, REACH_WINDOW, BORDER_WINDOW = 3, 9, 5
-# Mitchell and Netravali's cubics with B + 2C = 1, B being this for enlargements by 2 and more: a step overshoots by
-# 1.1 % (B = 0: 7 %, their 1/3: 3.6 %, Lanczos-3: 11.5 %) and is 1.4 times as wide as with B = 0.
+# B of Mitchell and Netravali's cubics with B + 2C = 1, for enlargements by 2 and more. A step overshoots by 1.1 %
+# (B = 0: 7 %, their 1/3: 3.6 %, Lanczos-3: 11.5 %) and is 1.4 times as wide as with B = 0.
 CUBIC_B = 0.6
 
 
 @dataclass(frozen=True)
 class Patch:
-    """What to blend into a frame.
+    """Pixels to blend into a frame.
 
     Attributes:
-        box: where, in whole pixels inside the frame.
+        box: their place, in whole pixels inside the frame.
         rgb: (h, w, 3) float32 in [0, 255].
         opacity: (h, w) float32 in [0, 1].
     """
@@ -49,7 +49,7 @@ class Patch:
 
 
 def resize_image(image: np.ndarray, width: int, height: int) -> np.ndarray:
-    """(h, w, 3) uint8 to (height, width, 3) uint8, bilinear without antialiasing.
+    """Scales (h, w, 3) uint8 to (height, width, 3) uint8, bilinear without antialiasing.
 
     Source: SPEC "Frames" (what the model was trained on).
     """
@@ -58,7 +58,7 @@ def resize_image(image: np.ndarray, width: int, height: int) -> np.ndarray:
 
 
 def apply_patch(frame: np.ndarray, patch: Patch) -> np.ndarray:
-    """A copy of the frame (H, W, 3) uint8 with the patch blended in, rounded to the nearest level."""
+    """Returns a copy of the frame (H, W, 3) uint8 with the patch blended in, rounded to the nearest level."""
     result = frame.copy()
     area = slice(int(patch.box.y1), int(patch.box.y2)), slice(int(patch.box.x1), int(patch.box.x2))
     opacity = patch.opacity[..., None]
@@ -67,7 +67,7 @@ def apply_patch(frame: np.ndarray, patch: Patch) -> np.ndarray:
 
 
 def whole_patch(box: FaceBox, face: np.ndarray) -> Patch:
-    """The whole box, opaque: the original's paste, with its hard seam.
+    """A patch of the whole box, opaque: what the original pastes, with its hard seam.
 
     Args:
         box: of whole pixels, inside the frame.
@@ -83,13 +83,13 @@ def whole_patch(box: FaceBox, face: np.ndarray) -> Patch:
 def painted_patch(
     pixels: np.ndarray, box: FaceBox, crop: np.ndarray, face: np.ndarray, painted_fraction: float = 0.5
 ) -> Patch:
-    """The painted lower part of the box: in the frame's colours, with the frame's detail where nothing was changed.
+    """A patch of the painted lower part of the box: in the frame's colors, and with its detail where nothing changed.
 
     Args:
         pixels: (h, w, 3) uint8, the frame inside the box.
         box: of whole pixels, inside the frame.
-        crop: (S, S, 3) uint8, what the model was given of it.
-        face: (R, R, 3) float32 in [0, 1], what came out.
+        crop: (S, S, 3) uint8, the same in the model's size.
+        face: (R, R, 3) float32 in [0, 1], the painted face.
         painted_fraction: lower part of the face that the model painted, in (0, 1].
     """
     width, height = int(box.width), int(box.height)
@@ -103,10 +103,10 @@ def painted_patch(
 
 
 def _layers(crop: torch.Tensor, face: torch.Tensor, painted_fraction: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """What is shown of the painted face (3, R, R), and the share (1, S, S) of the frame's pixels that is added to it.
+    """The layer (3, R, R) of the painted face, and the share (1, S, S) of the frame's pixels to add to it.
 
-    Where the face differs from the crop it is shown itself. Elsewhere the frame is, with the smooth part of the
-    difference added: light and shade of the painted face, but not its noise.
+    Where the painted face differs from the crop, it is shown itself. Elsewhere the frame is shown, plus the smooth
+    part of the difference: light and shade of the painted face, without its noise.
     """
     size, own_size = crop.shape[-1], face.shape[-1]
     face_as_crop = _resized(face, size)
@@ -118,18 +118,18 @@ def _layers(crop: torch.Tensor, face: torch.Tensor, painted_fraction: float) -> 
 
 
 def _color_matched(crop: torch.Tensor, face: torch.Tensor, first_row: int) -> torch.Tensor:
-    """The face (3, S, S), painted from `first_row` on, in the crop's colours."""
+    """The face (3, S, S), painted from `first_row` on, in the crop's colors."""
     matched = face - _color_shift(crop[:, first_row:], face[:, first_row:])
-    # Values beyond 0 and 255 were cut off before they could be shifted back; the crop may still have them.
+    # A shift cannot bring back what the model clipped at 0 and 255; the crop may still have it.
     matched = torch.where(face >= 254.5, matched.maximum(crop), matched)
     matched = torch.where(face <= 0.5, matched.minimum(crop), matched)
-    # What was not painted is as far off as the first painted row, so that the two do not mix at their border.
+    # The rows above get the change of the first painted row, so that resizing does not mix the two at their border.
     matched[:, :first_row] = crop[:, :first_row] + (matched - crop)[:, first_row : first_row + 1]
     return matched
 
 
 def _color_shift(crop: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
-    """(3, 1, S): by how much each channel of the painted part (3, rows, S) is too bright, column by column."""
+    """How much too bright each channel of the painted part (3, rows, S) is, by column: (3, 1, S)."""
     size = face.shape[-1]
     band = max(1, round(BAND_FRACTION * size))
     difference = (face - crop).where((face > 0.5) & (face < 254.5), torch.nan)
@@ -138,13 +138,13 @@ def _color_shift(crop: torch.Tensor, face: torch.Tensor) -> torch.Tensor:
     overall = torch.cat(bands, dim=1).nanmedian(dim=1).values.nan_to_num(0)
     uneven = [(part.nanmedian(dim=1).values - overall).nan_to_num(0) for part in bands]
     uneven = torch.stack(uneven, dim=1).clamp(-MAX_UNEVENNESS, MAX_UNEVENNESS)
-    # From the middle of the left band over that of the face to that of the right one.
+    # Interpolated from the left band over the middle of the face to the right band.
     across = F.interpolate(uneven[None], size=size, mode="linear", align_corners=True)[0]
     return (overall.clamp(-MAX_SHIFT, MAX_SHIFT)[:, None] + across)[:, None]
 
 
 def _unchanged(change: torch.Tensor) -> torch.Tensor:
-    """(1, S, S): 1 where nothing within reach changed, falling to 0 where something clearly did."""
+    """(1, S, S): 1 where nothing within reach changed, down to 0 where something clearly changed."""
     largest = change.abs().amax(dim=0, keepdim=True)
     largest = _with_margin(largest, REACH_WINDOW).unfold(1, REACH_WINDOW, 1).amax(-1)
     largest = largest.unfold(2, REACH_WINDOW, 1).amax(-1)
@@ -159,7 +159,7 @@ def _averaged(planes: torch.Tensor, window: int) -> torch.Tensor:
 
 
 def _with_margin(planes: torch.Tensor, window: int) -> torch.Tensor:
-    """Planes that have a window around each pixel: their outermost pixels go on."""
+    """The planes with their edge pixels repeated, so that each pixel has a whole window around it."""
     return F.pad(planes, [window // 2] * 4, mode="replicate")
 
 
@@ -169,7 +169,7 @@ def _planes(image: np.ndarray) -> torch.Tensor:
 
 
 def _resized(planes: torch.Tensor, size: int) -> torch.Tensor:
-    """Square planes (C, R, R) in another size."""
+    """Square planes (C, R, R) scaled to another size."""
     if planes.shape[-1] == size:
         return planes
     weights = _weights(planes.shape[-1], size)
@@ -177,27 +177,27 @@ def _resized(planes: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _enlarged(planes: torch.Tensor, width: int, height: int, top: int) -> np.ndarray:
-    """Planes (3, S, S) as an image of the box, without the rows above `top`: (height - top, width, 3) float32."""
+    """Planes (3, S, S) enlarged to the box, without the rows above `top`: (height - top, width, 3) float32."""
     size = planes.shape[-1]
     weights = _weights(size, height)
-    first = int(weights[min(top, height - 1)].nonzero()[0])  # the rows above it are needed by none below `top`
+    first = int(weights[min(top, height - 1)].nonzero()[0])  # no row from `top` on depends on those above it
     wide = (planes[:, first:] @ _weights(size, width).T).permute(1, 2, 0)
     return (weights[top:, first:] @ wide.reshape(size - first, -1)).view(height - top, width, 3).numpy()
 
 
 @lru_cache(maxsize=32)
 def _weights(size: int, new_size: int) -> torch.Tensor:
-    """What each old pixel of a row weighs in each new one, (new_size, size) float32; outside, the outermost go on.
+    """Weights (new_size, size) float32 of the old pixels of a row in the new ones; edge pixels are repeated outside.
 
     Source: Mitchell and Netravali, "Reconstruction Filters in Computer Graphics", 1988.
     """
     shrink = max(1.0, size / new_size)
-    b = CUBIC_B * float(np.clip(new_size / size - 1, 0, 1))  # no softening where there is nothing to smooth
+    b = CUBIC_B * float(np.clip(new_size / size - 1, 0, 1))  # the image is softened only as far as it is enlarged
     centers = (np.arange(new_size)[:, None] + 0.5) * size / new_size - 0.5
-    neighbours = np.floor(centers - 2 * shrink) + 1 + np.arange(int(np.ceil(4 * shrink)))
-    weights = _cubic(np.abs(neighbours - centers) / shrink, b)
+    neighbors = np.floor(centers - 2 * shrink) + 1 + np.arange(int(np.ceil(4 * shrink)))
+    weights = _cubic(np.abs(neighbors - centers) / shrink, b)
     matrix = np.zeros((new_size, size), np.float32)
-    inside = neighbours.clip(0, size - 1).astype(int)
+    inside = neighbors.clip(0, size - 1).astype(int)
     np.add.at(matrix, (np.arange(new_size)[:, None], inside), weights / weights.sum(axis=1, keepdims=True))
     return torch.from_numpy(matrix)
 
@@ -211,7 +211,7 @@ def _cubic(x: np.ndarray, b: float) -> np.ndarray:
 
 
 def _feather(height: int, width: int) -> np.ndarray:
-    """(height, width) opacity: 1 inside, falling smoothly towards 0 at all four edges."""
+    """Opacity (height, width): 1 inside, smoothly down to 0 at all four edges."""
     soft = max(1.0, FEATHER_FRACTION * width)
     ramps = (np.minimum(np.arange(n) + 0.5, n - np.arange(n) - 0.5) / soft for n in (height, width))
     rows, columns = (ramp * ramp * (3 - 2 * ramp) for ramp in (ramp.clip(0, 1).astype(np.float32) for ramp in ramps))

@@ -1,6 +1,6 @@
-"""Where the mouth goes in each picture of a job: from its options to one box a picture."""
+"""Face boxes of a job: finds, tracks and smooths the face, and yields one box per frame."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, starmap
 from pathlib import Path
@@ -18,37 +18,51 @@ from ..faces.smoothing import bridge_gaps, smooth_boxes, smooth_boxes_as_origina
 from ..faces.tracks import track_face
 from ..media.frame import Frame
 from ..media.length import read_to_length
-from .options import MIN_BOX_PX, SyncOptions
+from .option_values import MIN_BOX_PX
+from .options import SyncOptions
 from .source_video import SourceVideo
 from .stage_timer import StageTimer
 
-Boxed = Iterator[tuple[int, Frame, FaceBox | None]]
-Pictures = Iterable[tuple[Frame, np.ndarray]]  # with their thumbnails
+FrameAndThumbnail = tuple[Frame, np.ndarray]
 
 
-class Seen(NamedTuple):
-    """A picture, the small copy in which faces are looked for, and those that are in it, in pixels of the copy."""
+class BoxedFrame(NamedTuple):
+    """A frame and the face in it.
 
-    picture: Frame
+    Attributes:
+        number: of the frame in the source.
+        frame: the frame.
+        box: the face, in whole pixels inside the frame; None where no face is.
+    """
+
+    number: int
+    frame: Frame
+    box: FaceBox | None
+
+
+class SearchedFrame(NamedTuple):
+    """A frame, the thumbnail that the detector sees, and the faces in it, in pixels of the thumbnail."""
+
+    frame: Frame
     thumbnail: np.ndarray
     faces: list[Detection]
 
     @property
     def nbytes(self) -> int:
-        """What it holds of memory."""
-        return self.picture.nbytes + self.thumbnail.nbytes
+        """Bytes of memory that it holds."""
+        return self.frame.nbytes + self.thumbnail.nbytes
 
 
 class BoxedFrames:
-    """The pictures of a job, each with the box, of whole pixels inside it, that is cropped and pasted.
+    """The frames of a job, each with the box that is cropped and pasted.
 
     Args:
         source: the video.
         fps: frames a second at which it is read.
-        least: how many pictures there must be.
-        most: how many there may be; None for any number.
+        min_frames: the fewest frames that the job may have.
+        max_frames: the most frames that it may have; None for any number.
         options: of the job.
-        device: where a detector of ours runs.
+        device: where the package's own detectors run.
         timer: adds up what decoding and detection take.
     """
 
@@ -56,45 +70,48 @@ class BoxedFrames:
         self,
         source: SourceVideo,
         fps: Fraction,
-        least: int,
-        most: int | None,
+        min_frames: int,
+        max_frames: int | None,
         options: SyncOptions,
         device: torch.device,
         timer: StageTimer,
     ):
-        self.source, self.fps, self.least, self.most = source, fps, least, most
+        self.source, self.fps, self.min_frames, self.max_frames = source, fps, min_frames, max_frames
         self.options, self.device, self.timer = options, device, timer
 
-    def __iter__(self) -> Boxed:
-        """The pictures with their numbers in the source and their boxes; None where no face is.
+    def __iter__(self) -> Generator[BoxedFrame, None, None]:
+        """Yields the frames with their boxes.
 
         Raises:
-            MediaError: the video cannot be read, or the file with detections not used or written.
-            FaceNotFoundError: in reproduce mode, at a picture without a face.
+            MediaError: the video cannot be read, or the file with detections cannot be used or written.
+            FaceNotFoundError: in reproduce mode, at a frame without a face.
         """
         options = self.options
-        if options.box is not None:
-            return ((number, picture, _fit(options.box, picture)) for number, picture in self.pictures())
+        if isinstance(options.box, FaceBox):
+            box = options.box
+            return (BoxedFrame(number, frame, _fit(box, frame)) for number, frame in self.frames())
         if options.voxceleb2_crop:
-            return ((number, one, voxceleb2_box(one.width, one.height)) for number, one in self.pictures())
+            return (
+                BoxedFrame(number, frame, voxceleb2_box(frame.width, frame.height)) for number, frame in self.frames()
+            )
         search = _Search(self)
-        return self.timer.each("detect", search.as_original() if options.reproduce else search.of_one_person())
+        return self.timer.each("detect", search.as_original() if options.reproduce else search.one_person())
 
-    def pictures(self) -> Iterator[tuple[int, Frame]]:
-        """The pictures alone, with their numbers in the source."""
+    def frames(self) -> Iterator[tuple[int, Frame]]:
+        """Yields the frames alone, with their numbers in the source."""
         return self.to_length(self.decoded)
 
     def decoded(self, start: int = 0) -> Iterator[Frame]:
-        """The pictures of the video from a number on."""
-        return self.timer.each("decode", self.source.pictures(self.fps, start))
+        """Yields the frames of the video from a number on."""
+        return self.timer.each("decode", self.source.frames(self.fps, start))
 
-    def to_length(self, read: Callable[[int], Iterator]) -> Iterator[tuple]:
-        """What `read` gives from a number on, with these numbers, as much as the job asks for."""
-        return read_to_length(read, self.least, self.most, self.options.extend)
+    def to_length(self, read: Callable[[int], Iterator[Any]]) -> Iterator[tuple[int, Any]]:
+        """Yields what `read` yields from a number on, with these numbers, as much as the job asks for."""
+        return read_to_length(read, self.min_frames, self.max_frames, self.options.extend)
 
 
 class _Search:
-    """Looks for faces in thumbnails with square pixels; boxes come back in pixels of the pictures."""
+    """A search for faces in thumbnails with square pixels; its boxes are in pixels of the frames."""
 
     def __init__(self, job: BoxedFrames):
         self.job, self.options, self.info = job, job.options, job.source.info
@@ -105,60 +122,62 @@ class _Search:
         self.scale = self.info.width / self.size[0], self.info.height / self.size[1]
         self.stride = 1 if self.options.reproduce else self.options.detection_stride
 
-    def of_one_person(self) -> Boxed:
-        """The boxes of the followed person, steady."""
-        frames = (((number, seen.picture), seen.thumbnail, seen.faces) for number, seen in self._seen())
-        for (number, picture), box in smooth_boxes(bridge_gaps(track_face(frames, self._choice()))):
-            yield number, picture, box and _fit(box.scaled(*self.scale).padded(*self.options.pads), picture)
+    def one_person(self) -> Iterator[BoxedFrame]:
+        """Yields the smoothed boxes of the tracked person."""
+        frames = (((number, found.frame), found.thumbnail, found.faces) for number, found in self._searched())
+        for (number, frame), box in smooth_boxes(bridge_gaps(track_face(frames, self._choice()))):
+            fitted = box and _fit(box.scaled(*self.scale).padded(*self.options.pads), frame)
+            yield BoxedFrame(number, frame, fitted)
 
-    def as_original(self) -> Boxed:
-        """The boxes that the original takes."""
+    def as_original(self) -> Iterator[BoxedFrame]:
+        """Yields the boxes that the original takes."""
         boxed = (
-            ((number, seen.picture), _fit(_first_face(seen.faces, index).padded(*self.options.pads), seen.picture))
-            for index, (number, seen) in enumerate(self._seen())
+            ((number, found.frame), _fit(_first_face(found.faces, index).padded(*self.options.pads), found.frame))
+            for index, (number, found) in enumerate(self._searched())
         )
-        return ((*item, box) for item, box in smooth_boxes_as_original(_every_face(boxed)))
+        smoothed = smooth_boxes_as_original(_every_face(boxed))
+        return (BoxedFrame(number, frame, box) for (number, frame), box in smoothed)
 
-    def _choice(self) -> str | int | tuple[float, float]:
+    def _choice(self) -> Any:
         face = self.options.face
         return (face[0] / self.scale[0], face[1] / self.scale[1]) if isinstance(face, tuple) else face
 
-    def _seen(self) -> Iterator[tuple[int, Seen]]:
+    def _searched(self) -> Iterator[tuple[int, SearchedFrame]]:
         known = self.job.source.known_faces(
             (self.job.fps, self.size, self.stride, self.options.detector, self.options.detections)
         )
 
-        def read(start: int) -> Iterator[Seen]:
-            pictures = ((picture, picture.thumbnail(*self.size)) for picture in self.job.decoded(start))
-            if start == 0 and not known.suffice(self.job.most):
-                return known.recorded(self._found(pictures))
-            return (Seen(*pair, known.faces[number]) for number, pair in enumerate(pictures, start))
+        def read(start: int) -> Iterator[SearchedFrame]:
+            frames = ((frame, frame.thumbnail(*self.size)) for frame in self.job.decoded(start))
+            if start == 0 and not known.covers(self.job.max_frames):
+                return known.record(self._found(frames))
+            return (SearchedFrame(*pair, known.faces[number]) for number, pair in enumerate(frames, start))
 
         return self.job.to_length(read)
 
-    def _found(self, pictures: Pictures) -> Iterator[Seen]:
-        """All pictures of the video with the faces that are in them."""
+    def _found(self, frames: Iterable[FrameAndThumbnail]) -> Iterator[SearchedFrame]:
+        """Yields all frames of the video with the faces in them."""
         path = self.options.detections
         if path is not None and Path(path).exists():
-            return self._read(pictures, path)
-        found = starmap(Seen, find_faces(pictures, self._detector(), self.stride))
-        return found if path is None else self._kept(found, path)
+            return self._from_file(frames, path)
+        found = starmap(SearchedFrame, find_faces(frames, self._detector(), self.stride))
+        return found if path is None else self._to_file(found, path)
 
-    def _read(self, pictures: Pictures, path: str | Path) -> Iterator[Seen]:
-        kept = read_detections(path, self.info.width, self.info.height, self.job.fps)
+    def _from_file(self, frames: Iterable[FrameAndThumbnail], path: str | Path) -> Iterator[SearchedFrame]:
+        faces = read_detections(path, self.info.width, self.info.height, self.job.fps)
         shrink = 1 / self.scale[0], 1 / self.scale[1]
-        for number, pair in enumerate(pictures):
-            yield Seen(*pair, _scaled(kept[number], shrink))
+        for number, pair in enumerate(frames):
+            yield SearchedFrame(*pair, _scaled(faces[number], shrink))
 
-    def _kept(self, found: Iterator[Seen], path: str | Path) -> Iterator[Seen]:
-        """Passes on what was found; before the last picture that the job wants, the file is complete."""
+    def _to_file(self, found: Iterator[SearchedFrame], path: str | Path) -> Iterator[SearchedFrame]:
+        """Yields what was found; the file is complete before the last frame of the job is yielded."""
         last = None
         with DetectionsWriter(path, self.info.width, self.info.height, self.job.fps) as writer:
-            for seen in islice(found, self.job.most):
-                writer.write(_scaled(seen.faces, self.scale))
+            for frame in islice(found, self.job.max_frames):
+                writer.write(_scaled(frame.faces, self.scale))
                 if last is not None:
                     yield last
-                last = seen
+                last = frame
         if last is not None:
             yield last
 
@@ -184,7 +203,7 @@ def _every_face(boxed: Iterator[tuple[Any, FaceBox | None]]) -> Iterator[tuple[A
         yield item, box
 
 
-def _fit(box: FaceBox, picture: Frame) -> FaceBox | None:
-    """The box in whole pixels inside the picture; None if hardly anything of it is left."""
-    fitted = box.rounded().clipped(picture.width, picture.height)
+def _fit(box: FaceBox, frame: Frame) -> FaceBox | None:
+    """The box in whole pixels inside the frame; None if hardly anything of it is left."""
+    fitted = box.rounded().clipped(frame.width, frame.height)
     return fitted if min(fitted.width, fitted.height) >= MIN_BOX_PX else None

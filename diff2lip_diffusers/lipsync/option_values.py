@@ -1,71 +1,266 @@
-"""How values on the command line are read, with what was expected in the error."""
+"""Kinds of option values: each checks a Python value, reads a text, and says what it expects."""
 
-import argparse
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from fractions import Fraction
+from numbers import Integral, Real
+from typing import Any, Protocol
 
-from .options import OPTION_RANGES
+from ..boxes import FaceBox
 
-# What is not given on the command line stays out of the arguments, so that the library alone knows the defaults.
-UNLESS_GIVEN = {"default": argparse.SUPPRESS}
-FLAG = {"action": "store_true", **UNLESS_GIVEN}
+MIN_BOX_PX = 8
+TRUTH_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def number(kind: Callable, smallest: float, largest: float, expected: str) -> Callable:
-    """A parser of one number that says what it expected."""
+class OptionKind(Protocol):
+    """Which values an option takes."""
 
-    def parse(text: str):
-        try:
-            value = kind(text)
-        except (ValueError, ZeroDivisionError):
-            value = None
-        if value is None or not smallest <= value <= largest:
-            raise argparse.ArgumentTypeError(f"{text!r} is not {expected}")
+    @property
+    def expected(self) -> str:
+        """The values in words, for errors."""
+        ...
+
+    def checked(self, value: Any) -> Any:
+        """The value as the library uses it.
+
+        Raises:
+            ValueError: the option does not take it.
+        """
+        ...
+
+    def parse(self, text: str) -> Any:
+        """The value that a text on the command line or in a list of pairs stands for.
+
+        Raises:
+            ValueError: the text stands for none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number in a range.
+
+    Args:
+        read: turns a text into it; `int` also says that fractions are refused.
+        smallest: the lowest value.
+        largest: the highest value.
+        expected: the range in words.
+    """
+
+    read: Callable[[str], Any]
+    smallest: float | Fraction
+    largest: float | Fraction
+    expected: str
+
+    def checked(self, value: Any) -> Any:
+        """The same number."""
+        if not is_number(value, Integral if self.read is int else Real) or not self.smallest <= value <= self.largest:
+            raise ValueError(self.expected)
         return value
 
-    return parse
+    def parse(self, text: str) -> Any:
+        """The number that the text states."""
+        return self.checked(self.read(text))
 
 
-def rate(text: str) -> Fraction:
-    """A number such as 25, 29.97 or 30000/1001, but none like 1e999999999, which would take hours and gigabytes."""
+@dataclass(frozen=True)
+class Choice:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """The words."""
+        return f"one of {', '.join(self.words)}"
+
+    def checked(self, value: Any) -> str:
+        """The same word."""
+        if value not in self.words:
+            raise ValueError(self.expected)
+        return value
+
+    def parse(self, text: str) -> str:
+        """The same word."""
+        return self.checked(text)
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Yes or no."""
+
+    expected: str = "True or False"
+
+    def checked(self, value: Any) -> bool:
+        """The same truth value."""
+        if not isinstance(value, bool):
+            raise ValueError(self.expected)
+        return value
+
+    def parse(self, text: str) -> bool:
+        """True for true, yes and 1; False for false, no and 0."""
+        if text.lower() not in TRUTH_WORDS:
+            raise ValueError(self.expected)
+        return TRUTH_WORDS[text.lower()]
+
+
+@dataclass(frozen=True)
+class WordOrFunction:
+    """The name of something that the package has, or a function of the caller's."""
+
+    words: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """The names."""
+        return f"a function, or one of {', '.join(self.words)}"
+
+    def checked(self, value: Any) -> Any:
+        """The same name or function."""
+        if not (callable(value) or (isinstance(value, str) and value in self.words)):
+            raise ValueError(self.expected)
+        return value
+
+    def parse(self, text: str) -> str:
+        """The same name."""
+        return self.checked(text)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function, which no text can stand for."""
+
+    expected: str
+
+    def checked(self, value: Any) -> Callable:
+        """The same function."""
+        if not callable(value):
+            raise ValueError(self.expected)
+        return value
+
+    def parse(self, text: str) -> Callable:
+        """Refuses every text."""
+        raise ValueError(self.expected)
+
+
+@dataclass(frozen=True)
+class FilePath:
+    """The name of a file."""
+
+    expected: str = "a file name"
+
+    def checked(self, value: Any) -> Any:
+        """The same name."""
+        if not isinstance(value, (str, os.PathLike)):
+            raise ValueError(self.expected)
+        return value
+
+    def parse(self, text: str) -> str:
+        """The same name."""
+        return text
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in pixels, large enough for a face; an infinite edge means that of the frame."""
+
+    expected: str = f"x1,y1,x2,y2 with at least {MIN_BOX_PX} pixels in width and height"
+
+    def checked(self, value: Any) -> FaceBox:
+        """The box."""
+        edges = astuple(value) if isinstance(value, FaceBox) else _numbers(value, 4)
+        box = FaceBox(*edges) if edges else None
+        if box is None or not min(box.width, box.height) >= MIN_BOX_PX:
+            raise ValueError(self.expected)
+        return box
+
+    def parse(self, text: str) -> tuple[int, ...]:
+        """Four whole numbers."""
+        x1, y1, x2, y2 = edges = _whole_numbers(text)
+        if x2 <= x1 or y2 <= y1:
+            raise ValueError(self.expected)
+        return edges
+
+
+@dataclass(frozen=True)
+class Pads:
+    """Four widths in pixels."""
+
+    expected: str = "four numbers top,bottom,left,right"
+
+    def checked(self, value: Any) -> Any:
+        """The same sequence."""
+        if not isinstance(value, Sequence) or not _finite_numbers(value, 4):
+            raise ValueError(self.expected)
+        return value
+
+    def parse(self, text: str) -> tuple[int, ...]:
+        """Four whole numbers."""
+        return _whole_numbers(text)
+
+
+@dataclass(frozen=True)
+class FaceChoice:
+    """Which of several faces."""
+
+    expected: str = "largest, a number from 0, or a point x,y"
+
+    def checked(self, value: Any) -> str | int | tuple[float, float]:
+        """`"largest"`, the same number, or the point as a tuple."""
+        if is_number(value, Integral) and value >= 0:
+            return value
+        if isinstance(value, str) and value == "largest":
+            return value
+        point = _finite_numbers(value, 2)
+        if not point:
+            raise ValueError(self.expected)
+        return point
+
+    def parse(self, text: str) -> str | int | tuple[float, float]:
+        """`"largest"`, a number, or a point."""
+        if text == "largest" or text.isdecimal():
+            return text if text == "largest" else int(text)
+        x, y = (float(part) for part in text.split(","))
+        return self.checked((x, y))
+
+
+def is_number(value: object, kind: type = Real) -> bool:
+    """Whether a value is a number of a kind; `True` and `False` are none, though Python counts them as integers."""
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def read_rate(text: str) -> Fraction:
+    """A number such as 25, 29.97 or 30000/1001, but none like 1e999999999, which would take hours and gigabytes.
+
+    Raises:
+        ValueError: for any other text.
+    """
     if "e" in text.lower():
         raise ValueError("no exponents")
-    return Fraction(text)
-
-
-def number_option(name: str, kind: Callable) -> dict:
-    """How one of `sync_video`'s numbers is read."""
-    _, smallest, largest, expected = OPTION_RANGES[name]
-    return {"type": number(kind, smallest, largest, expected), **UNLESS_GIVEN}
-
-
-def _whole_numbers(text: str, what: str) -> tuple[int, ...]:
     try:
-        numbers = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        numbers = ()
-    if len(numbers) != 4:
-        raise argparse.ArgumentTypeError(f"{text!r} is not {what}, four whole numbers")
-    return numbers
+        return Fraction(text)
+    except ZeroDivisionError as error:
+        raise ValueError("no division by zero") from error
 
 
-def pads(text: str) -> tuple[int, ...]:
-    return _whole_numbers(text, "top,bottom,left,right")
-
-
-def face(text: str) -> str | int | tuple[float, float]:
-    """`largest`, a number, or a point."""
-    if text == "largest" or text.isdecimal():
-        return text if text == "largest" else int(text)
+def _numbers(value: Any, count: int) -> tuple | None:
+    """The numbers of a sequence or array of that length; None for anything else."""
     try:
-        x, y = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is not largest, a number from 0, or a point x,y") from error
-    return x, y
+        numbers = () if isinstance(value, str) else tuple(value)
+    except TypeError:
+        return None
+    return numbers if len(numbers) == count and all(map(is_number, numbers)) else None
 
 
-def box(text: str) -> tuple[int, ...]:
-    x1, y1, x2, y2 = edges = _whole_numbers(text, "x1,y1,x2,y2")
-    if x2 <= x1 or y2 <= y1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not x1,y1,x2,y2 with x1 < x2 and y1 < y2")
-    return edges
+def _finite_numbers(value: Any, count: int) -> tuple | None:
+    """As `_numbers`; None also where one is infinite or no number at all."""
+    numbers = _numbers(value, count)
+    return numbers if numbers and all(map(math.isfinite, numbers)) else None
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    x1, y1, x2, y2 = (int(part) for part in text.split(","))
+    return x1, y1, x2, y2

@@ -1,11 +1,11 @@
-"""What can be chosen about one job, and which values make sense."""
+"""The options of a lip-sync job, each declared once: values, help, and where it can be chosen."""
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field, fields
 from fractions import Fraction
-from numbers import Integral, Real
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,138 +14,256 @@ from ..faces.detectors import FACE_DETECTORS, FaceDetector
 from ..media.encoders import CODECS
 from ..media.length import EXTENSIONS, LENGTHS
 from ..media.reader import SANE_FPS
+from .option_values import (
+    Box,
+    Choice,
+    FaceChoice,
+    FilePath,
+    Flag,
+    Function,
+    Number,
+    OptionKind,
+    Pads,
+    WordOrFunction,
+    read_rate,
+)
 
-MODES = ("cross", "reconstruction", "random")
-MIN_BOX_PX = 8
-# Options that are one of a few words.
-OPTION_WORDS = {"mode": MODES, "length": LENGTHS, "extend": EXTENSIONS, "codec": tuple(CODECS)}
-# Options that are numbers: type, smallest, largest, and how to say that. The seed's range is that of torch.
-OPTION_RANGES = {
-    "num_inference_steps": (Integral, 1, math.inf, "a whole number above 0"),
-    "batch_size": (Integral, 1, math.inf, "a whole number above 0"),
-    "seed": (Integral, -(2**63), 2**64 - 1, "a whole number of 64 bits"),
-    "eta": (Real, 0, 1, "a number in [0, 1]"),
-    "fps": (Real, *SANE_FPS, "a number from 0.1 to 300, such as 25 or 30000/1001"),
-    "quality": (Integral, 0, 51, "a whole number from 0 to 51"),
-    "detection_size": (Integral, 64, math.inf, "a whole number of pixels, at least 64"),
-    "detection_stride": (Integral, 1, math.inf, "a whole number above 0"),
-}
+# Old names, which still work everywhere, and those that took their place.
+OLD_NAMES = {"quality": "crf"}
+ANY_SEED = Number(int, -(2**63), 2**64 - 1, "a whole number of 64 bits")  # torch's range
+POSITIVE = Number(int, 1, math.inf, "a whole number above 0")
 
 
 @dataclass(frozen=True)
+class Option:
+    """What the command line, lists of pairs and Python know of a field of [`SyncOptions`].
+
+    Attributes:
+        kind: which values it takes.
+        help: on the command line; empty where it has no place there.
+        group: its heading in the help; None for none.
+        flag: on the command line; the field's name by default.
+        metavar: stands for its value in the help.
+        rivals: a name for options of which the command line takes one at most.
+        scope: where it can differ: from one `"pair"` to the next, between runs on a `"batch"`, or it belongs to a
+            single `"video"`.
+        changes_output: whether the output depends on it.
+    """
+
+    kind: OptionKind
+    help: str = ""
+    group: str | None = None
+    flag: str | None = None
+    metavar: str | None = None
+    rivals: str | None = None
+    scope: str = "pair"
+    changes_output: bool = True
+
+
+def _option(default: Any, kind: OptionKind, help: str = "", group: str | None = None, **more) -> Any:
+    return field(default=default, metadata={"option": Option(kind, help, group, **more)})
+
+
+@dataclass(frozen=True, kw_only=True)
 class SyncOptions:
     """How [`sync_video`] works; every field is one of its keyword arguments.
 
     Args:
-        num_inference_steps: denoising steps; the pipeline's own by default.
-        seed: decides the noise, which all frames share.
+        num_inference_steps: denoising steps; the pipeline's own number by default.
         eta: weight of the noise in DDIM, in [0, 1].
+        seed: seed of the noise, which all frames share.
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
+        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
+            is also repeated as the video; `"random"`, one frame drawn with `seed`.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
-            the video's, or the speech's where the video is a single image.
-        extend: how a video that is too short goes on: `"pingpong"`, back and forth; `"loop"`; `"freeze"`.
-        box: a fixed face box (x1, y1, x2, y2) in pixels instead of detection, for drawn faces say.
+            as long as the video, or as the speech where the video is a single image.
+        extend: how a video that is too short is continued: `"pingpong"`, back and forth; `"loop"`; `"freeze"`.
+        box: a fixed face box (x1, y1, x2, y2) in pixels instead of detection, for drawn faces for example.
+        detector: a name known to `load_face_detector`, or a function that takes a list of frames, uint8 RGB
+            (H, W, 3), and returns for each the list of its faces as `Detection`.
+        voxceleb2_crop: take the face where VoxCeleb2's face crops have it, instead of detection.
         face: which face to follow: `"largest"`; a number, counted from 0 on the left; or a point (x, y) in pixels on
             it, in the frame where the choice is made.
         pads: pixels to grow every detected box by: top, bottom, left, right.
-        detector: a name known to `load_face_detector`, or a function: it takes a list of pictures, uint8 RGB
-            (H, W, 3), and returns for each the list of its faces as `Detection`.
-        detection_size: longest side in pixels of the small pictures that the detector sees.
-        detection_stride: look for faces in every that-many-th frame, and in those between where something changes.
-        detections: file that keeps the boxes of all faces: used if it is there, otherwise written. Boxes from it are
-            followed and smoothed as those of a detector are.
-        voxceleb2_crop: take the face where VoxCeleb2's face crops have it, instead of detection.
-        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
-            is also repeated as the picture; `"random"`, one frame drawn with `seed`.
+        detection_stride: run the detector on every that-many-th frame, and on those between where something changes.
+        detection_size: longest side in pixels of the thumbnails that the detector sees.
+        detections: file that keeps the boxes of all faces: used if it exists, otherwise written. Boxes from it are
+            tracked and smoothed as those of a detector are.
         restore: a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
             float32 RGB in [0, 1]; what it returns may be larger.
-        codec: how pictures are compressed, a key of `CODECS`; by default H.264, HEVC for HDR.
-        quality: of the pictures, 0 to 51 (CRF), lower is better; by default what the eye cannot tell from the source.
+        codec: how the video is compressed, a key of `CODECS`; by default H.264, HEVC for HDR.
+        crf: quality of the video, 0 to 51 (CRF), lower is better; by default the eye cannot tell the frames from the
+            source.
         lossless: keep every pixel that is not painted to the bit.
-        mark: say in the file's metadata that the speech is synthesised, and by which program.
+        mark: say in the file's metadata that the speech is synthesized, and by which program.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
-            16 kHz mono sound, no frame beyond the last complete audio window, an error at a frame without a face.
+            16 kHz mono audio, no frame beyond the last complete audio window, an error at a frame without a face.
 
     Raises:
         ValueError: if a value is out of range, or two contradict each other.
     """
 
-    num_inference_steps: int | None = None
-    seed: int = 7
-    eta: float = 0.0
-    batch_size: int | None = None
-    fps: Fraction | float | None = None
-    length: str | None = None
-    extend: str = "pingpong"
-    box: FaceBox | Sequence[float] | None = None
-    face: str | int | Sequence[float] = "largest"
-    pads: tuple[int, int, int, int] = (0, 0, 0, 0)
-    detector: str | FaceDetector = "mtcnn"
-    detection_size: int = 640
-    detection_stride: int = 4
-    detections: str | Path | None = None
-    voxceleb2_crop: bool = False
-    mode: str = "cross"
-    restore: Callable[[np.ndarray], np.ndarray] | None = None
-    codec: str | None = None
-    quality: int | None = None
-    lossless: bool = False
-    mark: bool = True
-    reproduce: bool = False
+    num_inference_steps: int | None = _option(
+        None, POSITIVE, "denoising steps (default: the model's own, 25)", "sampling", flag="--steps", metavar="N"
+    )
+    eta: float = _option(
+        0.0, Number(float, 0, 1, "a number in [0, 1]"), "noise in DDIM, 0 to 1 (default: 0)", "sampling", metavar="ETA"
+    )
+    seed: int = _option(7, ANY_SEED, "seed of the noise (default: 7)", "sampling", metavar="N")
+    batch_size: int | None = _option(
+        None,
+        POSITIVE,
+        "frames at a time (default: 4 on a CPU, else 32)",
+        "sampling",
+        metavar="N",
+        scope="batch",
+        changes_output=False,
+    )
+    mode: str = _option(
+        "cross",
+        Choice(("cross", "reconstruction", "random")),
+        "where the identity comes from: each frame itself (cross, the default), the first frame, which is also"
+        " repeated as the video (reconstruction), or one random frame (random)",
+        "sampling",
+    )
+    fps: Fraction | float | None = _option(
+        None,
+        Number(read_rate, *SANE_FPS, "a number from 0.1 to 300, such as 25 or 30000/1001"),
+        "frame rate of the output (default: the video's own)",
+        "length",
+        metavar="FPS",
+    )
+    length: str | None = _option(
+        None,
+        Choice(LENGTHS),
+        "what the output is as long as (default: the video; for a single image the audio)",
+        "length",
+    )
+    extend: str = _option(
+        "pingpong",
+        Choice(EXTENSIONS),
+        "how a video that is too short for --length is continued: back and forth (pingpong, the default), from the"
+        " start (loop), with its last frame (freeze)",
+        "length",
+    )
+    box: FaceBox | Sequence[float] | None = _option(
+        None,
+        Box(),
+        "fixed face box, for drawn faces for example",
+        "face",
+        metavar="X1,Y1,X2,Y2",
+        rivals="place",
+    )
+    detector: str | FaceDetector = _option(
+        "mtcnn",
+        WordOrFunction(tuple(FACE_DETECTORS)),
+        "face detector (default: mtcnn)",
+        "face",
+        rivals="place",
+        scope="batch",
+    )
+    voxceleb2_crop: bool = _option(False, Flag(), "the video is a VoxCeleb2 face crop", "face", rivals="place")
+    face: str | int | Sequence[float] = _option(
+        "largest",
+        FaceChoice(),
+        "which face to follow: largest (the default), a number from 0 on the left, or a point X,Y",
+        "face",
+        metavar="WHICH",
+    )
+    pads: tuple[int, int, int, int] = _option(
+        (0, 0, 0, 0), Pads(), "grow detected boxes by pixels; --pads=-5,… to shrink", "face", metavar="T,B,L,R"
+    )
+    detection_stride: int = _option(
+        4,
+        POSITIVE,
+        "run the detector on every Nth frame, and where something changes (default: 4)",
+        "face",
+        metavar="N",
+    )
+    detection_size: int = _option(
+        640,
+        Number(int, 64, math.inf, "a whole number of pixels, at least 64"),
+        "longest side of what the detector sees (default: 640)",
+        "face",
+        metavar="PX",
+    )
+    detections: str | Path | None = _option(
+        None,
+        FilePath(),
+        "boxes of all faces to use, or to write if the file is missing",
+        "face",
+        metavar="FILE",
+        scope="video",
+        changes_output=False,
+    )
+    restore: Callable[[np.ndarray], np.ndarray] | None = _option(
+        None, Function("a function from face to face"), scope="batch"
+    )
+    codec: str | None = _option(
+        None, Choice(tuple(CODECS)), "how the video is compressed (default: h264, hevc for HDR)", "output"
+    )
+    crf: int | None = _option(
+        None,
+        Number(int, 0, 51, "a whole number from 0 to 51"),
+        "quality, 0 to 51, lower is better and larger (default: the eye cannot tell the frames from the source)",
+        "output",
+        metavar="CRF",
+        rivals="exactness",
+    )
+    lossless: bool = _option(
+        False, Flag(), "keep every pixel that is not painted to the bit", "output", rivals="exactness"
+    )
+    mark: bool = _option(
+        True, Flag(), "do not say in the metadata that the speech is synthesized", "output", flag="--no-mark"
+    )
+    reproduce: bool = _option(False, Flag(), "do what the original program does to the letter")
+    quality: InitVar[int | None] = None  # see OLD_NAMES
 
-    def __post_init__(self):
-        for name, words in OPTION_WORDS.items():
-            value = getattr(self, name)
-            if value is not None and value not in words:
-                raise ValueError(f"`{name}` is {value!r}, known are {', '.join(words)}")
-        for name, (kind, smallest, largest, expected) in OPTION_RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, kind) and smallest <= value <= largest):
-                raise ValueError(f"`{name}` is {value!r}, expected {expected}")
-        if self.restore is not None and not callable(self.restore):
-            raise ValueError(f"`restore` is {self.restore!r}, expected a function from face to face")
-        if (
-            not isinstance(self.pads, Sequence)
-            or len(self.pads) != 4
-            or not all(isinstance(pad, Real) and math.isfinite(pad) for pad in self.pads)
-        ):
-            raise ValueError(f"`pads` is {self.pads}, expected four numbers: top, bottom, left, right")
-        if isinstance(self.detector, str) and self.detector not in FACE_DETECTORS:
-            raise ValueError(f"`detector` is {self.detector!r}, known are {', '.join(FACE_DETECTORS)}")
-        self._check_pairs()
-        if self.box is not None:
-            object.__setattr__(self, "box", _as_box(self.box))
-        object.__setattr__(self, "face", _as_choice(self.face))
+    def __post_init__(self, quality: int | None):
+        if quality is not None and self.crf is None:
+            object.__setattr__(self, "crf", quality)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is not None or one.default is not None:
+                object.__setattr__(self, one.name, _checked(one.name, OPTIONS[one.name].kind, value))
+        self._check_combinations()
 
-    def _check_pairs(self) -> None:
+    def _check_combinations(self) -> None:
         if self.box is not None and self.voxceleb2_crop:
             raise ValueError("`box` and `voxceleb2_crop` exclude each other; pass one of them")
         if self.detections is not None and not self.detects:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
-        if self.quality is not None and (self.lossless or (self.codec and CODECS[self.codec].quality is None)):
-            raise ValueError("`quality` cannot be chosen with `lossless`, prores or ffv1; leave it out")
+        if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
+            raise ValueError("`crf` cannot be chosen with `lossless`, prores or ffv1; leave it out")
 
     @property
     def detects(self) -> bool:
-        """Whether faces have to be looked for."""
+        """Whether a detector has to find the faces."""
         return self.box is None and not self.voxceleb2_crop
 
 
-def _as_box(box: FaceBox | Sequence[float]) -> FaceBox:
-    edges = astuple(box) if isinstance(box, FaceBox) else tuple(box)
-    face = FaceBox(*edges) if len(edges) == 4 else None
-    if face is None or not min(face.width, face.height) >= MIN_BOX_PX:
-        raise ValueError(f"`box` is {box}, expected x1,y1,x2,y2 with at least {MIN_BOX_PX} pixels in width and height")
-    return face
+# What is known of each field of `SyncOptions`, by its name.
+OPTIONS: Mapping[str, Option] = {one.name: one.metadata["option"] for one in fields(SyncOptions)}
 
 
-def _as_choice(face: str | int | Sequence[float]) -> str | int | tuple[float, float]:
-    if face == "largest" or (isinstance(face, Integral) and face >= 0):
-        return face
-    point = () if isinstance(face, (str, Integral)) else tuple(face)
-    if len(point) != 2 or not all(isinstance(edge, Real) and math.isfinite(edge) for edge in point):
-        raise ValueError(f"`face` is {face!r}, expected 'largest', a number from 0 or a point x,y")
-    return point
+def _checked(name: str, kind: OptionKind, value: Any) -> Any:
+    try:
+        return kind.checked(value)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is {value!r}, expected {kind.expected}") from error
+
+
+def checked_options(options: dict[str, Any], function: str) -> SyncOptions:
+    """The options of a call of `function`.
+
+    Raises:
+        TypeError: if there is no such option.
+        ValueError: if a value is out of range, or two contradict each other.
+    """
+    unknown = next((name for name in options if name not in OPTIONS and name not in OLD_NAMES), None)
+    if unknown is not None:
+        raise TypeError(f"{function}() has no option {unknown!r}; known are {', '.join(OPTIONS)}")
+    return SyncOptions(**options)

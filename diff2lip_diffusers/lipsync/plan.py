@@ -1,14 +1,16 @@
-"""What speech and video say about the length of a job."""
+"""The plan of a job: its speech, frame rate and length."""
 
 import math
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from ..boxes import FaceBox
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
-from .options import MIN_BOX_PX, SyncOptions
+from .option_values import MIN_BOX_PX
+from .options import SyncOptions
 from .source_video import SourceVideo
 from .speech import Speech, read_speech
 
@@ -18,32 +20,32 @@ ORIGINAL_FPS = Fraction(25)
 
 @dataclass(frozen=True)
 class JobPlan:
-    """What speech and video say about the length of a job.
+    """Speech and length of a job.
 
     Args:
-        speech: what the model hears.
+        speech: the speech as the model takes it.
         fps: frames a second.
-        spoken_frames: frames with speech.
-        least: frames there must be.
-        most: frames there may be; None for any number.
-        expected: frames there will be, as far as the headers tell; None where they do not.
+        spoken_frames: how many frames have speech.
+        min_frames: the fewest frames that the output may have.
+        max_frames: the most frames that it may have; None for any number.
+        expected_frames: how many it will have by the files' headers; None where they do not say.
     """
 
     speech: Speech
     fps: Fraction
     spoken_frames: int
-    least: int
-    most: int | None
-    expected: int | None
+    min_frames: int
+    max_frames: int | None
+    expected_frames: int | None
 
 
 def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, options: SyncOptions) -> JobPlan:
-    """Listens to the speech, and sees how long the output is to be.
+    """Reads the speech, and decides how long the output will be.
 
     Raises:
-        ValueError: if a place in the options is outside the picture.
+        ValueError: if a place in the options is outside the frame.
         MediaError: if a file cannot be read.
-        AudioTooShortError: if there is less than 0.2 s of sound.
+        AudioTooShortError: if there is less than 0.2 s of speech.
     """
     info = source.info
     _check_places_inside(options, info)
@@ -51,19 +53,21 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
     fps = exact_rate(options.fps or (ORIGINAL_FPS if options.reproduce else info.fps))
     spoken_frames = math.ceil(speech.duration_s * fps)
     if options.reproduce:  # only frames that have a complete audio window
-        least, most = 0, pipe.feature_extractor.count_windows(speech.mel.shape[1], fps)
+        min_frames, max_frames = 0, pipe.feature_extractor.count_windows(speech.mel.shape[1], fps)
     else:
-        least, most = least_and_most(options.length or ("audio" if info.is_still else "video"), spoken_frames)
-    expected = None
+        length = options.length or ("audio" if info.is_still else "video")
+        min_frames, max_frames = least_and_most(length, spoken_frames)
+    expected_frames = None
     if info.duration_s is not None:
-        stated = max(round(info.duration_s * fps), least)
-        expected = stated if most is None else min(stated, most)
-    return JobPlan(speech, fps, spoken_frames, least, most, expected)
+        expected_frames = max(round(info.duration_s * fps), min_frames)
+        if max_frames is not None:
+            expected_frames = min(expected_frames, max_frames)
+    return JobPlan(speech, fps, spoken_frames, min_frames, max_frames, expected_frames)
 
 
 def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:
-    size = f"the picture of {info.width}x{info.height}"
-    if options.box is not None:
+    size = f"the frame of {info.width}x{info.height}"
+    if isinstance(options.box, FaceBox):
         edges = ",".join(f"{edge:g}" for edge in astuple(options.box))
         inside = options.box.clipped(info.width, info.height)
         if min(inside.width, inside.height) < MIN_BOX_PX:

@@ -1,26 +1,29 @@
-"""Jobs through three threads: one decodes and finds faces, the caller's samples, one pastes and encodes.
+"""Runs jobs in three threads: one decodes and finds faces, the caller's samples, one composites and encodes.
 
 Memory does not grow with the length of the clips, nor with the number of jobs.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .background import WriteBehind, prefetch
-from .job import FrameTask, SyncJob, SyncResult
+from .frame_tasks import FrameTask, Job, PaintedTask
+from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
-from .options import SyncOptions
+from .options import checked_options
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
 
 TRIM_FRAMES = 100
 
-OnEnd = Callable[[SyncJob, SyncResult | Exception], None]
+AnyJob = TypeVar("AnyJob", bound=Job)
 
 
 def sync_video(
@@ -31,35 +34,35 @@ def sync_video(
     on_progress: Callable[[int, int | None], None] | None = None,
     **options,
 ) -> SyncResult:
-    """Writes `video` with its mouth moving to `audio`, and with that sound.
+    """Writes `video` with its mouth moving to `audio`, and with that audio.
 
-    Every frame of the video comes out, unless `length` says otherwise. Frames without the face, and those after the
-    end of the speech, pass through as they are.
+    Every frame of the video is written, unless `length` says otherwise. Frames without the face, and those after the
+    end of the speech, stay as they are.
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        video: what shows the face: a video file, an image file, or a folder of numbered image files.
-        audio: file with the speech, sound or video; the video's own sound if None.
-        output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or a folder to fill with PNG files, by a name without
-            suffix; it appears when it is complete.
+        video: the face: a video file, an image file, or a folder of numbered image files.
+        audio: audio or video file with the speech; the video's own audio if None.
+        output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
+            files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
         **options: the fields of [`SyncOptions`].
 
     Raises:
         ValueError: if an option is out of range.
         MediaError: if a file cannot be read or written.
-        AudioTooShortError: if there is less than 0.2 s of sound.
+        AudioTooShortError: if there is less than 0.2 s of speech.
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
     """
-    options = checked_options(options, "sync_video")
-    job = SyncJob(pipe, SourceVideo(video), video if audio is None else audio, output, options)
+    chosen = checked_options(options, "sync_video")
+    job = SyncJob(pipe, SourceVideo(video), video if audio is None else audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
 
     def report(task: FrameTask) -> None:
         if on_progress is not None:
-            on_progress(task.index + 1, job.plan.expected)
+            on_progress(task.index + 1, job.plan.expected_frames)
 
-    sync_jobs(pipe, [job], lambda _, outcome: outcomes.append(outcome), report, options.batch_size)
+    sync_jobs(pipe, [job], lambda _, outcome: outcomes.append(outcome), report, chosen.batch_size)
     (outcome,) = outcomes
     if isinstance(outcome, Exception):
         raise outcome
@@ -68,55 +71,59 @@ def sync_video(
 
 def sync_jobs(
     pipe: Diff2LipPipeline,
-    jobs: Iterable[SyncJob],
-    on_end: OnEnd,
+    jobs: Iterable[AnyJob],
+    on_end: Callable[[AnyJob, Any], None],
     on_frame: Callable[[FrameTask], None] | None = None,
     batch_size: int | None = None,
 ) -> None:
-    """Works through jobs one after another, reading the next one while the last one is sampled and encoded.
+    """Runs jobs one after another; reads the next one while the last one is sampled and encoded.
 
     A job that fails does not stop the others. Their results do not depend on each other, nor on the order.
 
     Args:
-        pipe: that of all jobs.
-        jobs: taken when there is time for them, in the thread that decodes.
-        on_end: called with a job and its result, or what ended it, in the thread that encodes. What it raises ends
-            all.
-        on_frame: called with each frame when it is sampled.
-        batch_size: crops sampled at a time, across jobs; by default as the device likes.
+        pipe: the pipeline of all jobs.
+        jobs: the jobs; each is taken in the thread that decodes, when it has time.
+        on_end: called with a job and its result, or the exception that ended it, in the thread that encodes. What it
+            raises ends everything.
+        on_frame: called with each task when its face is painted.
+        batch_size: crops sampled at a time, across jobs; by default what suits the device.
     """
     batch_size = batch_size or default_batch_size(pipe)
-    running: dict[SyncJob, None] = {}
-    try:
-        with (
-            _silent(pipe),
-            WriteBehind(lambda item, face: _finish(item, face, running, on_end), batch_size) as finish_later,
-            closing(prefetch(_tasks_of(jobs, running), batch_size)) as items,
-        ):
-            count = 0
-            for item, face in paint_frames(pipe, items, batch_size):
-                finish_later(item, face)
-                if isinstance(item, FrameTask):
-                    count += 1
-                    if count % TRIM_FRAMES == 0:
-                        trim_heap()
-                    if on_frame is not None:
-                        on_frame(item)
-    finally:
-        for job in running:
-            job.abandon()
+    with (
+        _silent(pipe),
+        WriteBehind[_Painted](lambda items: _write_jobs(items, on_end), batch_size) as write_later,
+        closing(prefetch(_tasks_of(jobs), batch_size)) as items,
+    ):
+        count = 0
+        for item, face in paint_frames(pipe, items, batch_size):
+            write_later((item, face))
+            if isinstance(item, FrameTask):
+                count += 1
+                if count % TRIM_FRAMES == 0:
+                    trim_heap()
+                if on_frame is not None:
+                    on_frame(item)
 
 
 @dataclass(frozen=True)
 class _End:
-    """Stands behind the last task of a job."""
+    """Follows the last task of a job.
 
-    job: SyncJob
+    Args:
+        job: the job.
+        error: what ended its tasks too early.
+    """
+
+    job: Job
+    error: Exception | None
 
 
-def _tasks_of(jobs: Iterable[SyncJob], running: dict[SyncJob, None]) -> Iterator[FrameTask | _End]:
+_Painted = tuple[FrameTask | _End, np.ndarray | None]
+
+
+def _tasks_of(jobs: Iterable[Job]) -> Generator[FrameTask | _End, None, None]:
     for job in jobs:
-        running[job] = None
+        failure = None
         try:
             with closing(job.tasks()) as tasks:
                 for task in tasks:
@@ -124,41 +131,46 @@ def _tasks_of(jobs: Iterable[SyncJob], running: dict[SyncJob, None]) -> Iterator
                     if job.error is not None:
                         break
         except Exception as error:
-            job.error = job.error or error
-        yield _End(job)
+            failure = error
+        yield _End(job, failure)
 
 
-def _finish(item: FrameTask | _End, face: np.ndarray | None, running: dict[SyncJob, None], on_end: OnEnd) -> None:
-    job = item.job
-    try:
-        if job.error is None and isinstance(item, FrameTask):
-            job.finish(item, face)
-        result = job.close() if job.error is None and isinstance(item, _End) else None
-    except Exception as error:
-        job.error = error
-    if isinstance(item, _End):
-        job.abandon()
-        del running[job]
-        on_end(job, result if job.error is None else job.error)
+def _write_jobs(items: Iterator[_Painted], on_end: Callable[[Any, Any], None]) -> None:
+    """Writes the output of each job; the only place that says how a job ended."""
+    for first in items:
+        item, _ = first
+        job, of_job = item.job, _through_end(chain([first], items))
+        try:
+            if isinstance(item, _End) and item.error is not None:  # before the output was begun
+                raise item.error
+            outcome = job.write(_painted_tasks(of_job))
+        except Exception as error:
+            job.error = outcome = error
+        for _ in of_job:  # tasks that were made before the other thread saw the error
+            pass
+        on_end(job, outcome)
 
 
-def checked_options(options: dict, function: str) -> SyncOptions:
-    """The options of a call of `function`.
+def _through_end(items: Iterator[_Painted]) -> Iterator[_Painted]:
+    """The items of one job; the last one is its end."""
+    for item, face in items:
+        yield item, face
+        if isinstance(item, _End):
+            return
 
-    Raises:
-        TypeError: if there is no such option.
-        ValueError: if a value is out of range, or two contradict each other.
-    """
-    known = [option.name for option in fields(SyncOptions)]
-    unknown = next((name for name in options if name not in known), None)
-    if unknown is not None:
-        raise TypeError(f"{function}() has no option {unknown!r}; known are {', '.join(known)}")
-    return SyncOptions(**options)
+
+def _painted_tasks(items: Iterator[_Painted]) -> Iterator[PaintedTask]:
+    """The tasks of one job; raises what ended them too early."""
+    for item, face in items:
+        if isinstance(item, FrameTask):
+            yield item, face
+        elif item.error is not None:
+            raise item.error
 
 
 @contextmanager
 def _silent(pipe: Diff2LipPipeline) -> Iterator[None]:
-    """Turns the pipeline's own progress bar off: there would be one per batch."""
+    """Turns off the pipeline's own progress bar, of which there would be one per batch."""
     config = getattr(pipe, "_progress_bar_config", {})
     pipe.set_progress_bar_config(**{**config, "disable": True})
     try:

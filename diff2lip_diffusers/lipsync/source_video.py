@@ -1,101 +1,110 @@
-"""A face video that several jobs may use: decoded, and its faces found, once."""
+"""A face video that several jobs may use: frames and found faces are cached."""
 
 from collections.abc import Hashable, Iterable, Iterator
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..boxes import Detection
 from ..media.frame import Frame
 from ..media.reader import VideoInfo, probe_video, read_frames
 
-Found = TypeVar("Found", bound=tuple)  # ends in a picture's faces
+
+class HasFaces(Protocol):
+    """A searched frame."""
+
+    @property
+    def faces(self) -> list[Detection]:
+        """The faces in it."""
+        ...
+
+
+Searched = TypeVar("Searched", bound=HasFaces)
 
 
 class SourceVideo:
-    """A video with a face. What one job decoded and found in it is there for the next, as far as it is kept.
+    """A face video. What one job decoded and found in it is reused by the next one, as far as it is cached.
 
-    Not to be used by two threads at a time.
+    Not thread-safe.
 
     Args:
         path: a video file, an image file, or a folder of numbered image files.
-        keep_bytes: how much memory decoded pictures may take for the next job; a video that takes more is decoded
-            again.
+        cache_bytes: how much memory decoded frames may take for the next job; a larger video is decoded again.
     """
 
-    def __init__(self, path: str | Path, keep_bytes: int = 0):
-        self.path, self.keep_bytes = path, keep_bytes
-        self._kept: dict[Fraction, _KeptFrames] = {}
+    def __init__(self, path: str | Path, cache_bytes: int = 0):
+        self.path, self.cache_bytes = path, cache_bytes
+        self._caches: dict[Fraction, _FrameCache] = {}
         self._faces: dict[Hashable, KnownFaces] = {}
 
     @cached_property
     def info(self) -> VideoInfo:
-        """What it holds, as `probe_video` says."""
+        """Properties of the video, from `probe_video`."""
         return probe_video(self.path)
 
-    def pictures(self, fps: Fraction, start: int = 0) -> Iterator[Frame]:
-        """The pictures at a rate, from a number on; as `read_frames`."""
-        if not self.keep_bytes:
+    def frames(self, fps: Fraction, start: int = 0) -> Iterator[Frame]:
+        """Yields the frames at a rate, from number `start` on, as `read_frames` does."""
+        if not self.cache_bytes:
             return read_frames(self.path, fps, start)
-        return self._kept.setdefault(fps, _KeptFrames(self.path, fps, self.keep_bytes)).read(start)
+        return self._caches.setdefault(fps, _FrameCache(self.path, fps, self.cache_bytes)).read(start)
 
     def known_faces(self, search: Hashable) -> "KnownFaces":
-        """What a search, told from others by its settings, has found so far."""
+        """The faces found so far by a search with certain settings."""
         return self._faces.setdefault(search, KnownFaces())
 
 
 class KnownFaces:
-    """The faces in the first pictures of a video, by number of the picture.
+    """The faces in the first frames of a video.
 
     Attributes:
-        faces: those of each picture.
+        faces: those in each frame, by its number.
     """
 
     def __init__(self):
         self.faces: list[list[Detection]] = []
         self._complete = False
 
-    def suffice(self, end: int | None) -> bool:
-        """Whether those of the pictures before `end`, or of all, are known."""
+    def covers(self, end: int | None) -> bool:
+        """Whether the faces in all frames before number `end` are known; None for all frames of the video."""
         return self._complete or (end is not None and end <= len(self.faces))
 
-    def recorded(self, found: Iterable[Found]) -> Iterator[Found]:
-        """What a search over all pictures finds, passed through and remembered."""
+    def record(self, found: Iterable[Searched]) -> Iterator[Searched]:
+        """Yields the results of a search from the first frame on, and remembers their faces."""
         self.faces = []
-        for seen in found:
-            self.faces.append(seen[-1])
-            yield seen
+        for frame in found:
+            self.faces.append(frame.faces)
+            yield frame
         self._complete = True
 
 
-class _KeptFrames:
-    """The first pictures of a video as far as they were asked for, unless they are too many."""
+class _FrameCache:
+    """The first frames of a video, as far as they were read; empty if they take too much memory."""
 
-    def __init__(self, path: str | Path, fps: Fraction, most_bytes: int):
-        self.path, self.fps, self.left_bytes = path, fps, most_bytes
-        self.pictures: list[Frame] = []
+    def __init__(self, path: str | Path, fps: Fraction, max_bytes: int):
+        self.path, self.fps, self.left_bytes = path, fps, max_bytes
+        self.frames: list[Frame] = []
         self.complete = self.too_large = False
 
     def read(self, start: int) -> Iterator[Frame]:
         number = start
-        while number < len(self.pictures):
-            yield self.pictures[number]
+        while number < len(self.frames):
+            yield self.frames[number]
             number += 1
         if self.complete:
             return
-        for picture in read_frames(self.path, self.fps, number):
-            self._keep(number, picture)
-            yield picture
+        for frame in read_frames(self.path, self.fps, number):
+            self._keep(number, frame)
+            yield frame
             number += 1
-        self.complete = len(self.pictures) == number
+        self.complete = len(self.frames) == number
 
-    def _keep(self, number: int, picture: Frame) -> None:
-        if self.too_large or number != len(self.pictures):
+    def _keep(self, number: int, frame: Frame) -> None:
+        if self.too_large or number != len(self.frames):
             return
-        self.left_bytes -= picture.nbytes
+        self.left_bytes -= frame.nbytes
         if self.left_bytes < 0:
             self.too_large = True
-            self.pictures.clear()
+            self.frames.clear()
         else:
-            self.pictures.append(picture)
+            self.frames.append(frame)

@@ -1,4 +1,4 @@
-"""A recording of any length to its mel spectrogram, a few seconds at a time.
+"""Computes the mel spectrogram of a speech recording of any length, a few seconds at a time.
 
 Letters in shapes: C channels, T samples, M mel steps.
 """
@@ -23,7 +23,7 @@ CHUNK_S = 10
 
 @dataclass(frozen=True)
 class Speech:
-    """What the model hears of a recording.
+    """A speech recording as the model takes it.
 
     Attributes:
         mel: mel spectrogram (80, M) float32 in [-4, 4].
@@ -36,12 +36,12 @@ class Speech:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A stretch of sound, with the neighbouring sound that its outermost mel steps look at.
+    """A piece of audio, with the neighboring audio that its outermost mel steps depend on.
 
     Args:
         samples: (T,) float32.
-        before: how many of them belong to the chunk in front.
-        after: how many belong to the chunk behind; 0 for the last chunk.
+        before: how many of them belong to the chunk before.
+        after: how many belong to the chunk after; 0 for the last chunk.
     """
 
     samples: np.ndarray
@@ -54,16 +54,16 @@ class _Chunk:
 
 
 def read_speech(path: str | Path, feature_extractor: Diff2LipFeatureExtractor) -> Speech:
-    """The mel spectrogram of a file's sound, equal to that of [`read_audio`]'s result, without holding the sound.
+    """Reads a file's speech; equal to the mel spectrogram of [`read_audio`]'s result, without holding the audio.
 
     Args:
-        path: sound or video file.
-        feature_extractor: turns sound into mel steps.
+        path: audio or video file.
+        feature_extractor: turns audio into mel steps.
 
     Raises:
-        MediaError: the file is missing, is not a media file, or none of its sound can be decoded.
+        MediaError: the file is missing, is not a media file, or none of its audio can be decoded.
         NoAudioError: it has no audio stream.
-        AudioTooShortError: there is less than 0.2 s of sound.
+        AudioTooShortError: there is less than 0.2 s of audio.
     """
     with open_input(path) as container:
         stream = audio_stream(container, path)
@@ -76,7 +76,7 @@ def read_speech(path: str | Path, feature_extractor: Diff2LipFeatureExtractor) -
 
 
 def check_speech(path: str | Path) -> None:
-    """Finds out before the work whether a file has sound enough; decodes its beginning.
+    """Makes sure that a file has enough audio; decodes only its beginning.
 
     Raises:
         MediaError, NoAudioError, AudioTooShortError: as `read_speech`.
@@ -94,39 +94,39 @@ def check_speech(path: str | Path) -> None:
 def speech_from_blocks(
     blocks: Iterable[np.ndarray], sampling_rate: int, feature_extractor: Diff2LipFeatureExtractor
 ) -> Speech:
-    """The mel spectrogram of sound that comes in blocks, equal to that of the joined blocks.
+    """Computes the speech of audio in blocks; equal to the mel spectrogram of the joined blocks.
 
     Args:
         blocks: (C, T) int16 each, of any lengths; channels are averaged.
         sampling_rate: of the blocks, in Hz.
-        feature_extractor: turns sound into mel steps.
+        feature_extractor: turns audio into mel steps.
 
     Raises:
-        AudioTooShortError: there is less than 0.2 s of sound.
+        AudioTooShortError: there is less than 0.2 s of audio.
     """
     margin_s = _whole_steps_s(feature_extractor)
     chunk_s = margin_s * math.ceil(CHUNK_S / margin_s)
     pieces, duration_s = [], Fraction(0)
     for chunk in _chunks(_mono(blocks, sampling_rate), chunk_s * sampling_rate, margin_s * sampling_rate):
         duration_s += Fraction(chunk.own_samples, sampling_rate)
-        if duration_s < MIN_AUDIO_S:  # so this first chunk is the last one, too
+        if duration_s < MIN_AUDIO_S:  # then there is only this chunk
             raise AudioTooShortError(float(duration_s), float(MIN_AUDIO_S))
         pieces.append(_own_mel(chunk, sampling_rate, feature_extractor))
     return Speech(torch.cat(pieces, dim=1), duration_s)
 
 
 def resampled_blocks(blocks: Iterable[np.ndarray], sampling_rate: int, to_hz: int) -> Iterator[np.ndarray]:
-    """The mean over channels of sound that comes in blocks, at another rate; equal to resampling the joined blocks.
+    """Resamples the mean over channels of audio in blocks; equal to resampling the joined blocks.
 
     Args:
         blocks: (C, T) int16 each, of any lengths.
         sampling_rate: of the blocks, in Hz.
-        to_hz: the wanted sampling rate.
+        to_hz: the new sampling rate, in Hz.
 
     Yields:
         (T,) float32, about in [-1, 1).
     """
-    # Whole seconds fall on a sample of either rate, and a margin of one is far beyond the filter's reach of 6 ms.
+    # Whole seconds fall on a sample at both rates, and a margin of one is far beyond the filter's reach of 6 ms.
     for chunk in _chunks(_mono(blocks, sampling_rate), CHUNK_S * sampling_rate, sampling_rate):
         before = chunk.before * to_hz // sampling_rate
         count = -(-chunk.own_samples * to_hz // sampling_rate)
@@ -135,24 +135,24 @@ def resampled_blocks(blocks: Iterable[np.ndarray], sampling_rate: int, to_hz: in
 
 
 def _whole_steps_s(feature_extractor: Diff2LipFeatureExtractor) -> int:
-    """The least whole seconds with a whole number of mel steps: 1 s.
+    """The smallest number of whole seconds with a whole number of mel steps: 1 s.
 
-    Borders at multiples of it fall on a sample of every sampling rate and on a mel step, so a chunk's samples, after
-    resampling too, and its steps are exactly those of the whole. A margin of as much is far beyond what a step hears
-    of its surroundings: half a Fourier window (25 ms) and half a resampling filter (6 ms).
+    Borders at its multiples fall on a sample at every sampling rate, and on a mel step. So a chunk's samples, also
+    after resampling, and its steps are exactly those of the whole recording. A margin of this length is far beyond the
+    reach of a step: half a Fourier window (25 ms) and half a resampling filter (6 ms).
     """
     return feature_extractor.hop_length // math.gcd(feature_extractor.sampling_rate, feature_extractor.hop_length)
 
 
-def _mono(blocks: Iterable[np.ndarray], most: int) -> Iterator[np.ndarray]:
-    """The mean over channels, float32 in [-1, 1), in pieces of at most that many samples."""
+def _mono(blocks: Iterable[np.ndarray], max_samples: int) -> Iterator[np.ndarray]:
+    """Yields the mean over channels, float32 in [-1, 1), in pieces of at most that many samples."""
     for block in blocks:
-        for start in range(0, block.shape[1], most):
-            yield block[:, start : start + most].mean(axis=0, dtype=np.float32) / np.float32(INT16_STEPS)
+        for start in range(0, block.shape[1], max_samples):
+            yield block[:, start : start + max_samples].mean(axis=0, dtype=np.float32) / np.float32(INT16_STEPS)
 
 
 def _chunks(pieces: Iterable[np.ndarray], size: int, margin: int) -> Iterator[_Chunk]:
-    """Chunks of `size` own samples; the last one, which there always is, has up to a margin more or what is left."""
+    """Yields chunks of `size` own samples; the last one, always yielded, has what is left, at most a margin more."""
     waiting, count, before = [], 0, 0
     for piece in pieces:
         waiting.append(piece)
@@ -166,11 +166,11 @@ def _chunks(pieces: Iterable[np.ndarray], size: int, margin: int) -> Iterator[_C
 
 
 def _own_mel(chunk: _Chunk, sampling_rate: int, feature_extractor: Diff2LipFeatureExtractor) -> torch.Tensor:
-    """The mel steps of a chunk without those of its margins."""
+    """The mel steps of a chunk, without those of its margins."""
     before, after = (
         side // sampling_rate * feature_extractor.sampling_rate // feature_extractor.hop_length
         for side in (chunk.before, chunk.after)
     )
     mel = feature_extractor.mel_spectrogram(chunk.samples, sampling_rate)
-    # One step more than the chunk is long stands on its end: it is the next chunk's first.
+    # The spectrogram has one step more, at the chunk's end: it is the first one of the next chunk.
     return mel[:, before : mel.shape[1] - (after + 1 if after else 0)].clone()

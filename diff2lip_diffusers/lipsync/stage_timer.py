@@ -1,17 +1,20 @@
-"""Where the time of a job goes."""
+"""Seconds of work that a job takes, by stage."""
 
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 class StageTimer:
-    """Adds up seconds by stage. A stage inside another one stops the outer one's clock; each thread has its own.
+    """Seconds by stage. A stage inside another one pauses the outer one's clock; each thread has its own clock.
 
     Attributes:
-        seconds: spent so far, by the stage's name.
+        seconds: so far, by the stage's name.
     """
 
     def __init__(self):
@@ -21,7 +24,7 @@ class StageTimer:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Counts what the block takes."""
+        """Counts the time of the block."""
         outer = getattr(self._of_thread, "name", None)
         self._switch_to(name)
         try:
@@ -30,17 +33,17 @@ class StageTimer:
             self._switch_to(outer)
 
     def add(self, name: str, seconds: float) -> None:
-        """Counts seconds that were measured elsewhere."""
+        """Adds seconds that were measured elsewhere."""
         with self._adding:
             self.seconds[name] += seconds
 
-    def each(self, name: str, items: Iterable) -> Iterator:
-        """The items; counts what making them takes."""
-        items = iter(items)
+    def each(self, name: str, items: Iterable[Item]) -> Generator[Item, None, None]:
+        """Yields the items; counts the time of making them."""
+        source = iter(items)
         while True:
             with self.stage(name):
                 try:
-                    item = next(items)
+                    item = next(source)
                 except StopIteration:
                     return
             yield item

@@ -1,4 +1,4 @@
-"""Media files: frames and audio in and out."""
+"""Media files: reads and writes frames and audio."""
 
 from .reader import read_audio
 

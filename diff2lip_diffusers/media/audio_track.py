@@ -1,4 +1,4 @@
-"""The sound of a file as packets for a video of known length: copied where that is possible, else encoded as AAC."""
+"""The audio track of an output: packets copied from a source where possible, otherwise encoded as AAC."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,29 +7,39 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer, OutputContainer
 
 from ..errors import MediaError
-from .streams import BACK_S, JUMP_S, audio_blocks, audio_stream, open_input, rebased_packets, time_zero
+from .streams import (
+    MAX_STEP_AHEAD_S,
+    MAX_STEP_BACK_S,
+    audio_blocks,
+    audio_stream,
+    open_input,
+    rebased_packets,
+    start_s,
+    time_zero,
+)
 
 AAC_FRAME = 1024  # samples
 AAC_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "4.0", 5: "5.0", 6: "5.1", 8: "7.1"}
-AAC_BITS_PER_SAMPLE = 6  # the format allows 6144 bits a channel and frame
+AAC_BITS_PER_SAMPLE = 6  # the format allows 6144 bits per channel and frame
 CHANNEL_BIT_RATE = 96_000
-# Copied packets may start this much before the first picture: a decoder needs the one before; players hide it.
+# Copied packets may start this much before the first frame: a decoder needs the previous packet, and players skip it.
 PREROLL_S = Fraction(1, 10)
 
 
 class AudioTrack:
-    """Sound of a file as packets for a video of known length.
+    """The audio of a file as packets for a video of known length.
 
     Args:
-        path: the file; its time zero meets the first picture.
-        sampling_rate: in Hz, to encode at; None keeps the source's.
+        path: the file; its time zero is the start of the first frame.
+        sampling_rate: in Hz, to resample to; None keeps the source's.
         channels: how many to encode; None keeps the source's.
 
     Raises:
         ValueError: a sampling rate or number of channels that AAC does not have.
-        MediaError: the file cannot be read, or its sound not decoded.
+        MediaError: the file cannot be read, or its audio cannot be decoded.
         NoAudioError: it has no audio stream.
     """
 
@@ -39,23 +49,23 @@ class AudioTrack:
         if channels is not None and channels not in AAC_LAYOUTS:
             raise ValueError(f"audio_channels must be one of {sorted(AAC_LAYOUTS)}, got {channels}")
         self.path, self.sampling_rate, self.channels = path, sampling_rate, channels
-        with open_input(path) as container:  # fails now rather than after the last picture
+        with open_input(path) as container:  # fails now rather than after the last frame
             stream = audio_stream(container, path)
             blocks = audio_blocks(container, stream, path, "flt", stream.codec_context.sample_rate)
             if next(blocks, None) is None:
-                raise MediaError(path, "its sound ends before its first picture; pass another recording")
+                raise MediaError(path, "its audio ends before its first frame; pass another recording")
 
     @contextmanager
     def packets(
-        self, out, copied_codecs: set[str], end_s: Fraction, frame_s: Fraction
+        self, out: OutputContainer, copied_codecs: set[str], end_s: Fraction, frame_s: Fraction
     ) -> Iterator[Iterator[av.Packet]]:
-        """Adds a sound stream to the opened container `out`; gives the iterator over its packets up to `end_s`.
+        """Adds an audio stream to `out` and yields one iterator over its packets up to `end_s`.
 
         Args:
             out: a container opened for writing.
-            copied_codecs: FFmpeg's names of the codecs whose packets `out` takes as they are.
+            copied_codecs: FFmpeg's names of the codecs whose packets may be copied into `out`.
             end_s: length of the video.
-            frame_s: length of a picture, by which the sound may be shorter or longer.
+            frame_s: length of a frame; the audio may be shorter or longer by this much.
         """
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
@@ -66,34 +76,43 @@ class AudioTrack:
             else:
                 yield self._encoded(container, stream, self._add_aac_stream(out, stream), end_s, frame_s)
 
-    def _may_copy(self, stream, copied_codecs: set[str]) -> bool:
+    def _may_copy(self, stream: av.AudioStream, copied_codecs: set[str]) -> bool:
         codec = stream.codec_context.codec.canonical_name
         return self.sampling_rate is None and self.channels is None and codec in copied_codecs
 
     def _copyable_s(self) -> Fraction:
-        """Up to where packets may be copied, read from them as headers are often wrong.
+        """Returns how far packets may be copied, measured on the packets because headers are often wrong.
 
-        0 if their clock jumps, or if AAC changes its rate or channels, which mp4 states once for all.
+        It is 0 if their clock jumps, or if AAC changes its rate or channels, which mp4 states only once.
         """
-        last = end = header = None
+        last, end, header = None, Fraction(0), None
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
             for packet in rebased_packets(container, stream, stream, self.path, time_zero(self.path)):
-                start = packet.pts * packet.time_base
-                if last is not None and (not last - BACK_S <= start <= end + JUMP_S or _adts_header(packet) != header):
+                start = start_s(packet)
+                if last is not None and (
+                    not last - MAX_STEP_BACK_S <= start <= end + MAX_STEP_AHEAD_S or _adts_header(packet) != header
+                ):
                     return Fraction(0)
                 header = _adts_header(packet)
-                last, end = start, max(end or 0, start + (packet.duration or 0) * packet.time_base)
-        return end or Fraction(0)
+                last, end = start, max(end, start + (packet.duration or 0) * packet.time_base)
+        return end
 
-    def _add_aac_stream(self, out, source):
+    def _add_aac_stream(self, out: OutputContainer, source: av.AudioStream) -> av.AudioStream:
         context = source.codec_context
         rate = self.sampling_rate or next((r for r in _aac_rates() if r >= context.sample_rate), _aac_rates()[-1])
         channels = self.channels or (context.channels if context.channels in AAC_LAYOUTS else 1)
         bit_rate = channels * min(CHANNEL_BIT_RATE, AAC_BITS_PER_SAMPLE * rate)
         return out.add_stream("aac", rate=rate, layout=AAC_LAYOUTS[channels], bit_rate=bit_rate)
 
-    def _encoded(self, container, source, target, end_s: Fraction, frame_s: Fraction) -> Iterator[av.Packet]:
+    def _encoded(
+        self,
+        container: InputContainer,
+        source: av.AudioStream,
+        target: av.AudioStream,
+        end_s: Fraction,
+        frame_s: Fraction,
+    ) -> Iterator[av.Packet]:
         rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
         samples = _sample_count(end_s, frame_s, rate)
         blocks = audio_blocks(container, source, self.path, "flt", rate)
@@ -108,32 +127,32 @@ class AudioTrack:
 
 
 def _adts_header(packet: av.Packet) -> bytes | None:
-    """Profile, rate and channels as AAC of streams states them in each packet; None for other packets."""
+    """Returns profile, rate and channels as each ADTS packet of AAC states them; None for other packets."""
     head = bytes(packet)[:4]
     is_adts = len(head) == 4 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0
     return bytes([head[2] & 0xFD, head[3] & 0xC0]) if is_adts else None
 
 
 def _aac_rates() -> list[int]:
-    return sorted(av.Codec("aac", "w").audio_rates)
+    return sorted(av.Codec("aac", "w").audio_rates or ())
 
 
 def _cut(packets: Iterable[av.Packet], end_s: Fraction) -> Iterator[av.Packet]:
-    """The packets from (almost) zero to the end; the last one is marked as lasting no longer."""
+    """Yields the packets from (almost) zero to `end_s`; the last one's duration is cut to end there."""
     for packet in packets:
-        left = end_s - packet.pts * packet.time_base
+        left = end_s - start_s(packet)
         if left <= 0:
             return
-        if packet.pts * packet.time_base >= -PREROLL_S:
-            packet.duration = min(packet.duration, max(1, int(left / packet.time_base)))
+        if start_s(packet) >= -PREROLL_S:
+            packet.duration = min(packet.duration or 0, max(1, int(left / packet.time_base)))
             yield packet
 
 
 def _sample_count(end_s: Fraction, frame_s: Fraction, rate: int) -> int:
-    """How many samples to encode for a video that lasts `end_s`, within a picture's length `frame_s`.
+    """Returns how many samples to encode for a video that lasts `end_s`, within one frame's length `frame_s`.
 
-    A simple decoder gives the last AAC frame whole (64 ms at 16 kHz). Where that would be more than a picture too
-    long, and leaving that frame out is less than a picture too short, it is left out.
+    Simple decoders return the last AAC frame whole (64 ms at 16 kHz). That AAC frame is left out if with it the audio
+    would be more than a video frame too long, and without it less than a video frame too short.
     """
     samples = round(end_s * rate)
     tail = samples % AAC_FRAME
@@ -141,14 +160,14 @@ def _sample_count(end_s: Fraction, frame_s: Fraction, rate: int) -> int:
 
 
 def _of_channels(blocks: Iterable[np.ndarray], channels: int) -> Iterator[np.ndarray]:
-    """Blocks (C, T) with that many channels; where the source has another number, all get the source's plain mean."""
+    """Yields blocks (C, T) with this many channels; if the source has another number, each is the source's mean."""
     for block in blocks:
         same = len(block) == channels
         yield block if same else np.repeat(block.mean(axis=0, keepdims=True, dtype=np.float32), channels, axis=0)
 
 
 def _of_length(blocks: Iterable[np.ndarray], samples: int) -> Iterator[np.ndarray]:
-    """Blocks (C, T) with that many samples in all, silence where the source has ended."""
+    """Yields blocks (C, T) with this many samples in all; silence follows the end of the source."""
     for block in blocks:
         if samples <= 0:
             return

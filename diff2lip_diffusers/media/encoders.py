@@ -1,74 +1,76 @@
-"""How pictures are compressed: codecs by name, their quality, and the pixel format each writes."""
+"""Codecs by name, their encoder settings and the pixel format that each writes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import av
+from av.codec.codec import UnknownCodecError
 
 from ..errors import MediaError
 from .frame import ColorTags
 
 DEFAULT_CODEC, HDR_CODEC = "h264", "hevc"
-# AVColorTransferCharacteristic of PQ and HLG: bright colours that 8 bits show in steps.
+# AVColorTransferCharacteristic of PQ and HLG, whose bright colors show banding in 8 bits.
 HDR_TRANSFERS = {16, 18}
-# Lossless copies of pictures without YUV, best first: what encoders call red, green and blue.
+# Encoders' pixel formats for lossless RGB, best first.
 RGB_FORMATS = ("gbrp", "bgr0", "rgb24")
 
 
 @dataclass(frozen=True)
 class Codec:
-    """One way to compress pictures.
+    """A video codec with its settings.
 
     Attributes:
         encoder: FFmpeg's name.
-        suffixes: of the files it goes into.
-        quality: the default, which the eye cannot tell from the source; None where it cannot be chosen.
-        options: the encoder's options for a quality.
-        lossless: its options for a copy to the bit; None if it has none.
-        keeps_depth: whether common players show more than 8 bits of it.
-        lossless_rgb: the encoder for lossless RGB, where that is another one.
+        suffixes: of the files that may contain it.
+        default_crf: the largest CRF, 0 to 51, that looks like the source; None for codecs without CRF.
+        options: returns the encoder's options for a CRF, or for the nearest setting it has.
+        lossless: options for a bit-exact copy; None if it has none.
+        keeps_depth: whether common players show its frames of more than 8 bits.
+        lossless_rgb: the encoder for lossless RGB, if it is another one.
     """
 
     encoder: str
     suffixes: tuple[str, ...]
-    quality: int | None
+    default_crf: int | None
     options: Callable[[int], dict[str, str]]
     lossless: dict[str, str] | None = None
     keeps_depth: bool = True
     lossless_rgb: str | None = None
 
 
-# By default the number of threads is that of the cores, on which the pictures would depend.
+# Output depends on the number of threads, which by default is that of the cores.
 FRAME_THREADS = {"threads": "4", "thread_type": "frame"}
 QUIET_X265 = "log-level=error:frame-threads=2"
 
 
-def _x264(quality: int) -> dict[str, str]:
-    # Finer chroma takes 5 % more room and a tenth off the error of skin.
-    return {"crf": str(quality), "preset": "veryfast", "x264-params": "chroma-qp-offset=-4", **FRAME_THREADS}
+def _x264(crf: int) -> dict[str, str]:
+    # The chroma offset makes files 5 % larger and reduces the error of skin by a tenth.
+    return {"crf": str(crf), "preset": "veryfast", "x264-params": "chroma-qp-offset=-4", **FRAME_THREADS}
 
 
-def _x265(quality: int) -> dict[str, str]:
-    return {"crf": str(quality), "preset": "superfast", "x265-params": QUIET_X265}
+def _x265(crf: int) -> dict[str, str]:
+    return {"crf": str(crf), "preset": "superfast", "x265-params": QUIET_X265}
 
 
-def _nvenc(quality: int) -> dict[str, str]:
-    return {"rc": "vbr", "cq": str(quality), "b": "0"}
+def _nvenc(crf: int) -> dict[str, str]:
+    return {"rc": "vbr", "cq": str(crf), "b": "0"}
 
 
-def _qsv(quality: int) -> dict[str, str]:
-    return {"global_quality": str(max(1, quality))}
+def _qsv(crf: int) -> dict[str, str]:
+    return {"global_quality": str(max(1, crf))}
 
 
-def _amf(quality: int) -> dict[str, str]:
-    return {"rc": "cqp", "qp_i": str(quality), "qp_p": str(quality)}
+def _amf(crf: int) -> dict[str, str]:
+    return {"rc": "cqp", "qp_i": str(crf), "qp_p": str(crf)}
 
 
-def _videotoolbox(quality: int) -> dict[str, str]:
-    return {"q:v": str(round(100 * (1 - quality / 51)))}
+def _videotoolbox(crf: int) -> dict[str, str]:
+    return {"q:v": str(round(100 * (1 - crf / 51)))}
 
 
-def _fixed(_quality: int) -> dict[str, str]:
+def _no_options(_crf: int) -> dict[str, str]:
     return {}
 
 
@@ -78,8 +80,8 @@ LOSSLESS_X265 = {"preset": "superfast", "x265-params": f"lossless=1:{QUIET_X265}
 CODECS = {
     "h264": Codec("libx264", MOVIES, 8, _x264, LOSSLESS_X264, keeps_depth=False, lossless_rgb="libx264rgb"),
     "hevc": Codec("libx265", MOVIES, 10, _x265, LOSSLESS_X265),
-    "prores": Codec("prores_ks", (".mov", ".mkv"), None, _fixed),
-    "ffv1": Codec("ffv1", (".mkv",), None, _fixed, {"level": "3", "slices": "4"}),
+    "prores": Codec("prores_ks", (".mov", ".mkv"), None, _no_options),
+    "ffv1": Codec("ffv1", (".mkv",), None, _no_options, {"level": "3", "slices": "4"}),
     **{
         f"{family}_{maker}": Codec(f"{family}_{maker}", MOVIES, 16, options, keeps_depth=False)
         for family in ("h264", "hevc")
@@ -96,9 +98,9 @@ class Encoding:
 
     Attributes:
         encoder: FFmpeg's name.
-        pixel_format: FFmpeg's name of what it is fed with.
+        pixel_format: FFmpeg's name of the encoder's input format.
         options: for the encoder.
-        tag: what mp4 and mov call the stream; None for FFmpeg's choice.
+        tag: the stream's codec tag in mp4 and mov; None for FFmpeg's choice.
     """
 
     encoder: str
@@ -108,56 +110,58 @@ class Encoding:
 
 
 def default_codec(color: ColorTags | None, lossless: bool = False) -> str:
-    """The codec where none is named: H.264, which plays everywhere; HEVC with 10 bits for HDR."""
+    """Returns the name of the default codec: H.264, which plays everywhere, or HEVC with 10 bits for HDR."""
     return HDR_CODEC if color and color.transfer in HDR_TRANSFERS and not lossless else DEFAULT_CODEC
 
 
-def choose_encoding(path, codec: str, source_format: str, quality: int | None, lossless: bool) -> Encoding:
-    """Settings for a file.
+def choose_encoding(path: Path, codec: str, source_format: str, crf: int | None, lossless: bool) -> Encoding:
+    """Returns the encoder settings for a file.
 
     Args:
-        path: the file to write, whose suffix decides what goes in.
+        path: the file to write; its suffix decides which codecs are possible.
         codec: a key of `CODECS`.
         source_format: FFmpeg's name of the source's pixel format.
-        quality: 0 to 51, lower is better; the codec's default if None.
-        lossless: whether every pixel must stay as it is.
+        crf: 0 to 51, lower is better; the codec's default if None.
+        lossless: whether to keep every pixel bit-exact.
 
     Raises:
-        ValueError: the codec has no such setting.
-        MediaError: the codec does not go into such a file, or this FFmpeg build lacks it.
+        ValueError: the codec cannot be lossless.
+        MediaError: such a file cannot contain the codec, or this FFmpeg build lacks it.
     """
     choice = CODECS[codec]
     suffix = path.suffix.lower()
     if suffix not in choice.suffixes:
-        raise MediaError(path, f"codec {codec} goes into {', '.join(choice.suffixes)}; change the name or the codec")
+        raise MediaError(path, f"codec {codec} goes into {', '.join(choice.suffixes)}; change the suffix or the codec")
     if lossless and choice.lossless is None:
         able = ", ".join(name for name, other in CODECS.items() if other.lossless is not None)
         raise ValueError(f"`lossless` is not possible with codec {codec}; choose {able}")
-    lossless = lossless or choice.options is _fixed
     name = choice.lossless_rgb if lossless and source_format == "gbrp" and choice.lossless_rgb else choice.encoder
     formats = _formats(path, codec, name)
-    wanted = _exact_format(source_format, formats) if lossless else _common_format(source_format, choice, formats)
-    options = (choice.lossless or {}) if lossless else choice.options(choice.quality if quality is None else quality)
-    tag = "hvc1" if choice.encoder == "libx265" and suffix != ".mkv" else None  # what Apple's players ask for
-    return Encoding(name, wanted, options, tag)
+    if lossless or choice.default_crf is None:
+        pixel_format, options = _exact_format(source_format, formats), choice.lossless or {}
+    else:
+        pixel_format = _common_format(source_format, choice, formats)
+        options = choice.options(choice.default_crf if crf is None else crf)
+    tag = "hvc1" if choice.encoder == "libx265" and suffix != ".mkv" else None  # Apple's players require it
+    return Encoding(name, pixel_format, options, tag)
 
 
-def _formats(path, codec: str, encoder: str) -> list[str]:
+def _formats(path: Path, codec: str, encoder: str) -> list[str]:
     try:
         return [format.name for format in av.Codec(encoder, "w").video_formats or ()]
-    except av.codec.codec.UnknownCodecError as error:
+    except UnknownCodecError as error:
         raise MediaError(path, f"codec {codec} is not in this build of FFmpeg; choose h264 or hevc") from error
 
 
 def _common_format(source: str, codec: Codec, formats: list[str]) -> str:
-    """4:2:0, which players show; with more than 8 bits where that is common, too."""
+    """Returns a 4:2:0 format, which all players show; with more than 8 bits where the codec keeps them."""
     deep = codec.keeps_depth and source[-2:] == "le"
     names = ("yuv420p10le", "p010le") if deep else ("yuv420p", "nv12")
     return next(name for name in (*names, "nv12", "yuv420p") if name in formats)
 
 
 def _exact_format(source: str, formats: list[str]) -> str:
-    """The source's own format, or the one that loses least."""
+    """Returns the source's own format, or the one that loses least."""
     if source in formats:
         return source
     if source == "gbrp":

@@ -1,7 +1,7 @@
-"""Pictures from image files: a single still, or a folder of numbered frames."""
+"""Frames from image files: a still image, or a folder of numbered images."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +11,22 @@ import PIL.ImageOps
 from ..errors import MediaError
 from .frame import Frame
 
-# What Pillow calls the formats of photos and frames. Animations are left to FFmpeg; an MPO is a phone's JPEG.
+# Pillow's names for the formats of photos and frames; an MPO is a phone's JPEG. FFmpeg reads animations.
 STILL_FORMATS = {"PNG", "JPEG", "MPO", "WEBP", "BMP", "TIFF", "GIF", "AVIF"}
-# Of several pages, which are no animation, the first one counts.
+# These may have several pages, which are no animation; the first page counts.
 PAGED_FORMATS = {"MPO", "TIFF"}
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
-# Streams of JPEG pictures, of which Pillow would see the first only.
+# Streams of JPEG frames; Pillow would read only the first one.
 STREAM_SUFFIXES = {".mjpeg", ".mjpg"}
 
 
 def image_files(path: str | Path) -> list[Path]:
-    """The files of a video made of images: a still itself, or a folder's images by number; none for a video file.
+    """Returns the files of a video made of images: a still itself, or a folder's images in order of their numbers.
+
+    For a video file the list is empty.
 
     Raises:
-        MediaError: the folder holds no image, or must not be read.
+        MediaError: the folder holds no image, or cannot be read.
     """
     path = Path(path)
     if path.is_dir():
@@ -36,14 +38,14 @@ def _numbered(folder: Path) -> list[Path]:
     try:
         found = [file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != "."]
     except OSError as error:
-        raise MediaError(folder, f"must not be read ({error.strerror}); check its permissions") from error
+        raise MediaError(folder, f"cannot be read ({error.strerror}); check its permissions") from error
     if not found:
         raise MediaError(folder, "is a folder without images; pass a video file, or a folder of numbered PNG or JPEG")
     return sorted(found, key=_by_number)
 
 
 def _by_number(file: Path) -> list[str | int]:
-    """Splits "frame_10" so that it comes after "frame_9"."""
+    """Returns a sort key that puts "frame_10" after "frame_9"."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.name)]
 
 
@@ -57,10 +59,10 @@ def _is_still(path: Path) -> bool:
 
 
 def read_image(path: Path, like: Frame | None = None) -> Frame:
-    """An image file, upright, without its alpha, in 8 bits; of the size of `like`, if given.
+    """Returns an image file as an upright frame with 8 bits and no alpha, scaled to the size of `like` if given.
 
     Raises:
-        MediaError: it is damaged, too large, or no image.
+        MediaError: the file is damaged, too large, or no image.
     """
     try:
         with PIL.Image.open(path) as file:
@@ -78,7 +80,7 @@ def _as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
     return image.convert("RGB")
 
 
-def read_images(files: Sequence[Path], start: int = 0):
-    """The pictures of image files from number `start` on, all of the first one's size."""
+def read_images(files: Sequence[Path], start: int = 0) -> Iterator[Frame]:
+    """Yields the frames of image files from number `start` on, all scaled to the size of the first file."""
     first = read_image(files[0])
     yield from (first if index == 0 else read_image(files[index], first) for index in range(start, len(files)))

@@ -1,4 +1,4 @@
-"""A folder of numbered PNG files out, all or nothing."""
+"""Writes frames as a folder of numbered PNG files, all or nothing."""
 
 from pathlib import Path
 
@@ -6,25 +6,24 @@ import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 
-from ..output_paths import check_output_path, hidden_folder_beside, writing
+from ..output_paths import hidden_folder_beside, writing
 from .frame import Frame
 
 
 class ImageFolderWriter:
-    """Writes pictures as `000000.png`, `000001.png`, … into a new folder; there is no sound.
+    """Writes frames as `000000.png`, `000001.png`, … into a new folder, without audio.
 
-    A context manager: the folder appears, complete, when the block ends, and not at all when it raises.
+    A context manager: the complete folder appears when the block ends. If the block raises, nothing appears.
 
     Args:
-        path: the folder, which must not be there yet, or be empty.
+        path: the folder, which must be missing or empty; see `check_output_path`.
         metadata: texts for each file, such as a comment.
 
     Raises:
-        MediaError: as `check_output_path`; on writing, the disk is full.
+        MediaError: on entering, writing or leaving, if the folder cannot be written, e.g. the disk is full.
     """
 
     def __init__(self, path: str | Path, metadata: dict[str, str] | None = None):
-        check_output_path(path)
         self.path, self.frame_count = Path(path), 0
         self._texts = PIL.PngImagePlugin.PngInfo()
         for name, text in (metadata or {}).items():
@@ -37,15 +36,15 @@ class ImageFolderWriter:
             self._images.mkdir()
         return self
 
-    def write(self, picture: Frame | np.ndarray) -> None:
-        """Appends a picture, or an array uint8 RGB (H, W, 3).
+    def write(self, frame: Frame | np.ndarray) -> None:
+        """Appends a frame, or an array uint8 RGB (H, W, 3).
 
         Raises:
             MediaError: it cannot be written, e.g. the disk is full.
         """
-        rgb = picture if isinstance(picture, np.ndarray) else picture.rgb()
+        rgb = frame if isinstance(frame, np.ndarray) else frame.rgb()
         with writing(self.path):
-            # Fast and large: PNG's stronger compression takes longer than everything else.
+            # Level 1 is fast and gives large files; stronger compression would take longer than everything else.
             PIL.Image.fromarray(rgb).save(
                 self._images / f"{self.frame_count:06d}.png", pnginfo=self._texts, compress_level=1
             )

@@ -1,29 +1,35 @@
-"""A video made as long as its speech: cut, or continued back and forth, from the start, or with its last picture."""
+"""Makes a video as long as its speech: cuts it, or extends it back and forth, in a loop or with its last frame."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice, repeat
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 LENGTHS = ("video", "audio", "shortest", "longest")
 EXTENSIONS = ("pingpong", "loop", "freeze")
-# Pictures are decoded forwards; to show them backwards, this much of them is held at a time.
+# Frames are decoded forwards. To show them backwards, this much of them is held in memory at a time.
 REVERSED_BYTES = 128 * 2**20
 
 
 class Sized(Protocol):
-    """A picture, or something around one."""
+    """A frame, or an object that holds one."""
 
     @property
     def nbytes(self) -> int:
-        """What it holds of memory."""
+        """Memory that it takes, in bytes."""
         ...
 
 
-Read = Callable[[int], Iterator[Sized]]
+FrameType = TypeVar("FrameType", bound=Sized)
+Read = Callable[[int], Iterator[FrameType]]
 
 
 def least_and_most(length: str, spoken_frames: int) -> tuple[int, int | None]:
-    """How many frames there must and may be (None: any number), for a speech of that many frames."""
+    """Returns the least and the largest number of output frames (None: unlimited).
+
+    Args:
+        length: one of `LENGTHS`.
+        spoken_frames: how many frames the speech lasts.
+    """
     return {
         "video": (0, None),
         "audio": (spoken_frames, spoken_frames),
@@ -33,35 +39,35 @@ def least_and_most(length: str, spoken_frames: int) -> tuple[int, int | None]:
 
 
 def read_to_length(
-    read: Read, least: int = 0, most: int | None = None, extension: str = "pingpong"
-) -> Iterator[tuple[int, Sized]]:
-    """Pictures with their numbers in the source, from 0: those of a video, and more of them where they are too few.
+    read: Read[FrameType], least: int = 0, most: int | None = None, extension: str = "pingpong"
+) -> Iterator[tuple[int, FrameType]]:
+    """Yields each frame's number in the source, from 0, and the frame; extends the video if it is too short.
 
     Args:
-        read: gives the pictures of the video from a number on, as `read_frames` does.
-        least: how many there must be.
-        most: how many there may be.
-        extension: `"pingpong"`, back and forth, the picture at the turn only once; `"loop"`, from the start;
-            `"freeze"`, the last picture.
+        read: yields the frames of the video from a given number on, as `read_frames` does.
+        least: the least number of frames.
+        most: the largest number of frames.
+        extension: `"pingpong"`, back and forth, with each turning frame shown once; `"loop"`, from the start again;
+            `"freeze"`, the last frame.
 
     Raises:
         MediaError: as `read`.
     """
-    shown, picture = 0, None
-    for number, picture in enumerate(islice(read(0), most)):
-        yield number, picture
+    shown = 0
+    for number, frame in enumerate(islice(read(0), most)):
+        yield number, frame
         shown += 1
-    more = {"pingpong": _back_and_forth, "loop": _from_the_start, "freeze": _the_last}
     if 0 < shown < least:
-        yield from islice(more[extension](read, shown, picture), least - shown)
+        extend = {"pingpong": _back_and_forth, "loop": _from_the_start, "freeze": _the_last}[extension]
+        yield from islice(extend(read, shown, frame), least - shown)
 
 
-def read_numbered(read: Read, numbers: Sequence[int]) -> Iterator[Sized]:
-    """The pictures of a video of these numbers, in this order: forwards, backwards, and again and again.
+def read_numbered(read: Read[FrameType], numbers: Sequence[int]) -> Iterator[FrameType]:
+    """Yields the frames of a video with these numbers, in this order, which may go backwards and repeat.
 
     Args:
         read: as for `read_to_length`.
-        numbers: of the pictures.
+        numbers: of the frames.
     """
     start = 0
     while start < len(numbers):
@@ -71,7 +77,7 @@ def read_numbered(read: Read, numbers: Sequence[int]) -> Iterator[Sized]:
 
 
 def _run(numbers: Sequence[int], start: int) -> tuple[int, int]:
-    """The step, 1, 0 or -1, by which numbers go on from a place, and where that ends."""
+    """Returns the step, 1, 0 or -1, with which the numbers continue from `start`, and where that ends."""
     step = numbers[start + 1] - numbers[start] if start + 1 < len(numbers) else 1
     step = step if step in (0, -1) else 1
     end = start + 1
@@ -80,25 +86,25 @@ def _run(numbers: Sequence[int], start: int) -> tuple[int, int]:
     return step, end
 
 
-def _run_of(read: Read, first: int, step: int, length: int) -> Iterator[Sized]:
+def _run_of(read: Read[FrameType], first: int, step: int, length: int) -> Iterator[FrameType]:
     if step == 1:
         return islice(read(first), length)
     if step == 0:
         return islice(repeat(next(read(first))), length)
     held = max(2, REVERSED_BYTES // next(read(first)).nbytes)
-    return (picture for _, picture in islice(_backwards(read, first + 1, held), length))
+    return (frame for _, frame in islice(_backwards(read, first + 1, held), length))
 
 
-def _the_last(_read, shown: int, last: Sized) -> Iterator[tuple[int, Sized]]:
+def _the_last(_read, shown: int, last: FrameType) -> Iterator[tuple[int, FrameType]]:
     return ((shown - 1, last) for _ in count())
 
 
-def _from_the_start(read: Read, shown: int, _last: Sized) -> Iterator[tuple[int, Sized]]:
+def _from_the_start(read: Read[FrameType], shown: int, _last: FrameType) -> Iterator[tuple[int, FrameType]]:
     while True:
         yield from islice(enumerate(read(0)), shown)
 
 
-def _back_and_forth(read: Read, shown: int, last: Sized) -> Iterator[tuple[int, Sized]]:
+def _back_and_forth(read: Read[FrameType], shown: int, last: FrameType) -> Iterator[tuple[int, FrameType]]:
     if shown == 1:
         yield from _the_last(read, shown, last)
     held = max(2, REVERSED_BYTES // last.nbytes)
@@ -107,8 +113,8 @@ def _back_and_forth(read: Read, shown: int, last: Sized) -> Iterator[tuple[int, 
         yield from islice(enumerate(read(1), start=1), shown - 1)
 
 
-def _backwards(read: Read, end: int, held: int) -> Iterator[tuple[int, Sized]]:
-    """The pictures before number `end`, last one first."""
+def _backwards(read: Read[FrameType], end: int, held: int) -> Iterator[tuple[int, FrameType]]:
+    """Yields the frames before number `end`, last one first."""
     for stop in range(end, 0, -held):
         start = max(0, stop - held)
         part = list(islice(enumerate(read(start), start), stop - start))

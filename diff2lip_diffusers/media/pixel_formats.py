@@ -1,36 +1,36 @@
-"""Pixel formats by FFmpeg's names: how many bits, how much chroma, and which hold a picture without loss."""
+"""Pixel formats by FFmpeg's names: bit depth, chroma subsampling, and which one holds a frame without loss."""
 
 from functools import lru_cache
 
 import av
 import numpy as np
 
-# log2 of the chroma's (width, height) reduction, as FFmpeg names it.
+# Keyed by log2 of the chroma's (width, height) reduction.
 SUBSAMPLINGS = {(1, 1): "420", (1, 0): "422", (0, 1): "440", (0, 0): "444"}
 
 
 @lru_cache
 def subsampling(name: str) -> tuple[int, int]:
-    """log2 of the chroma's reduction, across and down."""
+    """Returns log2 of the chroma's reduction in (width, height)."""
     format = av.VideoFormat(name, 16, 16)
-    return tuple((16 // size).bit_length() - 1 for size in (format.chroma_width(16), format.chroma_height(16)))
+    return (16 // format.chroma_width(16)).bit_length() - 1, (16 // format.chroma_height(16)).bit_length() - 1
 
 
 @lru_cache
 def bits(name: str) -> int:
-    """Bits a sample."""
+    """Returns the bits per sample."""
     return av.VideoFormat(name).components[0].bits
 
 
 def encodable_size(width: int, height: int, format: str) -> tuple[int, int]:
-    """The size rounded up to whole chroma samples of a pixel format, which encoders want."""
+    """Returns the size rounded up to whole chroma samples, as encoders require."""
     columns, rows = subsampling(format)
     return width + -width % (1 << columns), height + -height % (1 << rows)
 
 
 @lru_cache
 def format_without_alpha(name: str) -> str | None:
-    """The planar format that a frame's first three planes have; None if they are packed, or of another kind."""
+    """Returns the planar format of a frame's first three planes; None for packed and other formats."""
     plain = name.replace("yuvj", "yuv").replace("yuva", "yuv").replace("gbrap", "gbrp")
     kinds = [f"yuv{kind}p" for kind in SUBSAMPLINGS.values()] + ["gbrp"]
     known = {kind + depth for kind in kinds for depth in ("", "9le", "10le", "12le", "14le", "16le")}
@@ -38,7 +38,10 @@ def format_without_alpha(name: str) -> str | None:
 
 
 def nearest_format(format: av.VideoFormat) -> str:
-    """The planar format that loses nothing; 8 bits for RGB, full chroma where FFmpeg has no other planes for it."""
+    """Returns the planar format to convert to.
+
+    RGB becomes 8 bits; YUV loses nothing and gets full chroma where FFmpeg has no planar format with its subsampling.
+    """
     if format.is_rgb or format.has_palette or len(format.components) < 3:
         return "gbrp"
     depth = format.components[0].bits
@@ -47,6 +50,6 @@ def nearest_format(format: av.VideoFormat) -> str:
 
 
 def plane_pixels(plane, dtype) -> np.ndarray:
-    """A view of the pixels of a plane, (H, W)."""
+    """Returns a view (H, W) of the pixels of a plane."""
     samples = np.frombuffer(plane, dtype).reshape(plane.height, -1)
     return samples[:, : plane.width]

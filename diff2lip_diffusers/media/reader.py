@@ -1,7 +1,7 @@
-"""Video and audio in: what a file holds, its pictures one after another, its sound.
+"""Reads media files: what they contain, their frames one by one, their audio.
 
-Time zero of a file is its first picture, or the start of its sound where it has no video. So the pictures,
-`read_audio` and the soundtrack that `VideoWriter` takes from the same file stay in step.
+Time zero of a file is its first frame, or the start of its audio if it has no video. This keeps the frames,
+`read_audio` and the audio that `VideoWriter` takes from the same file in sync.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,45 +12,47 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 from ..errors import MediaError
-from .decoded_frames import display_matrix, lies_on_its_side, picture_of
+from .decoded_frames import display_matrix, swaps_sides, upright_frame
 from .frame import ColorTags, Frame
 from .image_files import image_files, read_images
 from .streams import (
-    BACK_S,
-    JUMP_S,
+    MAX_STEP_AHEAD_S,
+    MAX_STEP_BACK_S,
     audio_blocks,
     audio_stream,
     decode_frames,
     nearest_integer,
     open_input,
+    start_s,
     video_stream,
 )
 
 FALLBACK_FPS = Fraction(25)
-# Outside of these a stated rate is a time base (90000, 1000) or nonsense.
+# A stated rate outside this range is a time base (90000, 1000) or nonsense.
 SANE_FPS = (Fraction(1, 10), Fraction(300))
 NTSC_ROUNDING = Fraction(1, 10_000)
 INT16_STEPS = 32768
-# Containers whose index FFmpeg seeks in exactly; others are read from their start.
+# Containers in which FFmpeg seeks exactly; others are read from their start.
 SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
-NO_PICTURE = "holds no picture that can be decoded; record or convert it again"
+NO_FRAME = "has no frame that can be decoded; record or convert it again"
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video holds, as `read_frames` yields it.
+    """Properties of a video, as `read_frames` yields it.
 
     Attributes:
-        width: of the upright pictures, in pixels.
-        height: of the upright pictures, in pixels.
-        fps: frames a second, 25 where the file states nothing usable, as images do not.
-        duration_s: as the file states it; None where it does not.
-        has_audio: whether `read_audio` finds a sound stream.
-        color: the source's tags, for `VideoWriter`; None where it is not YUV (GIF, PNG).
-        pixel_aspect: width of a pixel over its height.
-        pixel_format: FFmpeg's name of the pictures' format.
+        width: of the upright frames, in pixels.
+        height: of the upright frames, in pixels.
+        fps: frames per second; 25 if the file states nothing usable, as with images.
+        duration_s: as the file states it; None if it does not.
+        has_audio: whether there is an audio stream for `read_audio`.
+        color: the source's color tags, for `VideoWriter`; None if it is not YUV (GIF, PNG).
+        pixel_aspect: width of a pixel divided by its height.
+        pixel_format: FFmpeg's name of the frames' pixel format.
         is_still: whether it is a single image file.
     """
 
@@ -66,13 +68,13 @@ class VideoInfo:
 
 
 def probe_video(path: str | Path) -> VideoInfo:
-    """What a video holds; decodes one picture. Cover art is no video.
+    """Returns the properties of a video; decodes one frame. Cover art is no video.
 
     Args:
         path: a video file, an image file, or a folder of numbered image files.
 
     Raises:
-        MediaError: it is missing, of no known kind, or holds no picture that can be decoded.
+        MediaError: it is missing, of no known kind, or has no frame that can be decoded.
     """
     files = image_files(path)
     return _probe_images(files) if files else _probe_file(path)
@@ -94,39 +96,40 @@ def _probe_images(files: Sequence[Path]) -> VideoInfo:
 def _probe_file(path: str | Path) -> VideoInfo:
     with open_input(path) as container:
         stream = video_stream(container, path)
-        frame = _first_frame(container, stream, path)
-        picture = picture_of(frame, display_matrix(frame))
+        av_frame = _first_frame(container, stream, path)
+        matrix = display_matrix(av_frame)
+        frame = upright_frame(av_frame, matrix)
         aspect = stream.sample_aspect_ratio or Fraction(1)
         return VideoInfo(
-            width=picture.width,
-            height=picture.height,
+            width=frame.width,
+            height=frame.height,
             fps=_frame_rate(stream),
             duration_s=_stated_duration_s(container, stream),
             has_audio=container.streams.best("audio") is not None,
-            color=picture.tags,
-            pixel_aspect=1 / aspect if lies_on_its_side(display_matrix(frame)) else aspect,
-            pixel_format=picture.format,
+            color=frame.tags,
+            pixel_aspect=1 / aspect if swaps_sides(matrix) else aspect,
+            pixel_format=frame.format,
         )
 
 
-def _first_frame(container, stream, path: str | Path) -> av.VideoFrame:
+def _first_frame(container: InputContainer, stream: av.VideoStream, path: str | Path) -> av.VideoFrame:
     frame = next(decode_frames(container, stream, path), None)
     if frame is None:
-        raise MediaError(path, NO_PICTURE)
+        raise MediaError(path, NO_FRAME)
     return frame
 
 
 def read_frames(path: str | Path, fps: Fraction | float | None = None, start: int = 0) -> Iterator[Frame]:
-    """The pictures of a video at a constant rate, upright, one after another.
+    """Yields the frames of a video at a constant rate, upright.
 
-    A picture is shown from the nearest slot of 1/fps until the next one starts, as FFmpeg's `fps` filter does it; a
-    clip of constant rate read at its own rate gives each of its frames once. Damaged packets are skipped with a
-    warning in the log, and the last good picture stays. Image files give one picture each, whatever the rate.
+    Each frame is shown from the nearest slot of 1/fps until the next one starts, as by FFmpeg's `fps` filter. A clip
+    of constant rate read at its own rate gives each of its frames once. Damaged packets are skipped with a warning in
+    the log; the last good frame is shown instead. Image files give one frame each, whatever the rate.
 
     Args:
         path: a video file, an image file, or a folder of numbered image files.
-        fps: frames a second of the result; the file's own by default.
-        start: how many to leave out; in mp4, mov and mkv that costs little.
+        fps: frames per second of the result; the file's own by default.
+        start: how many frames to skip; this is fast in mp4, mov and mkv.
 
     Raises:
         ValueError: `fps` is not positive.
@@ -138,8 +141,8 @@ def read_frames(path: str | Path, fps: Fraction | float | None = None, start: in
 
 
 def read_rgb(path: str | Path, fps: Fraction | float | None = None) -> Iterator[np.ndarray]:
-    """What `read_frames` gives, as arrays uint8 RGB (H, W, 3)."""
-    return (picture.rgb() for picture in read_frames(path, fps))
+    """Yields the frames of `read_frames` as arrays uint8 RGB (H, W, 3)."""
+    return (frame.rgb() for frame in read_frames(path, fps))
 
 
 def _read_frames(path: str | Path, fps: Fraction | None, start: int) -> Iterator[Frame]:
@@ -147,19 +150,18 @@ def _read_frames(path: str | Path, fps: Fraction | None, start: int) -> Iterator
     if files:
         yield from read_images(files, start)
         return
-    first = None
-    for frame, slot, count in _shown(path, fps, start):
-        if first is None:
-            matrix = display_matrix(frame)
-        picture = picture_of(frame, matrix, first)
-        first = first or picture
-        yield from [picture] * (slot + count - max(slot, start))
+    first = matrix = None
+    for av_frame, slot, count in _shown(path, fps, start):
+        matrix = matrix or display_matrix(av_frame)
+        frame = upright_frame(av_frame, matrix, first)
+        first = first or frame
+        yield from [frame] * (slot + count - max(slot, start))
 
 
 def _shown(path: str | Path, fps: Fraction | None, start: int) -> Iterator[tuple[av.VideoFrame, int, int]]:
-    """Each frame with its first slot of 1/fps and the number of slots in which it is to be seen, from `start` on.
+    """Yields each frame, its first slot of 1/fps and the number of slots that show it, from slot `start` on.
 
-    Where seeking led too far, the file is read from its beginning.
+    If seeking goes too far, the file is read from its beginning.
     """
     for may_seek in (start > 0, False):
         with open_input(path) as container:
@@ -169,25 +171,28 @@ def _shown(path: str | Path, fps: Fraction | None, start: int) -> Iterator[tuple
             if may_seek and (first is None or first[1] > start):
                 continue
             if first is None:
-                raise MediaError(path, NO_PICTURE)
+                raise MediaError(path, NO_FRAME)
             yield from (entry for entry in chain([first], shown) if entry[1] + entry[2] > start)
             return
 
 
-def _slots_of(container, stream, path: str | Path, fps: Fraction | None, seek_to: int):
-    """Frame, first slot and number of slots; from a frame before slot `seek_to` on."""
+def _slots_of(
+    container: InputContainer, stream: av.VideoStream, path: str | Path, fps: Fraction | None, seek_to: int
+) -> Iterator[tuple[av.VideoFrame, int, int]]:
+    """Yields frame, first slot and number of slots, from a frame before slot `seek_to` on."""
     rate = _frame_rate(stream)
     frames = decode_frames(container, stream, path)
     first = next(frames, None)
     if first is None:
         return
     if fps is None or fps == rate:
-        # Counted from the first picture, so that neither a start offset nor millisecond time stamps drop a frame.
-        fps, origin, at_least = rate, _start_s(first), 1
+        # Slots count from the first frame, so that neither a start offset nor millisecond time stamps drop a frame.
+        fps, origin, at_least = rate, start_s(first), 1
     else:
         origin, at_least = Fraction(container.start_time or 0, av.time_base), 0
-    base = nearest_integer((_start_s(first) - origin) * fps)
-    if seek_to and first.pts is not None and container.format.name in SEEKABLE_FORMATS:
+    base = nearest_integer((start_s(first) - origin) * fps)
+    can_seek = first.pts is not None and container.format.name in SEEKABLE_FORMATS
+    if seek_to and can_seek and stream.time_base:
         container.seek(int((origin + (base + seek_to) / fps) / stream.time_base), stream=stream)
         timed = _timed(decode_frames(container, stream, path), rate)
     else:
@@ -195,27 +200,24 @@ def _slots_of(container, stream, path: str | Path, fps: Fraction | None, seek_to
     yield from ((frame, slot - base, count) for frame, slot, count in _slots(timed, fps, origin, at_least))
 
 
-def _start_s(frame: av.VideoFrame) -> Fraction:
-    return Fraction(0) if frame.pts is None else frame.pts * frame.time_base
-
-
 def _timed(frames: Iterable[av.VideoFrame], rate: Fraction) -> Iterator[tuple[av.VideoFrame, Fraction, Fraction]]:
-    """Each picture with its start and end in seconds; where the clock jumps, the next one follows at once."""
+    """Yields each frame with its start and end in seconds; where the clock jumps, the next frame follows at once."""
     last = end = shift = Fraction(0)
     for index, frame in enumerate(frames):
-        start = end if frame.pts is None else frame.pts * frame.time_base + shift
-        if index and not last - BACK_S <= start <= end + JUMP_S:
+        start = end if frame.pts is None else start_s(frame) + shift
+        if index and not last - MAX_STEP_BACK_S <= start <= end + MAX_STEP_AHEAD_S:
             shift, start = shift + end - start, end
-        last, end = start, start + (frame.duration * frame.time_base if frame.duration else 1 / rate)
+        duration = frame.duration * frame.time_base if frame.duration and frame.time_base else 1 / rate
+        last, end = start, start + duration
         yield frame, start, end
 
 
 def _slots(
     timed: Iterable[tuple[av.VideoFrame, Fraction, Fraction]], fps: Fraction, origin: Fraction, at_least: int
 ) -> Iterator[tuple[av.VideoFrame, int, int]]:
-    """Frame, first slot and number of slots; the last frame gets `at_least` that many.
+    """Yields frame, first slot and number of slots; the last frame gets at least `at_least`.
 
-    Where all pictures fall into one slot, the last one is seen in any case.
+    If all frames fall into one slot, the last one is shown.
     """
     shown, slot, end_slot, moved = None, 0, 0, False
     for frame, start, end in timed:
@@ -231,31 +233,31 @@ def _slots(
 
 
 def exact_rate(fps: Fraction | float) -> Fraction:
-    """A rate as a fraction; 23.976, 29.97 and the like become the multiples of 1000/1001 that they stand for."""
+    """Returns a rate as a fraction; 23.976, 29.97 and the like become the multiples of 1000/1001 that they mean."""
     rate = Fraction(fps).limit_denominator(100_000)
     broadcast = Fraction(round(rate * 1001 / 1000) * 1000, 1001)
     return broadcast if abs(rate - broadcast) < NTSC_ROUNDING else rate
 
 
-def _frame_rate(stream) -> Fraction:
+def _frame_rate(stream: av.VideoStream) -> Fraction:
     rates = (stream.guessed_rate, stream.average_rate)
     return next((Fraction(rate) for rate in rates if rate and SANE_FPS[0] <= rate <= SANE_FPS[1]), FALLBACK_FPS)
 
 
-def _stated_duration_s(container, stream) -> float | None:
-    if stream.duration:
+def _stated_duration_s(container: InputContainer, stream: av.VideoStream) -> float | None:
+    if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
 
 
 def read_audio(path: str | Path) -> tuple[np.ndarray, int]:
-    """Sound as float32 (T,) in [-1, 1), the plain mean over channels, and its own sampling rate in Hz.
+    """Returns audio as float32 (T,) in [-1, 1), the mean over channels, and the file's sampling rate in Hz.
 
-    Samples pass through 16 bits, because the model was trained on 16-bit files. Sound that starts after the first
-    picture gets leading silence, what comes before it is cut. Only the mono sound is held in memory.
+    Samples pass through 16 bits, because the model was trained on 16-bit files. Audio that starts after the first
+    frame gets leading silence; audio before it is cut. Only the mono audio is held in memory.
 
     Raises:
-        MediaError: the file is missing, is not a media file, or none of its sound can be decoded.
+        MediaError: the file is missing, is not a media file, or none of its audio can be decoded.
         NoAudioError: it has no audio stream.
     """
     with open_input(path) as container:

@@ -1,4 +1,4 @@
-"""The streams of a media file: which to use, where their time starts, their packets, frames and sound samples."""
+"""Streams of a media file: which one to use, where time starts, packets, frames and audio samples."""
 
 import itertools
 import logging
@@ -7,27 +7,33 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import overload
 
 import av
 import numpy as np
-from av.stream import Disposition
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError
+from av.frame import Frame as AVFrame
+from av.stream import Disposition, Stream
 
 from ..errors import MediaError, NoAudioError
 
-# Sound that is so much early or late has a hole or an overlap; less is jitter of time stamps, as browsers write it.
-HOLE_S = Fraction(1, 20)
-# Time stamps that jump back, or on by so much, come from another clock: recordings put one after another.
-BACK_S, JUMP_S = Fraction(1, 5), 10
+# Audio that starts this much early or late overlaps or leaves a gap; less is time-stamp jitter, as browsers write it.
+GAP_S = Fraction(1, 20)
+# Time stamps that step back, or ahead by this much, come from another clock: recordings were concatenated.
+MAX_STEP_BACK_S, MAX_STEP_AHEAD_S = Fraction(1, 5), 10
+
+Decodable = av.VideoStream | av.AudioStream
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def open_input(path: str | Path) -> Iterator[av.container.InputContainer]:
-    """The opened file, closed when the block ends.
+def open_input(path: str | Path) -> Iterator[InputContainer]:
+    """Opens a file and closes it when the block ends.
 
     Raises:
-        MediaError: it is missing, a folder, empty, not readable or not a media file.
+        MediaError: the file is missing, a folder, empty, not readable or not a media file.
     """
     file = Path(path)
     if file.is_file() and file.stat().st_size == 0:
@@ -35,9 +41,9 @@ def open_input(path: str | Path) -> Iterator[av.container.InputContainer]:
     if file.exists() and not file.is_file() and not file.is_dir():
         raise MediaError(path, "is a pipe or a device, which cannot be read twice; pass a file")
     try:
-        # "file:" so that a colon in a name is not taken for a protocol
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
         container = av.open(f"file:{path}", metadata_errors="replace")
-    except (av.error.FFmpegError, OSError) as error:
+    except (FFmpegError, OSError) as error:
         raise MediaError(path, _why_unreadable(error)) from error
     with container:
         if container.format.name == "tty":  # FFmpeg would draw any .txt file as a terminal
@@ -45,36 +51,36 @@ def open_input(path: str | Path) -> Iterator[av.container.InputContainer]:
         yield container
 
 
-def _why_unreadable(error: Exception) -> str:
+def _why_unreadable(error: FFmpegError | OSError) -> str:
     causes = {
         FileNotFoundError: "no such file; check the path",
         IsADirectoryError: "is a folder; pass a file",
-        PermissionError: "must not be read; check its permissions",
+        PermissionError: "cannot be read (permission denied); check its permissions",
     }
     unknown = f"is not a video or audio file ({error.strerror or error}); convert or download it again"
     return next((reason for cause, reason in causes.items() if isinstance(error, cause)), unknown)
 
 
-def video_stream(container, path: str | Path):
-    """The first video stream that is not cover art.
+def video_stream(container: InputContainer, path: str | Path) -> av.VideoStream:
+    """Returns the first video stream that is not cover art.
 
     Raises:
         MediaError: there is none.
     """
     stream = _find_video_stream(container)
     if stream is None:
-        raise MediaError(path, "has no video stream; pass a file with moving pictures as the video")
+        raise MediaError(path, "has no video stream; pass a video file")
     stream.thread_type = "AUTO"
     return stream
 
 
-def _find_video_stream(container):
-    pictures = (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
-    return next(pictures, None)
+def _find_video_stream(container: InputContainer) -> av.VideoStream | None:
+    videos = (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
+    return next(videos, None)
 
 
-def audio_stream(container, path: str | Path):
-    """The stream FFmpeg ranks best.
+def audio_stream(container: InputContainer, path: str | Path) -> av.AudioStream:
+    """Returns the audio stream that FFmpeg ranks best.
 
     Raises:
         NoAudioError: there is none.
@@ -83,12 +89,18 @@ def audio_stream(container, path: str | Path):
     if not known:
         raise NoAudioError(path)
     best = container.streams.best("audio")
-    return best if best in known else known[0]
+    return next((stream for stream in known if stream == best), known[0])
+
+
+def start_s(timed: AVFrame | av.Packet) -> Fraction:
+    """Returns the presentation time in seconds; 0 where none is stated."""
+    return Fraction(0) if timed.pts is None or timed.time_base is None else timed.pts * timed.time_base
 
 
 def time_zero(path: str | Path) -> Fraction:
-    """The time stamp in seconds from which a file's pictures and sound are counted: that of the first picture that can
-    be decoded, or of the first sound where there is no picture.
+    """Returns the time stamp in seconds from which frames and audio of a file are counted.
+
+    It is that of the first frame that can be decoded, or of the first audio in a file without frames.
 
     Raises:
         MediaError: as `open_input`.
@@ -97,49 +109,54 @@ def time_zero(path: str | Path) -> Fraction:
         stream = _find_video_stream(container)
         frame = None if stream is None else next(decode_frames(container, stream, path), None)
         if frame is not None and frame.pts is not None:
-            return frame.pts * frame.time_base
+            return start_s(frame)
         return Fraction(container.start_time or 0, av.time_base)
 
 
-def read_packets(container, stream, path: str | Path) -> Iterator[av.Packet]:
-    """The packets of a stream up to where the file breaks off, then an empty one, which flushes a decoder.
+def read_packets(container: InputContainer, stream: Stream, path: str | Path) -> Iterator[av.Packet]:
+    """Yields the packets of a stream until the file ends or breaks off, then an empty one that flushes a decoder.
 
     Raises:
         MediaError: the disk or the network fails while reading.
     """
     try:
         yield from (packet for packet in container.demux(stream) if packet.size)
-    except av.error.InvalidDataError as error:
+    except InvalidDataError as error:
         logger.warning("%s: damaged, reading stops early (%s)", path, error.strerror)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         raise MediaError(path, f"cannot be read to its end ({error.strerror})") from error
     flush = av.Packet()
-    flush.stream, flush.time_base = stream, stream.time_base
+    flush.stream, flush.time_base = stream, stream.time_base  # pyright: ignore[reportAttributeAccessIssue]
     yield flush
 
 
 def rebased_packets(
-    container, stream, out_stream, path: str | Path, zero_s: Fraction = Fraction(0)
+    container: InputContainer, stream: Stream, out_stream: Stream, path: str | Path, zero_s: Fraction = Fraction(0)
 ) -> Iterator[av.Packet]:
-    """The packets of a stream, time counted from `zero_s`, assigned to `out_stream` of another container.
+    """Yields the packets of a stream for `out_stream` of another container, with time counted from `zero_s`.
 
     Raises:
         MediaError: as `read_packets`.
     """
-    zero = round(zero_s / stream.time_base)
+    zero = round(zero_s / stream.time_base)  # pyright: ignore[reportOperatorIssue]  # an open stream has one
     for packet in read_packets(container, stream, path):
         if packet.size:
-            packet.pts = (packet.dts if packet.pts is None else packet.pts) - zero
+            stated = packet.dts if packet.pts is None else packet.pts
+            packet.pts = stated - zero  # pyright: ignore[reportOptionalOperand]  # demuxers give one of both
             packet.dts = packet.pts if packet.dts is None else packet.dts - zero
             packet.stream = out_stream
             yield packet
 
 
-def decode_frames(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
-    """Every frame that can be decoded; damaged packets are left out.
+@overload
+def decode_frames(container: InputContainer, stream: av.VideoStream, path: str | Path) -> Iterator[av.VideoFrame]: ...
+@overload
+def decode_frames(container: InputContainer, stream: av.AudioStream, path: str | Path) -> Iterator[av.AudioFrame]: ...
+def decode_frames(container: InputContainer, stream: Decodable, path: str | Path) -> Iterator[AVFrame]:
+    """Yields every frame that can be decoded; damaged packets are skipped.
 
-    AVI holds no times of presentation, and what FFmpeg makes up goes back and forth where pictures are predicted from
-    later ones; the times of decoding are right.
+    AVI stores no presentation times. What FFmpeg makes up goes back and forth where frames are predicted from later
+    ones; the decoding times are right.
 
     Raises:
         MediaError: as `read_packets`.
@@ -151,7 +168,7 @@ def decode_frames(container, stream, path: str | Path) -> Iterator[av.frame.Fram
         yield frame
 
 
-def _decoded(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
+def _decoded(container: InputContainer, stream: Decodable, path: str | Path) -> Iterator[AVFrame]:
     damaged, newest, shown = 0, -math.inf, -math.inf
     for packet in read_packets(container, stream, path):
         if packet.size and packet.pts is not None and not packet.is_discard:
@@ -160,7 +177,7 @@ def _decoded(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
             for frame in stream.decode(packet):
                 shown = max(shown, newest if frame.pts is None else frame.pts)
                 yield frame
-        except av.error.FFmpegError:
+        except FFmpegError:
             damaged += 1
     if shown < newest and stream.type == "video" and stream.codec_context.thread_count != 1:
         yield from _frames_after(shown, path, stream.index)
@@ -168,43 +185,52 @@ def _decoded(container, stream, path: str | Path) -> Iterator[av.frame.Frame]:
         logger.warning("%s: %d damaged packets skipped", path, damaged)
 
 
-def _frames_after(pts: float, path: str | Path, index: int) -> Iterator[av.frame.Frame]:
-    """Frames behind a time stamp, decoded by a single thread.
+def _frames_after(pts: float, path: str | Path, index: int) -> Iterator[AVFrame]:
+    """Yields the frames after a time stamp, decoded by a single thread.
 
-    Several threads give their last frames all at once, and an error among them costs those behind it; PyAV does not
-    tell of the error where good frames came before it.
+    With several threads, the last frames come all at once and an error among them loses those behind it. PyAV hides
+    the error where good frames came first.
     """
     with open_input(path) as container:
-        stream = container.streams[index]
+        stream = next(stream for stream in container.streams.video if stream.index == index)
         stream.codec_context.thread_count = 1
         yield from (frame for frame in _decoded(container, stream, path) if frame.pts is None or frame.pts > pts)
 
 
-def audio_blocks(container, stream, path: str | Path, sample_format: str, sampling_rate: int) -> Iterator[np.ndarray]:
-    """Sound from time zero on in blocks (C, T) of a packed sample format ("s16", "flt") at the given rate in Hz.
+def audio_blocks(
+    container: InputContainer, stream: av.AudioStream, path: str | Path, sample_format: str, sampling_rate: int
+) -> Iterator[np.ndarray]:
+    """Yields audio from time zero on in blocks (C, T), each sample at its time.
 
-    Holes in the sound become silence and overlaps are cut, so that each sample stands at its time.
+    Gaps in the audio become silence, overlaps are cut.
+
+    Args:
+        container: the opened file.
+        stream: its audio stream.
+        path: the file, for errors.
+        sample_format: a packed format of FFmpeg's: "s16" or "flt".
+        sampling_rate: in Hz.
 
     Raises:
         MediaError: nothing can be decoded, or as `read_packets`.
     """
-    zero_s, heard, position = time_zero(path), False, 0
-    for start_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
-        heard = True
-        for piece in _in_place(block, start_s, zero_s, position, sampling_rate):
+    zero_s, decoded, position = time_zero(path), False, 0
+    for block_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
+        decoded = True
+        for piece in _in_place(block, block_s, zero_s, position, sampling_rate):
             position += piece.shape[1]
             yield piece
-    if not heard:
-        raise MediaError(path, "holds no sound that can be decoded; record or convert it again")
+    if not decoded:
+        raise MediaError(path, "has no audio that can be decoded; record or convert it again")
 
 
 def _in_place(
-    block: np.ndarray, start_s: Fraction | None, zero_s: Fraction, position: int, rate: int
+    block: np.ndarray, block_s: Fraction | None, zero_s: Fraction, position: int, rate: int
 ) -> Iterator[np.ndarray]:
-    """A block with the silence that belongs in front of it, or without what should have come before `position`."""
-    ahead = 0 if start_s is None else nearest_integer((start_s - zero_s) * rate) - position
-    if position and (abs(ahead) <= HOLE_S * rate or not -BACK_S * rate <= ahead <= JUMP_S * rate):
-        ahead = 0  # jitter of time stamps, or another clock
+    """Yields silence up to a block and the block, or what is left of the block after `position`."""
+    ahead = 0 if block_s is None else nearest_integer((block_s - zero_s) * rate) - position
+    if position and (abs(ahead) <= GAP_S * rate or not -MAX_STEP_BACK_S * rate <= ahead <= MAX_STEP_AHEAD_S * rate):
+        ahead = 0  # time-stamp jitter, or another clock
     for start in range(0, ahead, rate):
         yield np.zeros((len(block), min(rate, ahead - start)), block.dtype)
     if block.shape[1] > max(0, -ahead):
@@ -214,23 +240,23 @@ def _in_place(
 def _resampled(
     frames: Iterable[av.AudioFrame], sample_format: str, rate: int
 ) -> Iterator[tuple[Fraction | None, np.ndarray]]:
-    """Blocks (C, T), each with the start in s of the frame that completed it; layout and rate of frames may change.
+    """Yields the start in s and a block (C, T); layout and rate of the frames may change.
 
-    What is left in the resampler at the end has no start.
+    The start is that of the frame that completed the block; what remains in the resampler at the end has none.
     """
     same_kind = itertools.groupby(frames, key=lambda frame: (frame.format.name, frame.layout.name, frame.sample_rate))
     for _, group in same_kind:
         resampler = av.AudioResampler(format=sample_format, rate=rate)
         for frame in itertools.chain(group, [None]):
-            start_s = None if frame is None or frame.pts is None else frame.pts * frame.time_base
-            yield from ((start_s, _by_channel(block)) for block in resampler.resample(frame))
+            block_s = None if frame is None or frame.pts is None else start_s(frame)
+            yield from ((block_s, _by_channel(block)) for block in resampler.resample(frame))
 
 
 def _by_channel(frame: av.AudioFrame) -> np.ndarray:
-    """Packed samples as (C, T). Planar ones would do as well, but PyAV reads beyond the planes of 8 channels."""
+    """Returns packed samples as (C, T). With planar samples PyAV reads beyond the planes of 8 channels."""
     return frame.to_ndarray().reshape(-1, len(frame.layout.channels)).T
 
 
 def nearest_integer(x: Fraction) -> int:
-    """The nearest integer, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
+    """Returns the nearest integer, halves away from zero (FFmpeg's AV_ROUND_NEAR_INF)."""
     return math.floor(x + Fraction(1, 2)) if x >= 0 else math.ceil(x - Fraction(1, 2))

@@ -1,4 +1,4 @@
-"""Pictures into a file of their own: encoded as they come, without sound, for another file to take up."""
+"""Encodes video without audio, to be muxed later."""
 
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 from av.video.reformatter import ColorRange
 
 from ..errors import MediaError
@@ -22,28 +23,28 @@ BT601_TAGS = ColorTags(matrix=6, range=1, primaries=6, transfer=6)
 
 
 class VideoEncoder:
-    """Encodes pictures of one size at a constant rate. Those in the encoder's own format reach it untouched.
+    """Encodes frames of one size at a constant rate. Frames in the encoder's own format reach it unchanged.
 
-    To be opened, written to and closed; once open, it can be used as a context manager that closes it.
+    Open it, write to it and close it. Once open, it can be used as a context manager that closes it.
 
     Args:
-        target: the video that it is for: its name decides on formats, and errors name it.
-        width: of the pictures, in pixels.
-        height: of the pictures, in pixels.
-        fps: frames a second.
-        info: the source, for its colour tags, pixel format and pixel aspect.
+        target: the final video; its suffix decides on formats, and errors name it.
+        width: of the frames, in pixels.
+        height: of the frames, in pixels.
+        fps: frames per second.
+        info: the source, for its color tags, pixel format and pixel aspect.
         codec: a key of `CODECS`; by default H.264, HEVC for HDR.
-        quality: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
-        lossless: whether to keep every pixel to the bit.
+        crf: 0 to 51, lower is better and larger; by default the result looks like the source.
+        lossless: whether to keep every pixel bit-exact.
 
     Attributes:
-        frame_count: pictures so far.
-        tag: what mp4 and mov call the stream; None for FFmpeg's choice.
-        suffix: of the file. Mov keeps any frame rate exactly, but does not take FFV1.
+        frame_count: frames written so far.
+        tag: the stream's codec tag in mp4 and mov; None for FFmpeg's choice.
+        suffix: of the encoded file. Mov keeps any frame rate exactly, but cannot contain FFV1.
 
     Raises:
-        ValueError: a size, rate or quality that cannot be.
-        MediaError: the codec cannot be had, or does not go into the target; from the methods, the disk is full.
+        ValueError: impossible size, rate or settings.
+        MediaError: the codec is not available, or the target cannot contain it; from the methods, the disk is full.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class VideoEncoder:
         fps: Fraction | float,
         info: VideoInfo | None = None,
         codec: str | None = None,
-        quality: int | None = None,
+        crf: int | None = None,
         lossless: bool = False,
     ):
         if width < 1 or height < 1 or not fps > 0:
@@ -67,20 +68,22 @@ class VideoEncoder:
         self._pixel_aspect = info.pixel_aspect if info else Fraction(1)
         source_format = info.pixel_format if info else "gbrp"
         codec = codec or default_codec(self._tags, lossless)
-        self._encoding = choose_encoding(target, codec, source_format, quality, lossless)
+        self._encoding = choose_encoding(target, codec, source_format, crf, lossless)
         self.tag = self._encoding.tag
         self.suffix = ".mkv" if self._encoding.encoder == "ffv1" else ".mov"
 
     def open(self, path: Path) -> None:
-        """Begins the file, whose name ends in the suffix."""
+        """Starts the file `path`, whose name must end in `suffix`."""
         with ExitStack() as stack, writing(self.target):
             self._container = stack.enter_context(av.open(f"file:{path}", "w"))
             self._stream = self._add_stream()
             self._cleanup = stack.pop_all()
 
-    def _add_stream(self):
+    def _add_stream(self) -> av.VideoStream:
         encoding = self._encoding
-        stream = self._container.add_stream(encoding.encoder, rate=self.fps, options=encoding.options)
+        stream: av.VideoStream = self._container.add_stream(  # pyright: ignore[reportAssignmentType]  # a video codec
+            encoding.encoder, rate=self.fps, options=encoding.options
+        )
         context = stream.codec_context
         context.pix_fmt = encoding.pixel_format
         context.width, context.height = encodable_size(self.width, self.height, encoding.pixel_format)
@@ -96,44 +99,44 @@ class VideoEncoder:
         self._start(context)
         return stream
 
-    def _start(self, context) -> None:
+    def _start(self, context: av.VideoCodecContext) -> None:
         try:
             context.open()
-        except (av.error.FFmpegError, OSError) as error:
+        except (FFmpegError, OSError) as error:
             raise MediaError(
                 self.target, f"{self._encoding.encoder} cannot encode here ({error.strerror}); choose another codec"
             ) from error
 
-    def write(self, picture: Frame | np.ndarray) -> None:
-        """Appends a picture, or an array uint8 RGB (H, W, 3).
+    def write(self, frame: Frame | np.ndarray) -> None:
+        """Appends a frame, or an array uint8 RGB (H, W, 3).
 
         Raises:
             ValueError: it has another type or shape.
             MediaError: it cannot be written, e.g. the disk is full.
         """
-        if isinstance(picture, np.ndarray):
-            picture = self._as_picture(picture)
-        if (picture.width, picture.height) != (self.width, self.height):
+        if isinstance(frame, np.ndarray):
+            frame = self._as_frame(frame)
+        if (frame.width, frame.height) != (self.width, self.height):
             raise ValueError(
-                f"picture must have {self.width} x {self.height} pixels, got {picture.width} x {picture.height}"
+                f"frame must have {self.width} x {self.height} pixels, got {frame.width} x {frame.height}"
             )
         context = self._stream.codec_context
-        frame = picture.to_frame(context.pix_fmt, context.width, context.height, self._tags)
-        frame.pts, frame.time_base = self.frame_count, 1 / self.fps
+        av_frame = frame.to_av_frame(self._encoding.pixel_format, context.width, context.height, self._tags)
+        av_frame.pts, av_frame.time_base = self.frame_count, 1 / self.fps
         with writing(self.target):
-            self._container.mux(self._stream.encode(frame))
+            self._container.mux(self._stream.encode(av_frame))
         self.frame_count += 1
 
-    def _as_picture(self, array: np.ndarray) -> Frame:
+    def _as_frame(self, array: np.ndarray) -> Frame:
         if array.dtype != np.uint8 or array.shape != (self.height, self.width, 3):
             raise ValueError(f"frame must be uint8 {(self.height, self.width, 3)}, got {array.dtype} {array.shape}")
         return Frame.from_rgb(array)
 
     def close(self, complete: bool = True) -> None:
-        """Ends the file; what is not complete is of no use."""
+        """Finishes the file; an incomplete file is not usable."""
         with self._cleanup:
             if not complete:
-                with suppress(av.error.FFmpegError):  # the first error counts
+                with suppress(FFmpegError):  # the first error counts
                     self._container.close()
                 return
             with writing(self.target):

@@ -1,7 +1,7 @@
-"""Video files out: pictures and a soundtrack into mp4, mov or mkv, all or nothing.
+"""Writes video files: frames and audio into mp4, mov or mkv, all or nothing.
 
-Pictures are encoded as they come into a hidden folder beside the target. When the last one is there and the length is
-known, pictures and sound are interleaved packet by packet into the finished file, which then takes the target's place.
+Frames are encoded as they come, into a hidden folder beside the target. After the last one the length is known: then
+video and audio packets are interleaved into the finished file, which replaces the target.
 """
 
 import heapq
@@ -12,57 +12,58 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 
 from ..errors import MediaError
-from ..output_paths import check_output_path, hidden_folder_beside, writing
+from ..output_paths import hidden_folder_beside, writing
 from .audio_track import AudioTrack
 from .frame import Frame
 from .reader import VideoInfo
 from .streams import open_input, rebased_packets, video_stream
 from .video_encoder import VideoEncoder
 
-# Container and the sound codecs that may be copied into it: what players of that container know.
-MP4_SOUND = {"aac", "mp3", "ac3", "eac3", "alac"}
+# Containers and the audio codecs that may be copied into them: those that players of the container know.
+MP4_AUDIO_CODECS = {"aac", "mp3", "ac3", "eac3", "alac"}
 CONTAINERS = {
-    ".mp4": ("mp4", MP4_SOUND | {"opus"}),
-    ".m4v": ("mp4", MP4_SOUND | {"opus"}),
-    ".mov": ("mov", MP4_SOUND),
-    ".mkv": ("matroska", MP4_SOUND | {"opus", "flac", "vorbis"}),
+    ".mp4": ("mp4", MP4_AUDIO_CODECS | {"opus"}),
+    ".m4v": ("mp4", MP4_AUDIO_CODECS | {"opus"}),
+    ".mov": ("mov", MP4_AUDIO_CODECS),
+    ".mkv": ("matroska", MP4_AUDIO_CODECS | {"opus", "flac", "vorbis"}),
 }
 
 
 class VideoWriter:
-    """Writes a video of constant rate and, if asked for, a soundtrack of the same length.
+    """Writes a video of constant rate and, optionally, an audio track of the same length.
 
-    A context manager: the target appears, complete, when the block ends; it stays as it was when the block raises.
-    With `info` the source's colour tags (also missing ones) and matrix are kept, so that a player that showed the
-    source shows the copy alike; otherwise BT.709 from 720 rows on, BT.601 below.
+    A context manager: the complete target appears when the block ends. If the block raises, the target stays as it
+    was. With `info` the source's color tags (also missing ones) and matrix are kept, so that players show the output
+    like the source. Without it, the tags are BT.709 from 720 rows on and BT.601 below.
 
-    H.264 is written in 8 bits with 4:2:0 chroma, so that every player shows it; HEVC and ProRes keep 10 bits, lossless
-    codecs the source's format. An odd width or height gets its last column or row twice where chroma is reduced.
+    H.264 is written in 8 bits with 4:2:0 chroma, so that every player shows it. HEVC and ProRes keep 10 bits, lossless
+    codecs keep the source's format. Where chroma is subsampled, the last column or row of odd sizes is repeated.
 
-    The soundtrack keeps its quality: packets are copied where the container takes the codec and they last to the end;
-    otherwise it becomes AAC with the source's sampling rate (the next one AAC has) and channels, cut to or filled with
-    silence up to the last picture's end.
+    Audio packets are copied where the container supports the codec and they last to the end. Otherwise the audio
+    becomes AAC with the source's sampling rate (the next one AAC has) and channels, cut or padded with silence to the
+    end of the last frame.
 
     Args:
-        path: the target, `.mp4`, `.m4v`, `.mov` or `.mkv`.
-        width: of the pictures, in pixels.
-        height: of the pictures, in pixels.
-        fps: frames a second.
-        info: the source, for its colour tags, pixel format and pixel aspect.
-        audio: file with the soundtrack; its time zero meets the first picture.
-        audio_sampling_rate: rate in Hz to force; the sound is then always encoded anew.
-        audio_channels: number of channels to force, 1 as the mean of all; the sound is then always encoded anew.
+        path: the target, `.mp4`, `.m4v`, `.mov` or `.mkv`; see `check_output_path`.
+        width: of the frames, in pixels.
+        height: of the frames, in pixels.
+        fps: frames per second.
+        info: the source, for its color tags, pixel format and pixel aspect.
+        audio: file with the audio; its time zero is the start of the first frame.
+        audio_sampling_rate: rate in Hz to resample to; then the audio is always encoded.
+        audio_channels: number of channels to convert to, 1 for the mean of all; then the audio is always encoded.
         codec: a key of `CODECS`; H.264 by default, HEVC for HDR.
-        quality: 0 to 51, lower is better and larger; by default what the eye cannot tell from the source.
-        lossless: whether to keep every pixel to the bit.
+        crf: 0 to 51, lower is better and larger; by default the result looks like the source.
+        lossless: whether to keep every pixel bit-exact.
         metadata: container tags, such as title and comment.
 
     Raises:
-        ValueError: a size, rate, number of channels or quality that cannot be.
-        MediaError: as `check_output_path`, the codec cannot be had, or the soundtrack cannot be read; on entering or
-            leaving, the disk is full.
+        ValueError: impossible size, rate, number of channels or settings.
+        MediaError: the codec is not available, the target cannot contain it, or the audio cannot be read; on entering,
+            writing or leaving, if the target cannot be written, e.g. the disk is full.
         NoAudioError: `audio` has no audio stream.
     """
 
@@ -78,73 +79,72 @@ class VideoWriter:
         audio_sampling_rate: int | None = None,
         audio_channels: int | None = None,
         codec: str | None = None,
-        quality: int | None = None,
+        crf: int | None = None,
         lossless: bool = False,
         metadata: dict[str, str] | None = None,
     ):
-        check_output_path(path, audio)
         self.path = Path(path)
-        self._soundtrack = None if audio is None else AudioTrack(audio, audio_sampling_rate, audio_channels)
+        self._audio = None if audio is None else AudioTrack(audio, audio_sampling_rate, audio_channels)
         self._metadata = dict(metadata or {})
-        self._pictures = VideoEncoder(
+        self._encoder = VideoEncoder(
             self.path,
             width=width,
             height=height,
             fps=fps,
             info=info,
             codec=codec,
-            quality=quality,
+            crf=crf,
             lossless=lossless,
         )
 
     def __enter__(self) -> "VideoWriter":
         with ExitStack() as stack, writing(self.path):
             self._folder = Path(stack.enter_context(hidden_folder_beside(self.path)))
-            self._unmixed = self._folder / f"pictures{self._pictures.suffix}"
-            self._pictures.open(self._unmixed)
+            self._encoded = self._folder / f"video{self._encoder.suffix}"
+            self._encoder.open(self._encoded)
             self._cleanup = stack.pop_all()
         return self
 
-    def write(self, picture: Frame | np.ndarray) -> None:
-        """Appends a picture, or an array uint8 RGB (H, W, 3).
+    def write(self, frame: Frame | np.ndarray) -> None:
+        """Appends a frame, or an array uint8 RGB (H, W, 3).
 
         Raises:
             ValueError: it has another type or shape.
             MediaError: it cannot be written, e.g. the disk is full.
         """
-        self._pictures.write(picture)
+        self._encoder.write(frame)
 
     def __exit__(self, error_type, error, traceback) -> None:
         with self._cleanup:
-            self._pictures.close(complete=error_type is None)
+            self._encoder.close(complete=error_type is None)
             if error_type is not None:
                 return
-            if not self._pictures.frame_count:
+            if not self._encoder.frame_count:
                 raise MediaError(self.path, "not written: there is no frame; check the inputs' lengths")
-            part = self._unmixed, self._pictures.frame_count
-            join_parts([part], self.path, self._folder, self._pictures, self._soundtrack, self._metadata)
+            part = self._encoded, self._encoder.frame_count
+            join_parts([part], self.path, self._folder, self._encoder, self._audio, self._metadata)
 
 
 def join_parts(
     parts: Sequence[tuple[Path, int]],
     target: Path,
     folder: Path,
-    pictures: VideoEncoder,
-    soundtrack: AudioTrack | None,
+    encoder: VideoEncoder,
+    audio: AudioTrack | None,
     metadata: dict[str, str],
 ) -> None:
-    """Interleaves pictures, one part after another, and sound into a finished file, and puts it in the target's place.
+    """Muxes encoded video, one part after another, with audio into a finished file, which replaces the target.
 
     Args:
-        parts: files of pictures, each with the number of its frames, encoded alike.
+        parts: encoded files, each with its number of frames, all with the same settings.
         target: the file to write.
-        folder: for what is not complete, on the target's file system.
-        pictures: says how they are encoded.
-        soundtrack: the sound; None for none.
+        folder: for the unfinished file, on the target's file system.
+        encoder: how the parts were encoded.
+        audio: the audio track; None for none.
         metadata: container tags.
 
     Raises:
-        MediaError: a part or the sound cannot be read, or the disk is full.
+        MediaError: a part or the audio cannot be read, or the disk is full.
     """
     finished = folder / f"finished{target.suffix}"
     container_name, copied_codecs = CONTAINERS[target.suffix.lower()]
@@ -152,28 +152,34 @@ def join_parts(
     with writing(target), ExitStack() as stack:
         out = stack.enter_context(av.open(f"file:{finished}", "w", format=container_name, options=options))
         out.metadata.update(metadata)
-        packets = [_picture_packets(parts, out, target, pictures)]
-        if soundtrack:
-            end_s = sum(count for _, count in parts) / pictures.fps
-            packets.append(stack.enter_context(soundtrack.packets(out, copied_codecs, end_s, 1 / pictures.fps)))
-        for packet in heapq.merge(*packets, key=lambda packet: packet.dts * packet.time_base):
+        packets = [_video_packets(parts, out, target, encoder)]
+        if audio:
+            end_s = sum(count for _, count in parts) / encoder.fps
+            packets.append(stack.enter_context(audio.packets(out, copied_codecs, end_s, 1 / encoder.fps)))
+        for packet in heapq.merge(*packets, key=_decoding_time_s):
             out.mux(packet)
     with writing(target):
         finished.replace(target)
 
 
-def _picture_packets(
-    parts: Sequence[tuple[Path, int]], out, target: Path, pictures: VideoEncoder
+def _decoding_time_s(packet: av.Packet) -> Fraction:
+    return (packet.dts or 0) * packet.time_base
+
+
+def _video_packets(
+    parts: Sequence[tuple[Path, int]], out: OutputContainer, target: Path, encoder: VideoEncoder
 ) -> Iterator[av.Packet]:
-    """The packets of all parts, each part's in the time after the one before."""
+    """Returns an iterator over the packets of all parts, each part in the time after the one before."""
     with open_input(parts[0][0]) as source:
         stream = out.add_stream_from_template(video_stream(source, target), opaque=True)
-        if pictures.tag:
-            stream.codec_context.codec_tag = pictures.tag
-    return _packets_of(parts, stream, target, pictures.fps)
+        if encoder.tag:
+            stream.codec_context.codec_tag = encoder.tag
+    return _packets_of(parts, stream, target, encoder.fps)
 
 
-def _packets_of(parts: Sequence[tuple[Path, int]], stream, target: Path, fps: Fraction) -> Iterator[av.Packet]:
+def _packets_of(
+    parts: Sequence[tuple[Path, int]], stream: av.VideoStream, target: Path, fps: Fraction
+) -> Iterator[av.Packet]:
     start = 0
     for path, count in parts:
         with open_input(path) as source:

@@ -1,1 +1,1 @@
-"""Talking-head videos to a set of short face clips with their speech, for training."""
+"""Builds a training set from talking-head videos: short face clips with their speech."""

@@ -1,4 +1,4 @@
-"""The files of a clip: crops as a video that can be read from any place, speech as a wave file, a strip to look at."""
+"""Writes a clip's files: crops as a video with fast random access, speech, and a preview strip."""
 
 import wave
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ import PIL.Image
 from ..media.frame import Frame
 from ..media.video_encoder import BT601_TAGS
 from ..output_paths import writing
-from .prepare_options import CLIP_FPS, SAMPLING_RATE
+from .set_layout import CLIP_FPS, SAMPLING_RATE
 
-# Whoever reads from any place decodes at most 4 frames in vain. No B-frames, so that pictures come in their order; one
-# thread, so that the bits are the same everywhere. The eye sees nothing of crf 10; full chroma keeps small lips red.
+# A reader that seeks decodes at most 4 frames it does not need. No B-frames, so frames come in order; one thread, so
+# the file is the same on every machine. crf 10 is visually lossless; full chroma keeps small lips red.
 KEYFRAME_EVERY = 5
 ENCODER_OPTIONS = {
     "crf": "10",
@@ -30,7 +30,7 @@ STRIP_PX, STRIP_QUALITY = 128, 85
 
 
 def write_crops(path: Path, crops: Sequence[np.ndarray]) -> None:
-    """Writes crops (S, S, 3) uint8 as an mp4 of 25 frames a second: H.264, hardly lossy, a keyframe every 5 frames.
+    """Writes crops (S, S, 3) uint8 as an mp4 at 25 fps: H.264, visually lossless, a keyframe every 5 frames.
 
     Raises:
         MediaError: if it cannot be written.
@@ -44,25 +44,25 @@ def write_crops(path: Path, crops: Sequence[np.ndarray]) -> None:
         context.colorspace, context.color_range = BT601_TAGS.matrix, BT601_TAGS.range
         context.color_primaries, context.color_trc = BT601_TAGS.primaries, BT601_TAGS.transfer
         for number, crop in enumerate(crops):
-            frame = Frame.from_rgb(crop).to_frame(PIXEL_FORMAT, stream.width, stream.height, BT601_TAGS)
+            frame = Frame.from_rgb(crop).to_av_frame(PIXEL_FORMAT, stream.width, stream.height, BT601_TAGS)
             frame.pts, frame.time_base = number, context.time_base
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
 
 
-def write_sound(path: Path, samples: np.ndarray) -> None:
-    """Writes (T,) int16 at 16 kHz.
+def write_clip_speech(path: Path, samples: np.ndarray) -> None:
+    """Writes speech (T,) int16 at 16 kHz as a wave file.
 
     Raises:
         MediaError: if it cannot be written.
     """
-    with writing(path), path.open("wb") as bare, wave.open(bare) as file:
+    with writing(path), path.open("wb") as raw, wave.open(raw) as file:
         file.setparams((1, 2, SAMPLING_RATE, 0, "NONE", "NONE"))
         file.writeframes(samples.astype("<i2").tobytes())
 
 
 def write_strip(path: Path, crops: Sequence[np.ndarray]) -> None:
-    """Writes the first, the middle and the last of some crops, side by side, as a JPEG.
+    """Writes the first, middle and last crop side by side as a JPEG.
 
     Raises:
         MediaError: if it cannot be written.
@@ -71,11 +71,11 @@ def write_strip(path: Path, crops: Sequence[np.ndarray]) -> None:
     images = [PIL.Image.fromarray(crop) for crop in shown]
     side = min(STRIP_PX, crops[0].shape[0])
     strip = np.hstack([np.asarray(image.resize((side, side), PIL.Image.Resampling.LANCZOS)) for image in images])
-    write_picture(path, strip)
+    write_image(path, strip)
 
 
-def write_picture(path: Path, pixels: np.ndarray) -> None:
-    """Writes (h, w, 3) uint8 as a JPEG.
+def write_image(path: Path, pixels: np.ndarray) -> None:
+    """Writes an image (h, w, 3) uint8 as a JPEG.
 
     Raises:
         MediaError: if it cannot be written.

@@ -1,4 +1,4 @@
-"""How late the sound of a clip is, as a SyncNet from a folder measures it."""
+"""Measures with a SyncNet by how many frames the speech of a clip is late."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.reader import INT16_STEPS
 from ..sync_score import sync_score
 from ..syncnet import load_syncnet
-from .prepare_options import CLIP_FPS, SAMPLING_RATE
+from .set_layout import CLIP_FPS, SAMPLING_RATE
 
 
 class ClipSync:
-    """Measures clips.
+    """A SyncNet that measures clips.
 
     Args:
-        path: a folder that a SyncNet was saved in, or the file of the public Wav2Lip expert.
+        path: a folder with a saved SyncNet, or the file of the public Wav2Lip expert.
 
     Raises:
-        Diff2LipError: there is none.
+        Diff2LipError: if there is none.
     """
 
     def __init__(self, path: str | Path):
@@ -30,23 +30,23 @@ class ClipSync:
         self._extractor = Diff2LipFeatureExtractor()
 
     def __call__(self, crops: Sequence[np.ndarray], samples: np.ndarray) -> tuple[int, float]:
-        """By how many frames the sound is late, and the confidence in that, as `SyncScore` has them.
+        """By how many frames the speech is late, and the LSE-C, as in `SyncScore`.
 
         Args:
-            crops: N faces (S, S, 3) uint8, at 25 frames a second.
-            samples: their sound (T,) int16, at 16 kHz.
+            crops: N face crops (S, S, 3) uint8, at 25 fps.
+            samples: their speech (T,) int16, at 16 kHz.
         """
-        pictures = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
+        frames = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2)
         mel = self._extractor.mel_spectrogram(samples.astype(np.float32) / INT16_STEPS, SAMPLING_RATE)
-        score = sync_score(self._syncnet, pictures, mel, CLIP_FPS)
-        return score.offset_frames, score.confidence
+        score = sync_score(self._syncnet, frames, mel, CLIP_FPS)
+        return score.offset_frames, score.lse_c
 
 
 def syncnet_digest(path: str | Path) -> str:
-    """What tells a SyncNet from others: a hash of its file, or of the files in its folder.
+    """A hash of the SyncNet's file, or of the files in its folder.
 
     Raises:
-        Diff2LipError: there is none.
+        Diff2LipError: if there is none.
     """
     path, digest = Path(path), hashlib.sha256()
     try:

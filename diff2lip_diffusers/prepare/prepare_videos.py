@@ -1,4 +1,4 @@
-"""Videos to a training set: shared by processes, gone on with where an earlier run was stopped."""
+"""Builds a training set from videos, in parallel; resumable."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,25 +10,26 @@ import torch
 
 from ..worker_processes import run_in_processes
 from .clip_sync import ClipSync, syncnet_digest
-from .prepare_options import CLIP_FPS, PrepareOptions
+from .prepare_options import PrepareOptions
 from .prepare_video import prepare_video
 from .report_page import report_page
-from .set_folder import CLIPS_NAME, PICTURES_NAME, REPORT_NAME, SetFolder
+from .set_folder import CLIPS_NAME, IMAGES_NAME, REPORT_NAME, SetFolder
+from .set_layout import CLIP_FPS
 from .source_videos import InputVideo, find_videos
 
 
 @dataclass(frozen=True)
 class PrepareReport:
-    """What a training set holds after a run, that of earlier runs included.
+    """The content of a training set after a run, with that of earlier runs.
 
     Attributes:
         folder: of the set.
-        num_videos: how many were looked through.
+        num_videos: videos that were read.
         num_new: how many of them in this run.
         num_kept: clips in the set.
-        kept_s: their length in seconds.
-        dropped: how many stretches were dropped, by reason, the most frequent first.
-        report: a page with pictures of all that.
+        kept_s: their total length in seconds.
+        dropped: number of dropped segments by reason, most frequent first.
+        report: an HTML page with images of all clips and dropped segments.
     """
 
     folder: Path
@@ -46,25 +47,25 @@ def prepare_videos(
     options: PrepareOptions | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PrepareReport:
-    """Makes a training set of talking-head videos, or goes on with one: what is done already is left as it is.
+    """Builds a training set from talking-head videos, or resumes one; finished videos are not read again.
 
     Args:
-        videos: files, and folders, which are searched to their depth.
+        videos: files, and folders, which are searched recursively.
         output: the folder of the set.
-        options: how; by default as `PrepareOptions` has it.
-        on_progress: is called with the numbers of videos that are done and of all.
+        options: by default those of `PrepareOptions`.
+        on_progress: is called with the number of finished videos and of all videos.
 
     Raises:
-        MediaError: a source is missing or an empty folder, or the set cannot be written.
-        Diff2LipError: the set was made with other options.
+        MediaError: if a source is missing or has no video, or the set cannot be written.
+        Diff2LipError: if the set was made with different options.
     """
     options = options or PrepareOptions()
     sources = find_videos([videos] if isinstance(videos, (str, Path)) else videos)
     folder = SetFolder(output)
     if options.syncnet:
-        ClipSync(options.syncnet)  # what is no SyncNet is said before anything is made
+        ClipSync(options.syncnet)  # fail before any work if it is no SyncNet
     folder.open(options, syncnet_digest(options.syncnet) if options.syncnet else None)
-    with folder.alone():
+    with folder.exclusive():
         waiting = [video for video in sources if not folder.is_done(video)]
         num_done = len(sources) - len(waiting)
         for done, _ in enumerate(_prepared(folder, options, waiting), start=num_done + 1):
@@ -72,19 +73,19 @@ def prepare_videos(
                 on_progress(done, len(sources))
         records = folder.records()
         folder.write_index(records)
-        folder.write(folder.path / REPORT_NAME, report_page(records, folder.options(), CLIPS_NAME, PICTURES_NAME))
+        folder.write(folder.path / REPORT_NAME, report_page(records, folder.options(), CLIPS_NAME, IMAGES_NAME))
     return _report(folder, records, len(waiting))
 
 
 def _prepared(folder: SetFolder, options: PrepareOptions, videos: Sequence[InputVideo]) -> Iterator[dict]:
-    """The record of each video when it is done."""
+    """Yields the record of each video when it is done."""
     make_work = partial(_make_work, folder, options)
     if min(options.workers, len(videos)) > 1:
         for _, record in run_in_processes(make_work, videos, min(options.workers, len(videos))):
             yield record
         return
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # with others, numbers are rounded otherwise
+    torch.set_num_threads(1)  # results depend on the number of threads
     try:
         yield from map(make_work(), videos)
     finally:

@@ -1,11 +1,11 @@
-"""A page that shows what a training set holds and what was left out, with pictures and reasons."""
+"""The HTML report of a training set: its clips and the dropped segments, with images and reasons."""
 
 from collections import defaultdict
 from collections.abc import Iterable
 from html import escape
 from urllib.parse import quote
 
-from .prepare_options import CLIP_FPS
+from .set_layout import CLIP_FPS
 
 STYLE = """
 :root { --ink: #23303b; --soft: #64727e; --line: #dfe4e8; --good: #1f7a55; --bad: #a8491c; }
@@ -41,25 +41,25 @@ td { padding: .1rem 1.2rem .1rem 0; }
 """
 
 
-def report_page(records: list[dict], options: dict, clips_folder: str, pictures_folder: str) -> str:
+def report_page(records: list[dict], options: dict, clips_folder: str, images_folder: str) -> str:
     """The page as HTML, with links relative to the set's folder.
 
     Args:
         records: of the videos.
         options: of the set, by name.
-        clips_folder: where clips are, in the set's folder.
-        pictures_folder: where pictures are.
+        clips_folder: folder of the clips, in the set's folder.
+        images_folder: folder of the images.
     """
     clips = [clip for record in records for clip in record["clips"]]
     dropped = defaultdict(list)
     for record in records:
-        for stretch in record["dropped"]:
-            dropped[stretch["reason"]].append((record, stretch))
+        for segment in record["dropped"]:
+            dropped[segment["reason"]].append((record, segment))
     by_count = sorted(dropped.items(), key=lambda item: -len(item[1]))
-    kept_cards = (_kept_card(clip, clips_folder, pictures_folder) for clip in clips)
+    kept_cards = (_kept_card(clip, clips_folder, images_folder) for clip in clips)
     sections = [_section("Kept", len(clips), kept_cards)]
     for reason, found in by_count:
-        cards = (_dropped_card(record, stretch, pictures_folder) for record, stretch in found)
+        cards = (_dropped_card(record, segment, images_folder) for record, segment in found)
         sections.append(_section(f"Dropped: {reason}", len(found), cards))
     return "\n".join(
         [
@@ -67,7 +67,7 @@ def report_page(records: list[dict], options: dict, clips_folder: str, pictures_
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>Training set: {len(clips)} clips</title>\n<style>{STYLE}</style>\n</head>\n<body>",
             "<h1>Training set</h1>",
-            "<p>Of each clip the first, the middle and the last face; of what was dropped the reason.</p>",
+            "<p>The first, middle and last face of each clip, and the reason why the others were dropped.</p>",
             _numbers(records, clips, by_count),
             *sections,
             _options_table(options),
@@ -92,25 +92,25 @@ def _section(title: str, count: int, cards: Iterable[str]) -> str:
     return f'{heading}\n<div class="cards">\n' + "\n".join(cards) + "\n</div>"
 
 
-def _kept_card(clip: dict, clips_folder: str, pictures_folder: str) -> str:
+def _kept_card(clip: dict, clips_folder: str, images_folder: str) -> str:
     facts = [
         f"{clip['frames'] / CLIP_FPS:.2f} s from {_clock(clip['start_s'])}",
         f"face {clip['face_px']} px",
         f"sharpness {clip['sharpness']:.3f}",
     ]
     if clip["confidence"] is not None:
-        facts.append(f"sync {clip['confidence']:.2f}, sound moved by {clip['offset_frames']} frames")
+        facts.append(f"LSE-C {clip['confidence']:.2f}, speech moved by {clip['offset_frames']} frames")
     files = ((suffix, quote(f"{clips_folder}/{clip['name']}.{suffix}")) for suffix in ("mp4", "wav"))
     links = " · ".join(f'<a href="{path}">{suffix}</a>' for suffix, path in files)
-    return _card(_image(f"{pictures_folder}/{clip['picture']}", "strip"), clip["name"], facts, links)
+    return _card(_image(f"{images_folder}/{clip['picture']}", "strip"), clip["name"], facts, links)
 
 
-def _dropped_card(record: dict, stretch: dict, pictures_folder: str) -> str:
-    facts = [f"{stretch['frames'] / CLIP_FPS:.2f} s from {_clock(stretch['start_s'])}"] if stretch["frames"] else []
-    picture = stretch["picture"]
-    kind = "strip" if stretch["has_face"] else "frame"
-    image = _image(f"{pictures_folder}/{picture}", kind) if picture else '<div class="none">no picture to show</div>'
-    return _card(image, record["name"], facts, escape(stretch["detail"]))
+def _dropped_card(record: dict, segment: dict, images_folder: str) -> str:
+    facts = [f"{segment['frames'] / CLIP_FPS:.2f} s from {_clock(segment['start_s'])}"] if segment["frames"] else []
+    name = segment["picture"]
+    kind = "strip" if segment["has_face"] else "frame"
+    image = _image(f"{images_folder}/{name}", kind) if name else '<div class="none">no image</div>'
+    return _card(image, record["name"], facts, escape(segment["detail"]))
 
 
 def _card(image: str, name: str, facts: list[str], last_line: str) -> str:

@@ -1,4 +1,4 @@
-"""Which videos a training set is made of, and how its files are called after them."""
+"""Finds the videos for a training set, and names its clips after them."""
 
 import hashlib
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ..errors import MediaError
 
-SUFFIXES = {
+VIDEO_SUFFIXES = {
     ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".flv", ".3gp", ".wmv"
 }  # fmt: skip
-# File names have at most 255 bytes, of which the longest letters take 4, and numbers and suffixes follow.
+# File names have at most 255 bytes. A letter takes up to 4 of them, and numbers and suffixes follow.
 MAX_NAME = 50
 
 
@@ -23,8 +23,8 @@ class InputVideo:
 
     Attributes:
         path: the file.
-        name: what the names of its clips begin with, like no other video's.
-        folder: the folder that it lies in, directly below the one that was named; of letters like the name.
+        name: unique; names of its clips start with it.
+        folder: its top folder inside the folder that was searched; has the same characters as `name`.
     """
 
     path: Path
@@ -33,26 +33,26 @@ class InputVideo:
 
     @property
     def boxes(self) -> Path:
-        """Where a file with its true face boxes would be."""
+        """Path of a file with known face boxes, which need not exist."""
         return self.path.with_name(f"{self.path.stem}.boxes.jsonl")
 
     @property
-    def sound(self) -> Path:
-        """Where its sound would be, if it has none itself."""
+    def speech_file(self) -> Path:
+        """Path of its speech for a video without audio, which need not exist."""
         return self.path.with_suffix(".wav")
 
     def stamp(self) -> list:
-        """What changes when one of its files does: size and time of each, None where there is none."""
-        return [_stamp(path) for path in (self.path, self.boxes, self.sound)]
+        """Size and time of each of its files, None for a missing one; changes when a file does."""
+        return [_stamp(path) for path in (self.path, self.boxes, self.speech_file)]
 
 
 def find_videos(sources: Iterable[str | Path]) -> list[InputVideo]:
-    """The videos in files and folders; folders are searched to their depth for known suffixes, hidden files left out.
+    """Videos in files and folders; folders are searched recursively for known suffixes, without hidden files.
 
-    A video is called after its path below the folder that was named, a file that was named itself after its stem.
+    A video in a folder is named after its path in that folder, a file passed by itself after its stem.
 
     Raises:
-        MediaError: a file is missing, a folder cannot be read, or there is no video in one.
+        MediaError: if a file is missing, or a folder cannot be read or has no video.
     """
     found: dict[Path, tuple[str, str]] = {}
     for source in map(Path, sources):
@@ -76,10 +76,10 @@ def _in_folder(folder: Path) -> list[tuple[Path, str, str]]:
     for place, folders, names in os.walk(folder, onerror=_unreadable, followlinks=True):
         folders[:] = sorted(name for name in folders if name[0] != ".")
         videos = (Path(place, name) for name in sorted(names) if name[0] != ".")
-        found += [path for path in videos if path.suffix.lower() in SUFFIXES]
+        found += [path for path in videos if path.suffix.lower() in VIDEO_SUFFIXES]
     if not found:
-        known = " ".join(sorted(SUFFIXES))
-        raise MediaError(folder, f"holds no video; name another folder, or the files themselves (looked for: {known})")
+        known = " ".join(sorted(VIDEO_SUFFIXES))
+        raise MediaError(folder, f"has no video; name another folder, or the files themselves (searched for: {known})")
     return [_below(folder, path) for path in found]
 
 
@@ -89,11 +89,11 @@ def _below(folder: Path, path: Path) -> tuple[Path, str, str]:
 
 
 def _unreadable(error: OSError) -> None:
-    raise MediaError(error.filename, f"must not be read ({error.strerror}); check its permissions") from error
+    raise MediaError(error.filename, f"cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _plain(name: str) -> str:
-    """The name in letters, digits, dots, hyphens and underscores, not too long."""
+    """The name limited to letters, digits, dots, hyphens and underscores, and to `MAX_NAME` characters."""
     plain = re.sub(r"[^\w.-]+", "_", name).strip(".") or "video"
     return plain if len(plain) <= MAX_NAME else f"{plain[: MAX_NAME - 9]}-{_digest(name)}"
 

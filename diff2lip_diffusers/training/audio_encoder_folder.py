@@ -1,4 +1,4 @@
-"""A trained audio encoder in a folder of its own, as `diff2lip pretrain-audio` writes it."""
+"""Loads a trained audio encoder from the folder that `diff2lip pretrain-audio` writes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from ..errors import CheckpointError, Diff2LipError
 
 
 def load_audio_encoder(folder: str | Path) -> Diff2LipAudioEncoder:
-    """The audio encoder of a folder, in float32.
+    """Returns the audio encoder in a folder, in float32.
 
     Raises:
         Diff2LipError: if there is none, or it cannot be loaded.

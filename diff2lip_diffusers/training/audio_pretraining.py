@@ -1,7 +1,7 @@
-"""Teaches the audio encoder the mouth before any picture: mel windows to the corpus's true mouth parameters.
+"""Pretrains the audio encoder without frames: from mel windows to the true mouth parameters of the corpus.
 
-A few minutes on sound alone give embeddings from which a linear layer reads the mouth. The U-Net, which adds them to
-its timestep embedding, then only has to learn what a mouth looks like.
+After a few minutes on audio alone, a linear layer can read the mouth from the embeddings. The U-Net, which adds them
+to its timestep embedding, then only has to learn what a mouth looks like.
 """
 
 from collections.abc import Iterator
@@ -19,30 +19,30 @@ from ..media.reader import read_audio
 from ..output_paths import filling_folder
 from .audio_encoder_folder import load_audio_encoder
 
-# A microphone further away or louder moves all mel bins alike; 0.4 on their scale are 5 dB.
+# A louder or softer recording changes all mel bins by the same amount; 0.4 on their scale is 5 dB.
 GAIN_SPREAD = 0.4
 SILENCE = -4.0
 
 
 @dataclass(frozen=True)
 class AudioPretrainingConfig:
-    """What is trained on what.
+    """Settings of a pretraining run of the audio encoder.
 
-    Attributes:
-        data: a corpus folder, written by `diff2lip make-corpus`, or several.
-        output: model folder of the audio encoder to write.
-        init_from: model folder of an audio encoder to go on from, which then decides the sizes.
-        embed_dim: width of the embeddings, four times the first level's channels of the U-Net to come.
-        input_channels: channels after the first convolution.
-        block_out_channels: channels per level.
-        layers_per_block: residual blocks per level.
-        norm_num_groups: groups of every normalisation.
-        steps: optimiser steps.
-        batch_size: mel windows a step.
-        learning_rate: the highest; it rises over the first twentieth and falls along a cosine to 0.
-        frequency_warp: largest relative change of the frequencies, in [0, 0.5): other heads have other resonances.
-        held_out_fraction: of the clips, kept for testing, the last ones of each folder.
-        seed: decides weights and order.
+    Args:
+        data: Corpus folder that `diff2lip make-corpus` wrote, or a list of such folders.
+        output: Folder that the audio encoder is written to.
+        init_from: Folder of an audio encoder to start from, which then decides the sizes.
+        embed_dim: Size of the embeddings: four times the channels of the U-Net's first level.
+        input_channels: Channels after the first convolution.
+        block_out_channels: Channels per level, four levels.
+        layers_per_block: Residual blocks per level.
+        norm_num_groups: Groups of each normalization.
+        max_train_steps: Number of optimizer steps.
+        train_batch_size: Mel windows per step.
+        learning_rate: Peak learning rate. It rises over the first twentieth and falls along a cosine to 0.
+        frequency_warp: Largest relative change of the frequencies, in [0, 0.5): other heads have other resonances.
+        held_out_fraction: Share of the clips that are only tested on: the last ones of each folder.
+        seed: Decides initial weights and order.
     """
 
     data: str | tuple[str, ...]
@@ -53,15 +53,15 @@ class AudioPretrainingConfig:
     block_out_channels: tuple[int, ...] = (32, 32, 64, 64)
     layers_per_block: int = 1
     norm_num_groups: int = 32
-    steps: int = 3000
-    batch_size: int = 64
+    max_train_steps: int = 3000
+    train_batch_size: int = 64
     learning_rate: float = 1e-3
     frequency_warp: float = 0.0
     held_out_fraction: float = 0.05
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch_size", "learning_rate", "embed_dim"):
+        for name in ("max_train_steps", "train_batch_size", "learning_rate", "embed_dim"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a number above 0")
         if not 0 <= self.frequency_warp < 0.5:
@@ -79,12 +79,12 @@ class AudioPretrainingConfig:
 
 @dataclass(frozen=True)
 class AudioPretrainingRecord:
-    """One step.
+    """The outcome of one step.
 
     Attributes:
         step: from 1.
         loss: mean squared error of the mouth parameters.
-        correlations: of each parameter with the truth on held-out clips, at some steps and at the last; else None.
+        correlations: correlation of each parameter with the truth on held-out clips; None if not measured.
     """
 
     step: int
@@ -93,24 +93,24 @@ class AudioPretrainingRecord:
 
 
 class MouthReader(nn.Module):
-    """Reads the mouth off audio embeddings as the U-Net's residual blocks take them in: SiLU, then a linear layer."""
+    """Reads the mouth parameters from audio embeddings like the U-Net's residual blocks: SiLU, then a linear layer."""
 
     def __init__(self, embed_dim: int):
         super().__init__()
         self.linear = nn.Linear(embed_dim, len(MOUTH_PARAMETERS))
 
     def forward(self, audio_embeds: torch.Tensor) -> torch.Tensor:
-        """(N, E) to mouth parameters (N, 6), around 0 to 1."""
+        """Returns mouth parameters (N, 6), about 0 to 1, for embeddings (N, E)."""
         return self.linear(F.silu(audio_embeds))
 
 
 def pretrain_audio_encoder(
     config: AudioPretrainingConfig, measure_every: int = 250
 ) -> Iterator[AudioPretrainingRecord]:
-    """Trains an audio encoder and saves it to `config.output`, step by step as the caller asks for records.
+    """Trains an audio encoder, yields one record per step, and saves the encoder to `config.output` at the end.
 
     Args:
-        config: what is trained on what.
+        config: settings of the run.
         measure_every: steps between measurements on held-out clips.
 
     Raises:
@@ -122,42 +122,42 @@ def pretrain_audio_encoder(
     windows, mouths = _load(clips, extractor)
 
     torch.manual_seed(config.seed)
-    encoder = _first_encoder(config)
-    reader = MouthReader(encoder.config.embed_dim)
-    parameters = [*encoder.parameters(), *reader.parameters()]
+    encoder = _initial_encoder(config)
+    mouth_reader = MouthReader(encoder.config["embed_dim"])
+    parameters = [*encoder.parameters(), *mouth_reader.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.steps + 1, pct_start=0.05
+        optimizer, config.learning_rate, total_steps=config.max_train_steps + 1, pct_start=0.05
     )
     generator = torch.Generator().manual_seed(config.seed)
-    for step in range(1, config.steps + 1):
-        chosen = torch.randint(len(windows), (config.batch_size,), generator=generator)
-        heard = _louder_or_softer(_warped(windows[chosen], config.frequency_warp, generator), generator)
-        loss = F.mse_loss(reader(encoder(heard)), mouths[chosen])
+    for step in range(1, config.max_train_steps + 1):
+        chosen = torch.randint(len(windows), (config.train_batch_size,), generator=generator)
+        heard = _with_random_loudness(_warped(windows[chosen], config.frequency_warp, generator), generator)
+        loss = F.mse_loss(mouth_reader(encoder(heard)), mouths[chosen])
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()
-        measured = step % measure_every == 0 or step == config.steps
-        correlations = _correlations(encoder, reader, test_windows, test_mouths) if measured else None
+        measured = step % measure_every == 0 or step == config.max_train_steps
+        correlations = _correlations(encoder, mouth_reader, test_windows, test_mouths) if measured else None
         yield AudioPretrainingRecord(step, loss.item(), correlations)
     with filling_folder(config.output) as folder:
         encoder.save_pretrained(folder)
 
 
 def _split(config: AudioPretrainingConfig) -> tuple[list[CorpusClip], list[CorpusClip]]:
-    """Clips to train on, and clips that are kept out."""
-    training, kept_out = [], []
+    """Returns the clips to train on and the held-out clips."""
+    training, held_out = [], []
     for folder in config.folders:
         clips = find_corpus_clips(folder)
         count = max(1, round(len(clips) * config.held_out_fraction))
         training += clips[:-count] or clips
-        kept_out += clips[-count:]
-    return training, kept_out
+        held_out += clips[-count:]
+    return training, held_out
 
 
-def _first_encoder(config: AudioPretrainingConfig) -> Diff2LipAudioEncoder:
+def _initial_encoder(config: AudioPretrainingConfig) -> Diff2LipAudioEncoder:
     if config.init_from is not None:
         return load_audio_encoder(config.init_from).train()
     return Diff2LipAudioEncoder(
@@ -170,11 +170,11 @@ def _first_encoder(config: AudioPretrainingConfig) -> Diff2LipAudioEncoder:
 
 
 def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple[torch.Tensor, torch.Tensor]:
-    """All mel windows (N, 80, 16) and mouth parameters (N, 6) of some clips."""
+    """Returns all mel windows (N, 80, 16) and mouth parameters (N, 6) of some clips."""
     windows, mouths = [], []
     for clip in clips:
         mouth = torch.from_numpy(read_mouth_table(clip.mouth_table))
-        samples, sampling_rate = read_audio(clip.sound)
+        samples, sampling_rate = read_audio(clip.speech)
         mel = extractor.mel_spectrogram(samples, sampling_rate)
         count = min(len(mouth), extractor.count_windows(mel.shape[-1], clip.fps))
         windows.append(extractor.windows(mel, range(count), clip.fps))
@@ -182,30 +182,30 @@ def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple
     return torch.cat(windows), torch.cat(mouths)
 
 
-def _warped(windows: torch.Tensor, most: float, generator: torch.Generator) -> torch.Tensor:
-    """Mel windows (N, 80, 16), the bins of each stretched or squeezed by a factor of its own.
+def _warped(windows: torch.Tensor, largest: float, generator: torch.Generator) -> torch.Tensor:
+    """Returns mel windows (N, 80, 16), each with its bins stretched or squeezed by a random factor.
 
     Source: Jaitly and Hinton, "Vocal tract length perturbation improves speech recognition", 2013.
     """
-    if not most:
+    if not largest:
         return windows
     bins = windows.shape[1]
-    factors = 1 + most * (2 * torch.rand(len(windows), 1, generator=generator) - 1)
+    factors = 1 + largest * (2 * torch.rand(len(windows), 1, generator=generator) - 1)
     places = (torch.arange(bins) * factors).clamp(max=bins - 1)
     below = places.long().clamp(max=bins - 2)
     low, high = (windows.gather(1, index[..., None].expand_as(windows)) for index in (below, below + 1))
     return torch.lerp(low, high, (places - below)[..., None])
 
 
-def _louder_or_softer(windows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _with_random_loudness(windows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     shift = GAIN_SPREAD * (2 * torch.rand(len(windows), 1, 1, generator=generator) - 1)
     return (windows + shift).clamp(SILENCE, -SILENCE)
 
 
 @torch.no_grad()
 def _correlations(
-    encoder: Diff2LipAudioEncoder, reader: MouthReader, windows: torch.Tensor, mouths: torch.Tensor
+    encoder: Diff2LipAudioEncoder, mouth_reader: MouthReader, windows: torch.Tensor, mouths: torch.Tensor
 ) -> dict[str, float]:
-    read = torch.cat([reader(encoder(part)) for part in windows.split(256)])
-    pairs = zip(MOUTH_PARAMETERS, read.unbind(1), mouths.unbind(1), strict=True)
+    predicted = torch.cat([mouth_reader(encoder(part)) for part in windows.split(256)])
+    pairs = zip(MOUTH_PARAMETERS, predicted.unbind(1), mouths.unbind(1), strict=True)
     return {name: torch.corrcoef(torch.stack([ours, true]))[0, 1].item() for name, ours, true in pairs}

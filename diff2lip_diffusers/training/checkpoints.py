@@ -1,4 +1,4 @@
-"""States of a run on disk: a file each, written beside and renamed, so that a killed run leaves only complete ones."""
+"""Checkpoints of a run: one file each, written beside and renamed, so that a killed run leaves only complete ones."""
 
 import errno
 import os
@@ -13,13 +13,16 @@ CHECKPOINTS_NAME, PREFIX = "checkpoints", "step-"
 
 
 def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Path:
-    """Writes the state after a step, then removes all but the newest `keep`.
+    """Writes the state after a step, then removes all but the newest `keep` checkpoints.
 
     Args:
         output: folder of the run.
-        step: how many steps have been made.
+        step: number of steps done.
         state: tensors, numbers and texts, nested in dicts and lists.
-        keep: how many stay.
+        keep: number of checkpoints to keep.
+
+    Returns:
+        The new file.
 
     Raises:
         MediaError: if the file cannot be written; earlier ones stay.
@@ -32,41 +35,43 @@ def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Pa
         half.replace(target)
     except OSError as error:
         half.unlink(missing_ok=True)
-        raise MediaError(target, f"cannot be written: {error.strerror}; make room and start again to go on") from error
+        raise MediaError(
+            target, f"cannot be written: {error.strerror}; make room and start again to resume"
+        ) from error
     for old in list_checkpoints(output)[:-keep]:
         old.unlink(missing_ok=True)
     return target
 
 
 def save_tensors(tensors: dict, path: Path) -> None:
-    """Writes nested dicts and lists of tensors, down to the disk.
+    """Writes nested dicts and lists of tensors, and waits until they are on the disk.
 
     Raises:
-        OSError: if the disk refuses.
+        OSError: if the disk is full or fails.
     """
     with path.open("wb") as file:
         try:
             torch.save(tensors, file)
         except RuntimeError as error:
-            # Of a full disk torch says that positions in its archive differ.
-            raise OSError(errno.ENOSPC, "the disk is full, or refuses to write") from error
+            # If the disk is full, torch raises an error about positions in its archive.
+            raise OSError(errno.ENOSPC, "the disk is full, or cannot be written") from error
         file.flush()
         os.fsync(file.fileno())
 
 
 def list_checkpoints(output: str | Path) -> list[Path]:
-    """The complete checkpoints of a run, oldest first."""
+    """Returns the complete checkpoints of a run, oldest first."""
     return sorted((Path(output) / CHECKPOINTS_NAME).glob(f"{PREFIX}*.pt"))
 
 
 def remove_half_written(output: str | Path) -> None:
-    """Removes what a killed run left behind."""
+    """Removes the incomplete checkpoint of a killed run."""
     for half in (Path(output) / CHECKPOINTS_NAME).glob(f".{PREFIX}*.half"):
         half.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path) -> dict:
-    """The state that [`save_checkpoint`] wrote, on the CPU.
+    """Returns the state that [`save_checkpoint`] wrote, on the CPU.
 
     Raises:
         CheckpointError: if the file is damaged.
@@ -74,4 +79,4 @@ def load_checkpoint(path: Path) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path}: is damaged; delete it to go on from the one before") from error
+        raise CheckpointError(f"{path}: is damaged; delete it to resume from the one before") from error

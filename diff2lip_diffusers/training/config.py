@@ -1,4 +1,4 @@
-"""What a training run is told: frozen dataclasses, every value checked before any work."""
+"""Settings of a training run of the diffusion model: a frozen dataclass, all values checked before any work."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -9,66 +9,72 @@ from .config_file import read_config
 from .lora import LoraSettings
 from .loss_weights import LOSS_PRESETS, LossWeights
 from .model_config import ModelConfig
+from .timestep_bias import TIMESTEP_BIAS_STRATEGIES
 from .training_clips import READERS
 from .training_set import CACHES
 
 PRECISIONS = ("no", "fp16", "bf16")
-LEARNING_RATE_SCHEDULES = ("constant", "cosine")
+LR_SCHEDULERS = ("constant", "cosine")
 TRACKERS = ("tensorboard", "none")
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run of the diffusion model.
+    """Settings of a training run of the diffusion model. Names are those of diffusers' training scripts.
 
     Args:
-        data: a folder that `diff2lip prepare` wrote, or several.
-        output: folder of the run: checkpoints, samples, logs and the finished `model`.
-        steps: steps of the optimiser in all.
-        model: sizes of a new model; by default those of `init_from`, or of the released model.
-        init_from: a model folder to go on from.
-        audio_encoder_from: a folder of a trained audio encoder.
-        freeze_audio_encoder: whether the audio encoder stays as it is.
-        lora: trains a low-rank adapter on `init_from` instead of all weights.
-        size_px: height and width of the training crops; by default the model's `sample_size`. The network is
-            convolutional: a model for 64 pixels may learn its first steps at 32.
-        frames_per_sample: consecutive frames in a sample; SyncNet and the discriminator need 5.
-        batch_size: samples per process and micro-step.
-        gradient_accumulation_steps: micro-steps per step of the optimiser.
-        gradient_checkpointing: computes parts of the U-Net twice to save memory.
-        mixed_precision: `"no"`, `"fp16"` or `"bf16"`.
-        learning_rate: of AdamW.
-        learning_rate_schedule: `"constant"`, or `"cosine"`: down to 0 at the last step.
-        discriminator_learning_rate: of its AdamW.
-        warmup_steps: over which the learning rates rise from 0.
-        weight_decay: of AdamW.
-        max_grad_norm: to which gradients are clipped; None leaves them.
-        ema_decay: largest decay of the averaged weights, to which it rises; they are what is saved as `model`.
-        seed: decides everything drawn.
-        losses: weights of the losses, or the name of a preset, `"paper"` or `"simple"`.
-        x0_gain: the error of the picture counts at most so many times that of the noise, see `x0_timestep_weight`.
-        mouth_focus: further weight of the mouth's place in the losses on noise and picture, 0 for none.
-        timestep_focus: share of samples with a timestep from `timestep_range` only, see [`Diffusion`].
-        timestep_range: first timestep of the range, and the one behind its last.
-        syncnet: folder of a trained expert.
-        lpips: file of LPIPS weights, or `"package"` for the installed one.
-        held_out_fraction: share of the identities that are not trained on.
-        jitter: of the crops, see [`Augmentation`].
-        flip: whether half of the samples are mirrored.
-        colour_jitter: see [`Augmentation`].
-        cache: `"memory"` decodes the whole set once, `"none"` reads every sample from its file.
-        cache_px: height and width of the pictures in memory.
-        reader: `"pyav"` or `"decord"`.
-        num_workers: processes that make samples; 0 makes them between the steps.
-        checkpoint_every: steps between checkpoints.
-        keep_checkpoints: how many of the newest stay.
-        sample_every: steps between pictures of held-out clips, 0 for none.
-        tracker: `"tensorboard"` or `"none"`.
+        data: Folder that `diff2lip prepare` wrote, or a list of such folders.
+        output: Folder of the run: checkpoints, samples, logs and the finished `model`.
+        max_train_steps: Number of optimizer steps.
+        model: Sizes of a new model. By default those of `init_from`, or of the released model.
+        init_from: Model folder to start from.
+        audio_encoder_from: Folder of a trained audio encoder.
+        freeze_audio_encoder: Whether the audio encoder is not trained.
+        lora: Settings of a low-rank adapter, which is trained on `init_from` instead of all weights.
+        size_px: Height and width of the training crops. By default the model's `sample_size`. The network is
+            convolutional, so a model for 64 pixels may be trained at 32 first.
+        frames_per_sample: Consecutive frames per sample, 1 or 5. SyncNet and the discriminator need 5.
+        train_batch_size: Samples per process and micro-step.
+        gradient_accumulation_steps: Micro-steps per optimizer step.
+        gradient_checkpointing: Whether activations are recomputed in the backward pass, which saves memory.
+        mixed_precision: `no`, `fp16` or `bf16`.
+        learning_rate: Peak learning rate.
+        lr_scheduler: `constant`, or `cosine`, which falls to 0 at the last step.
+        discriminator_learning_rate: Peak learning rate of the discriminator.
+        lr_warmup_steps: Steps over which the learning rates rise from 0.
+        adam_weight_decay: Weight decay of AdamW.
+        max_grad_norm: Gradients are clipped to this norm; `null` turns clipping off.
+        use_ema: Whether the saved model has the exponential moving average of the weights.
+        ema_decay: Largest decay of the moving average, which rises to it.
+        seed: Decides everything that is drawn at random.
+        losses: Weights of the losses, or the name of a preset, `paper` or `simple`.
+        x0_snr_gain: The losses on the predicted frame count less at high noise: by min(1, `x0_snr_gain` * SNR), where
+            SNR is the signal-to-noise ratio at the timestep.
+        extra_mouth_weight: Pixels at the mouth count up to 1 + this in the losses on noise and frame.
+        timestep_bias_strategy: Which timesteps are drawn more often: `none`, `earlier`, `later` or `range`.
+        timestep_bias_multiplier: Biased timesteps are drawn this many times as often as others.
+        timestep_bias_begin: First biased timestep of the strategy `range`.
+        timestep_bias_end: Timestep after the last biased one of the strategy `range`.
+        timestep_bias_portion: Share of the timesteps that the strategies `earlier` and `later` bias.
+        syncnet: Folder of a trained SyncNet. Without it, the SyncNet loss is off.
+        lpips: File of LPIPS weights, or `package` for the installed one. Without it, the LPIPS loss is off.
+        held_out_fraction: Share of the identities that are not trained on.
+        jitter: Largest shift and change of size of a crop, as a fraction of the frame, at most 0.49.
+        random_flip: Whether half of the samples are mirrored.
+        color_jitter: Largest relative change of brightness and contrast, at most 0.99.
+        cache: `memory` decodes the whole set once, `none` reads each sample from its file.
+        cache_px: Height and width of the frames in memory. By default the set's, but at most twice `size_px`.
+        reader: Library that decodes clips, `pyav` or `decord`.
+        dataloader_num_workers: Processes that load samples. With 0, the training process loads them.
+        checkpointing_steps: Steps between checkpoints.
+        checkpoints_total_limit: Number of checkpoints to keep, the newest ones.
+        validation_steps: Steps between samples of held-out clips, 0 for none.
+        report_to: `tensorboard` or `none`.
     """
 
     data: str | tuple[str, ...]
     output: str
-    steps: int
+    max_train_steps: int
     model: ModelConfig | None = None
     init_from: str | None = None
     audio_encoder_from: str | None = None
@@ -76,37 +82,41 @@ class TrainConfig:
     lora: LoraSettings | None = None
     size_px: int | None = None
     frames_per_sample: int = 5
-    batch_size: int = 8
+    train_batch_size: int = 8
     gradient_accumulation_steps: int = 1
     gradient_checkpointing: bool = False
     mixed_precision: str = "no"
     learning_rate: float = 1e-4
-    learning_rate_schedule: str = "constant"
+    lr_scheduler: str = "constant"
     discriminator_learning_rate: float = 1e-4
-    warmup_steps: int = 500
-    weight_decay: float = 0.0
+    lr_warmup_steps: int = 500
+    adam_weight_decay: float = 0.0
     max_grad_norm: float | None = 1.0
+    use_ema: bool = True
     ema_decay: float = 0.9999
     seed: int = 0
     losses: LossWeights | str = field(default_factory=LossWeights)
-    x0_gain: float = 100.0
-    mouth_focus: float = 0.0
-    timestep_focus: float = 0.0
-    timestep_range: tuple[int, ...] = (450, 950)
+    x0_snr_gain: float = 100.0
+    extra_mouth_weight: float = 0.0
+    timestep_bias_strategy: str = "none"
+    timestep_bias_multiplier: float = 1.0
+    timestep_bias_begin: int = 0
+    timestep_bias_end: int = 1000
+    timestep_bias_portion: float = 0.25
     syncnet: str | None = None
     lpips: str | None = None
     held_out_fraction: float = 0.05
     jitter: float = 0.03
-    flip: bool = True
-    colour_jitter: float = 0.0
+    random_flip: bool = True
+    color_jitter: float = 0.0
     cache: str = "none"
     cache_px: int | None = None
     reader: str = "pyav"
-    num_workers: int = 0
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 2
-    sample_every: int = 1000
-    tracker: str = "tensorboard"
+    dataloader_num_workers: int = 0
+    checkpointing_steps: int = 1000
+    checkpoints_total_limit: int = 2
+    validation_steps: int = 1000
+    report_to: str = "tensorboard"
 
     def __post_init__(self):
         if isinstance(self.losses, str):
@@ -117,7 +127,6 @@ class TrainConfig:
                 check_range(self, "", name, smallest, largest)
         for name, known in CHOICES.items():
             check_choice(self, name, known)
-        _check_timestep_range(self.timestep_range)
         _check_together(self)
 
     @property
@@ -126,74 +135,81 @@ class TrainConfig:
         return [self.data] if isinstance(self.data, str) else list(self.data)
 
     @property
+    def loss_weights(self) -> LossWeights:
+        """The weights of the losses, also where `losses` was the name of a preset."""
+        return LOSS_PRESETS[self.losses] if isinstance(self.losses, str) else self.losses
+
+    @property
     def uses_syncnet(self) -> bool:
-        """Whether SyncNet's loss is on."""
-        return self.syncnet is not None and self.losses.syncnet > 0
+        """Whether the SyncNet loss is on."""
+        return self.syncnet is not None and self.loss_weights.syncnet_weight > 0
 
     @property
     def uses_lpips(self) -> bool:
-        """Whether the perceptual loss is on."""
-        return self.lpips is not None and self.losses.lpips > 0
+        """Whether the LPIPS loss is on."""
+        return self.lpips is not None and self.loss_weights.lpips_weight > 0
 
     @property
     def uses_discriminator(self) -> bool:
         """Whether the adversarial loss is on."""
-        return self.losses.adversarial > 0
+        return self.loss_weights.adversarial_weight > 0
 
 
 RANGES = {
-    "steps": (1, math.inf),
+    "max_train_steps": (1, math.inf),
     "size_px": (8, math.inf),
-    "batch_size": (1, math.inf),
+    "train_batch_size": (1, math.inf),
     "gradient_accumulation_steps": (1, math.inf),
     "learning_rate": (0, math.inf),
     "discriminator_learning_rate": (0, math.inf),
-    "warmup_steps": (0, math.inf),
-    "weight_decay": (0, math.inf),
+    "lr_warmup_steps": (0, math.inf),
+    "adam_weight_decay": (0, math.inf),
     "max_grad_norm": (1e-12, math.inf),
     "ema_decay": (0, 1),
     "seed": (0, 2**63 - 1),
-    "x0_gain": (0, math.inf),
-    "mouth_focus": (0, math.inf),
-    "timestep_focus": (0, 1),
+    "x0_snr_gain": (0, math.inf),
+    "extra_mouth_weight": (0, math.inf),
+    "timestep_bias_multiplier": (1e-12, 1e12),
+    "timestep_bias_begin": (0, 999),
+    "timestep_bias_end": (1, 1000),
+    "timestep_bias_portion": (0, 1),
     "held_out_fraction": (0, 1),
     "jitter": (0, 0.49),
-    "colour_jitter": (0, 0.99),
+    "color_jitter": (0, 0.99),
     "cache_px": (8, math.inf),
-    "num_workers": (0, math.inf),
-    "checkpoint_every": (1, math.inf),
-    "keep_checkpoints": (1, math.inf),
-    "sample_every": (0, math.inf),
+    "dataloader_num_workers": (0, math.inf),
+    "checkpointing_steps": (1, math.inf),
+    "checkpoints_total_limit": (1, math.inf),
+    "validation_steps": (0, math.inf),
 }
 CHOICES = {
     "frames_per_sample": (1, 5),
     "mixed_precision": PRECISIONS,
-    "learning_rate_schedule": LEARNING_RATE_SCHEDULES,
+    "lr_scheduler": LR_SCHEDULERS,
+    "timestep_bias_strategy": TIMESTEP_BIAS_STRATEGIES,
     "cache": CACHES,
     "reader": tuple(READERS),
-    "tracker": TRACKERS,
+    "report_to": TRACKERS,
 }
 
 
 def read_train_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> TrainConfig:
-    """The configuration of a run from a YAML file; see [`read_config`]."""
+    """Returns the settings in a YAML file; see [`read_config`]."""
     presets = {"losses": {name: asdict(weights) for name, weights in LOSS_PRESETS.items()}}
     return read_config(TrainConfig, path, overrides, presets)
 
 
-def _check_timestep_range(span: tuple[int, ...]) -> None:
-    if len(span) != 2 or not 0 <= span[0] < span[1] <= 1000:
-        raise ValueError(f"`timestep_range` is {list(span)}, expected two timesteps from 0 to 1000, the lower first")
-
-
 def _check_together(config: TrainConfig) -> None:
-    """What contradicts each other."""
+    """Raises ValueError where settings contradict each other."""
     if not config.folders:
         raise ValueError("`data` is empty, expected a folder that diff2lip prepare wrote")
     if config.frames_per_sample == 1 and (config.uses_syncnet or config.uses_discriminator):
         raise ValueError(
-            "`frames_per_sample` is 1, but SyncNet and the discriminator look at 5; take 5, or set losses.syncnet and"
-            " losses.adversarial to 0 (losses: simple)"
+            "`frames_per_sample` is 1, but SyncNet and the discriminator need 5; set it to 5, or set"
+            " losses.syncnet_weight and losses.adversarial_weight to 0 (losses: simple)"
         )
     if config.lora is not None and config.init_from is None:
         raise ValueError("`lora` needs `init_from`, the model folder that it adapts")
+    begin, end = config.timestep_bias_begin, config.timestep_bias_end
+    if begin >= end:
+        raise ValueError(f"`timestep_bias_begin` is {begin}, expected less than `timestep_bias_end`, which is {end}")

@@ -1,4 +1,4 @@
-"""YAML into frozen dataclasses, strictly: unknown keys and values of another kind are one-line errors."""
+"""Reads YAML into frozen dataclasses; unknown keys and wrong types are one-line errors."""
 
 import dataclasses
 import difflib
@@ -6,13 +6,15 @@ import types
 import typing
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 
 from ..errors import MediaError
+from .renamed_keys import HINTS, RENAMED_KEYS
 
-Config = TypeVar("Config")
+# A dataclass.
+Config = TypeVar("Config", bound=Any)
 
 
 def read_config(
@@ -21,17 +23,17 @@ def read_config(
     overrides: Sequence[str] = (),
     presets: dict[str, dict[str, dict]] | None = None,
 ) -> Config:
-    """A configuration from a YAML file.
+    """Returns the configuration in a YAML file.
 
     Args:
         kind: the dataclass.
         path: the file.
-        overrides: `key=value`, or `key.inner=value`, each value in YAML; they win over the file.
-        presets: of sections that may be a name instead: section, name, and what the name stands for.
+        overrides: `key=value` or `key.inner=value`, each value in YAML; they win over the file.
+        presets: for sections that may be a name instead: section, name, and the values that the name stands for.
 
     Raises:
-        MediaError: if the file is missing or no YAML.
-        ValueError: for an unknown key (naming the nearest known one) or a wrong value.
+        MediaError: if the file is missing or not YAML.
+        ValueError: for an unknown key (the line names the new or the nearest one) or a wrong value.
     """
     try:
         values = yaml.safe_load(Path(path).read_text())
@@ -40,27 +42,27 @@ def read_config(
     except yaml.YAMLError as error:
         raise MediaError(path, f"is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise MediaError(path, "holds no settings; write them as `name: value`, one a line")
+        raise MediaError(path, "holds no settings; write them as `name: value`, one per line")
     for override in overrides:
         _override(values, override, presets or {})
     return config_of(kind, values)
 
 
 def config_of(kind: type[Config], values: dict, where: str = "") -> Config:
-    """A dataclass from plain values, nested ones as dicts; numbers may be text, as YAML reads 1e-4.
+    """Returns a dataclass made from plain values, nested ones as dicts; numbers may be text, as YAML reads 1e-4.
 
     Raises:
         ValueError: as in [`read_config`].
     """
-    known = {field.name for field in dataclasses.fields(kind)}
+    fields = dataclasses.fields(kind)
+    known = {field.name for field in fields}
     for name in values:
         if name not in known:
-            nearest = difflib.get_close_matches(str(name), known, n=1, cutoff=0.0)[0]
-            raise ValueError(f"`{where}{name}` is not known; the nearest setting is `{where}{nearest}`")
+            raise ValueError(_unknown_key(str(name), known, where))
     hints = typing.get_type_hints(kind)
     missing = [
         field.name
-        for field in dataclasses.fields(kind)
+        for field in fields
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
     for name in missing:
@@ -69,9 +71,19 @@ def config_of(kind: type[Config], values: dict, where: str = "") -> Config:
     return kind(**{name: _converted(hints[name], value, f"{where}{name}") for name, value in values.items()})
 
 
-def write_config(config: object, path: str | Path) -> None:
-    """Writes a configuration so that [`read_config`] reads the same."""
+def write_config(config: Any, path: str | Path) -> None:
+    """Writes a dataclass so that [`read_config`] reads the same."""
     Path(path).write_text(yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
+
+
+def _unknown_key(name: str, known: set[str], where: str) -> str:
+    """Returns the error line for a key that is not known."""
+    key, new = f"{where}{name}", RENAMED_KEYS.get(f"{where}{name}")
+    if new in known:
+        hint = f" ({HINTS[key]})" if key in HINTS else ""
+        return f"`{key}` is now `{where}{new}`{hint}"
+    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.0)[0]
+    return f"`{key}` is not known; the nearest setting is `{where}{nearest}`"
 
 
 def _override(values: dict, text: str, presets: dict[str, dict[str, dict]]) -> None:
@@ -80,9 +92,11 @@ def _override(values: dict, text: str, presets: dict[str, dict[str, dict]]) -> N
         raise ValueError(f"{text!r} is not name=value")
     *sections, name = key.split(".")
     for section in sections:
-        if not isinstance(values.get(section), dict):
-            values[section] = dict(presets.get(section, {}).get(values.get(section), {}))
-        values = values[section]
+        inner = values.get(section)
+        if not isinstance(inner, dict):
+            inner = dict(presets.get(section, {}).get(str(inner), {}))
+            values[section] = inner
+        values = inner
     try:
         values[name] = yaml.safe_load(value)
     except yaml.YAMLError as error:
@@ -95,8 +109,8 @@ def _plain(value: object) -> object:
     return [_plain(entry) for entry in value] if isinstance(value, (tuple, list)) else value
 
 
-def _converted(hint: object, value: object, name: str) -> object:
-    """The value as the type hint wants it."""
+def _converted(hint: Any, value: object, name: str) -> object:
+    """Returns the value as the type hint wants it."""
     for choice in hint.__args__ if isinstance(hint, types.UnionType) else (hint,):
         try:
             return _converted_to_one(choice, value, name)
@@ -105,9 +119,9 @@ def _converted(hint: object, value: object, name: str) -> object:
     raise ValueError(f"`{name}` is {value!r}, expected {_describe(hint)}")
 
 
-def _converted_to_one(hint: object, value: object, name: str) -> object:
+def _converted_to_one(hint: Any, value: object, name: str) -> object:
     if dataclasses.is_dataclass(hint) and isinstance(value, dict):
-        return config_of(hint, value, f"{name}.")
+        return config_of(hint, value, f"{name}.")  # pyright: ignore[reportArgumentType]  (a class, never an instance)
     if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)):
         return tuple(_converted(typing.get_args(hint)[0], entry, name) for entry in value)
     if hint is float and isinstance(value, (int, float, str)) and not isinstance(value, bool):
@@ -120,10 +134,10 @@ def _converted_to_one(hint: object, value: object, name: str) -> object:
     raise TypeError
 
 
-def _describe(hint: object) -> str:
+def _describe(hint: Any) -> str:
     words = {float: "a number", int: "a whole number", bool: "true or false", str: "text", type(None): "nothing"}
     if isinstance(hint, types.UnionType):
         return " or ".join(_describe(choice) for choice in hint.__args__)
     if typing.get_origin(hint) is tuple:
         return f"a list, each {_describe(typing.get_args(hint)[0])}"
-    return words.get(hint, "settings, one a line below it")
+    return words.get(hint, "settings, one per line below it")

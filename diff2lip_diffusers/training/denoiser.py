@@ -1,4 +1,4 @@
-"""What is trained: the U-Net and the audio encoder as one module, made new or from folders; and its pipeline."""
+"""The module that is trained: U-Net and audio encoder together, new or loaded from folders."""
 
 import torch
 from torch import nn
@@ -18,9 +18,9 @@ from .model_config import ModelConfig
 
 
 class Denoiser(nn.Module):
-    """Predicts noise and variance of noisy frames from their sound, (N, 6, S, S).
+    """U-Net and audio encoder: predicts noise and variance of noisy frames, (N, 6, S, S).
 
-    One module, so that several processes average the gradients of both parts together.
+    They are one module, so that several processes average the gradients of both together.
     """
 
     def __init__(self, unet: Diff2LipUNet2DConditionModel, audio_encoder: Diff2LipAudioEncoder):
@@ -28,7 +28,7 @@ class Denoiser(nn.Module):
         self.unet, self.audio_encoder = unet, audio_encoder
 
     def forward(self, batch: NoisyBatch) -> torch.Tensor:
-        """The U-Net's output for the frames of a batch."""
+        """Returns the U-Net's output for the frames of a batch."""
         is_frozen = not next(self.audio_encoder.parameters()).requires_grad
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen):
             audio_embeds = self.audio_encoder(batch.mel_windows)
@@ -37,18 +37,18 @@ class Denoiser(nn.Module):
         ).sample
 
     def pipeline(self) -> Diff2LipPipeline:
-        """The pipeline of these weights, which it shares."""
+        """Returns a pipeline that shares these weights."""
         pipe = Diff2LipPipeline(self.unet, self.audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
 
 def make_denoiser(config: TrainConfig) -> Denoiser:
-    """The components that a run begins with, on the CPU in float32, everything frozen that it shall not train.
+    """Returns the networks that a run starts with, on the CPU in float32; weights that it does not train are frozen.
 
     Raises:
         Diff2LipError: if a folder cannot be loaded.
-        ValueError: if loaded weights have other sizes than the configuration says.
+        ValueError: if loaded weights have other sizes than the settings.
     """
     if config.init_from is None:
         denoiser = _new_denoiser(config.model or ModelConfig(), config.seed)
@@ -68,10 +68,12 @@ def make_denoiser(config: TrainConfig) -> Denoiser:
 
 
 def check_size_px(size_px: int, denoiser: Denoiser) -> None:
-    """Raises ValueError where crops of this size cannot pass the levels of the U-Net."""
-    divisor = 2 ** (len(denoiser.unet.config.block_out_channels) - 1)
+    """Raises ValueError if the U-Net cannot halve crops of this size at each level."""
+    divisor = 2 ** (len(denoiser.unet.config["block_out_channels"]) - 1)
     if size_px % divisor:
-        raise ValueError(f"`size_px` is {size_px}, expected a multiple of {divisor}, as the U-Net halves it so often")
+        raise ValueError(
+            f"`size_px` is {size_px}, expected a multiple of {divisor}, as the U-Net halves it at each level"
+        )
 
 
 def _new_denoiser(model: ModelConfig, seed: int) -> Denoiser:
@@ -79,7 +81,7 @@ def _new_denoiser(model: ModelConfig, seed: int) -> Denoiser:
         torch.manual_seed(seed)
         unet = Diff2LipUNet2DConditionModel(**_unet_sizes(model))
         begin_with_copy(unet)
-        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config.time_embedding_dim, **_audio_sizes(model))
+        audio_encoder = Diff2LipAudioEncoder(embed_dim=unet.config["time_embedding_dim"], **_audio_sizes(model))
     return Denoiser(unet, audio_encoder)
 
 
@@ -95,7 +97,7 @@ def _loaded_denoiser(folder: str, model: ModelConfig | None) -> Denoiser:
 
 def _loaded_audio_encoder(folder: str, denoiser: Denoiser) -> Diff2LipAudioEncoder:
     audio_encoder = load_audio_encoder(folder)
-    _check_sizes(folder, audio_encoder, {"embed_dim": denoiser.unet.config.time_embedding_dim}, "")
+    _check_sizes(folder, audio_encoder, {"embed_dim": denoiser.unet.config["time_embedding_dim"]}, "")
     return audio_encoder
 
 

@@ -1,4 +1,4 @@
-"""The sequence discriminator: is what five frames show below the nose true or painted?"""
+"""The sequence discriminator: tells whether the lower halves of five frames are true or painted."""
 
 import torch
 from torch import nn
@@ -6,16 +6,17 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class SequenceDiscriminator(nn.Module):
-    """Scores of overlapping patches of the painted half of consecutive frames, which it sees as one picture of 3 T
-    channels, so that it sees how they move.
+    """Scores overlapping patches of the painted half of consecutive frames.
+
+    The frames are stacked to one image of 3 T channels, so that the network sees how they move.
 
     Letters in shapes: B samples of T frames, S x S pixels.
 
     Args:
         num_frames: T.
-        base_channels: of the first convolution; they double twice.
+        base_channels: channels of the first convolution; they double twice.
 
-    Source: Isola et al. 2017 (PatchGAN); Miyato et al. 2018 (spectral normalisation).
+    Source: Isola et al. 2017 (PatchGAN); Miyato et al. 2018 (spectral normalization).
     """
 
     def __init__(self, num_frames: int = 5, base_channels: int = 32):
@@ -28,7 +29,7 @@ class SequenceDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, _conv(channels[-1], 1, stride=1))
 
     def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        """Scores of patches, 1 for true and 0 for painted, (B, 1, H, W).
+        """Returns the scores of patches, 1 for true and 0 for painted, (B, 1, H, W).
 
         Args:
             frames: (B * T, 3, S, S) in [-1, 1], the frames of a sample one after another.

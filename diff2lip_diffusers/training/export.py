@@ -1,4 +1,4 @@
-"""A trained pipeline in the authors' layout, for programs that read their checkpoint."""
+"""Exports a trained pipeline to the authors' layout, for programs that read their checkpoint."""
 
 import json
 from pathlib import Path
@@ -13,21 +13,21 @@ from .checkpoints import save_tensors
 
 
 def export_original(model: str | Path, path: str | Path) -> str:
-    """Writes a pipeline's weights as one flat state dict with the authors' names, the inverse of `diff2lip convert`.
+    """Writes a pipeline's weights as one flat state dict with the authors' names; `diff2lip convert` is the inverse.
 
-    The layout tells neither the channels per attention head, nor the groups of the normalisations, nor the size of the
-    crops: whoever reads the file has to know them.
+    The layout does not contain the channels per attention head, the number of normalization groups and the crop size.
+    Whoever reads the file must know them.
 
     Args:
         model: pipeline folder, or repository on the Hub.
         path: the file to write.
 
     Returns:
-        the command that makes a pipeline folder of the file again.
+        The command that converts the file back to a pipeline folder.
 
     Raises:
         Diff2LipError: if there is no such pipeline.
-        CheckpointError: if it has sizes that the authors' layout cannot tell.
+        CheckpointError: if it has sizes that the authors' layout cannot hold.
         MediaError: if the file cannot be written.
     """
     pipe, path = load_pipeline(model, device="cpu", dtype="fp32"), Path(path)
@@ -41,12 +41,12 @@ def export_original(model: str | Path, path: str | Path) -> str:
             tensors, config.attention_head_dim, config.sample_size, config.norm_num_groups
         )
     except CheckpointError as error:
-        raise CheckpointError(f"{model}: has sizes that the original layout cannot tell ({error})") from error
+        raise CheckpointError(f"{model}: has sizes that the original layout cannot hold ({error})") from error
     for own, again in ((pipe.unet, unet), (pipe.audio_encoder, audio_encoder)):
         changed = [name for name in own.config if name[0] != "_" and not _same(own.config[name], again.config[name])]
         if changed:
             value = own.config[changed[0]]
-            raise CheckpointError(f"{model}: `{changed[0]}` is {value}, which the original layout cannot tell")
+            raise CheckpointError(f"{model}: `{changed[0]}` is {value}, which the original layout cannot hold")
     with writing(path), hidden_folder_beside(path) as hidden:
         file = Path(hidden) / path.name
         save_tensors(tensors, file)
@@ -58,5 +58,5 @@ def export_original(model: str | Path, path: str | Path) -> str:
 
 
 def _same(value: object, other: object) -> bool:
-    """Whether two settings are equal; read from a file, tuples are lists."""
+    """Returns whether two settings are equal; tuples become lists in files."""
     return json.dumps(value) == json.dumps(other)

@@ -1,7 +1,8 @@
-"""Low-rank adapters: fine-tuning on one person in a file of less than a megabyte."""
+"""Low-rank adapters (LoRA): fine-tuning on one person in a file of less than a megabyte."""
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -13,12 +14,12 @@ from .config_checks import check_range
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """A low-rank adapter instead of all weights.
+    """Settings of a low-rank adapter.
 
     Args:
-        rank: of its matrices.
-        alpha: its outputs are scaled by alpha / rank.
-        target_modules: names of the layers that get one.
+        rank: Rank of the adapter's matrices.
+        alpha: The adapter's outputs are scaled by `alpha` / `rank`.
+        target_modules: Names of the layers that get an adapter.
     """
 
     rank: int = 4
@@ -34,12 +35,12 @@ class LoraSettings:
 
 
 def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: int) -> None:
-    """Adds an adapter that changes nothing yet, and leaves only its weights to be trained.
+    """Adds an adapter that does not change the output yet, and freezes all other weights.
 
     Args:
-        unet: gets it.
-        settings: its size and place.
-        seed: decides its first weights.
+        unet: the network that is adapted.
+        settings: size and place of the adapter.
+        seed: decides the adapter's initial weights.
 
     Raises:
         Diff2LipError: if PEFT is not installed.
@@ -53,8 +54,10 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         try:
+            # PEFT takes any number as alpha; its annotation says int.
+            alpha: Any = settings.alpha
             unet.add_adapter(
-                LoraConfig(r=settings.rank, lora_alpha=settings.alpha, target_modules=list(settings.target_modules))
+                LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=list(settings.target_modules))
             )
         except ValueError as error:
             names = ", ".join(settings.target_modules)
@@ -62,10 +65,10 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
 
 
 def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
-    """Writes the adapter as `pytorch_lora_weights.safetensors`, whole or not at all.
+    """Writes the adapter as `pytorch_lora_weights.safetensors`, complete or not at all.
 
-    `pipe.unet.load_lora_adapter(folder, prefix=None, use_safetensors=True)` puts it on a pipeline of the model that it
-    was trained on.
+    `pipe.unet.load_lora_adapter(folder, prefix=None, use_safetensors=True)` loads it into a pipeline of the model that
+    it was trained on.
 
     Raises:
         MediaError: if the folder cannot be written.

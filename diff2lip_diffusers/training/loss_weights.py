@@ -1,4 +1,4 @@
-"""How much each loss counts, and presets of that."""
+"""Weights of the losses, and presets of them."""
 
 from dataclasses import dataclass, fields
 
@@ -7,30 +7,37 @@ from .config_checks import check_range
 
 @dataclass(frozen=True)
 class LossWeights:
-    """The weights of the losses; 0 switches one off. The last four are the author's for the released model.
+    """Weights of the losses; 0 turns a loss off. The last four are the paper's, for the released model.
 
     Args:
-        epsilon: squared error of the noise.
-        variance: variational bound, for the learned variance.
-        x0: squared error of the picture.
-        syncnet: SyncNet's, if an expert is given.
-        lpips: perceptual distance, if weights are given.
-        adversarial: the sequence discriminator's.
+        epsilon_weight: Squared error of the predicted noise.
+        variance_weight: Variational bound, which trains the predicted variance.
+        x0_weight: Squared error of the predicted frame, the paper's L2 loss.
+        syncnet_weight: SyncNet loss, if a SyncNet is given.
+        lpips_weight: Perceptual distance, if LPIPS weights are given.
+        adversarial_weight: Loss from the sequence discriminator.
 
-    Source: SPEC "Training, as far as known"; Nichol and Dhariwal 2021 for `variance`.
+    Source: SPEC "Training, as far as known"; Nichol and Dhariwal 2021 for `variance_weight`.
     """
 
-    epsilon: float = 1.0
-    variance: float = 1e-3
-    x0: float = 1.0
-    syncnet: float = 0.1
-    lpips: float = 0.25
-    adversarial: float = 0.5
+    epsilon_weight: float = 1.0
+    variance_weight: float = 1e-3
+    x0_weight: float = 1.0
+    syncnet_weight: float = 0.1
+    lpips_weight: float = 0.25
+    adversarial_weight: float = 0.5
 
     def __post_init__(self):
         for field in fields(self):
             check_range(self, "losses.", field.name, 0)
 
+    def of(self, loss: str) -> float:
+        """Returns the weight of a loss by its name in the log, such as `syncnet`."""
+        return getattr(self, f"{loss}_weight")
 
-# "paper" is everything; "simple" needs neither an expert nor a discriminator, and so single frames will do.
-LOSS_PRESETS = {"paper": LossWeights(), "simple": LossWeights(syncnet=0.0, lpips=0.0, adversarial=0.0)}
+
+# "paper" has all losses. "simple" needs neither a SyncNet nor a discriminator, so single frames are enough.
+LOSS_PRESETS = {
+    "paper": LossWeights(),
+    "simple": LossWeights(syncnet_weight=0.0, lpips_weight=0.0, adversarial_weight=0.0),
+}

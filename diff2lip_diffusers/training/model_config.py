@@ -1,4 +1,4 @@
-"""The sizes of a new model, checked."""
+"""Sizes of a new model, checked."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,14 @@ from .config_checks import check_range
 
 @dataclass(frozen=True)
 class AudioConfig:
-    """Sizes of the audio encoder; see [`Diff2LipAudioEncoder`]."""
+    """Sizes of a new audio encoder.
+
+    Args:
+        input_channels: Channels after the first convolution.
+        block_out_channels: Channels per level, four levels; multiples of 4 and of `norm_num_groups`.
+        layers_per_block: Residual blocks per level.
+        norm_num_groups: Groups of each normalization.
+    """
 
     input_channels: int = 64
     block_out_channels: tuple[int, ...] = (32, 64, 96, 128)
@@ -25,17 +32,17 @@ class AudioConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of a new model; see [`Diff2LipUNet2DConditionModel`].
+    """Sizes of a new model.
 
     Args:
-        sample_size: height and width of the crops in pixels that the pipeline will work on.
-        block_out_channels: channels per level, finest first, multiples of 4 and of `norm_num_groups`.
-        attention_levels: which levels attend to themselves, 0 being the finest.
-        layers_per_block: residual blocks per level.
-        attention_head_dim: channels per attention head.
-        norm_num_groups: groups of every normalisation. A group of one channel loses how strong that is, which narrow
-            models cannot do without: they predict noise far better with fewer groups.
-        audio: sizes of the audio encoder.
+        sample_size: Height and width of the pipeline's crops in pixels.
+        block_out_channels: Channels per level, finest first; multiples of 4 and of `norm_num_groups`.
+        attention_levels: Levels with self-attention; 0 is the finest.
+        layers_per_block: Residual blocks per level.
+        attention_head_dim: Channels per attention head.
+        norm_num_groups: Groups of each normalization. A group of one channel loses the channel's strength, so narrow
+            models predict noise far better with fewer groups.
+        audio: Sizes of the audio encoder.
     """
 
     sample_size: int = 128

@@ -1,4 +1,4 @@
-"""The result of a run: a pipeline folder that `from_pretrained` loads."""
+"""Saves the result of a run as a pipeline folder that `from_pretrained` loads."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ tags:
 # A Diff2Lip model trained with diff2lip-diffusers
 
 Repaints the lower half of face crops ({size} × {size}) so that the lips match 0.2 s of speech. U-Net of
-{unet:.1f} M, audio encoder of {audio:.1f} M parameters; the averaged weights after {steps} steps. The settings of the
+{unet:.1f} M, audio encoder of {audio:.1f} M parameters; weights after {steps} steps. The settings of the
 run are in `training.yaml`. These weights may be used as the data they were trained on allows; a model that was
-trained further from the authors' weights stays under their licence, CC BY-NC 4.0.
+trained further from the authors' weights stays under their license, CC BY-NC 4.0.
 
 ```python
 import diff2lip_diffusers  # importing registers the plugin with diffusers
@@ -34,12 +34,12 @@ Only with the consent of the person shown: a video in which somebody seems to sa
 
 
 def save_model_folder(pipe: Diff2LipPipeline, folder: str | Path, steps: int, settings: Path) -> None:
-    """Saves a trained pipeline with its card and the settings of its run, each file whole or not at all.
+    """Saves a trained pipeline with its model card and the run's settings, each file complete or not at all.
 
     Args:
-        pipe: to save.
-        folder: to write or to renew.
-        steps: how many it was trained.
+        pipe: the pipeline to save.
+        folder: the folder to write or to replace.
+        steps: number of training steps.
         settings: the YAML file of the run.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is minimised: the weighted sum of the losses of a batch, and the loss of the discriminator."""
+"""The objective of training: the weighted sum of the losses, and the discriminator's loss."""
 
 import logging
 from collections.abc import Callable
@@ -28,12 +28,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Experts:
-    """Frozen networks that judge what is painted; None where one is off.
+    """Frozen networks that judge the predicted frames; None where one is off.
 
     Attributes:
-        similarity: called with pictures (B, T, 3, S, S) in [-1, 1] and the mel steps (B, 80, 16) that begin with the
-            first; gives the cosine similarity of SyncNet's embeddings, (B,).
-        distance: as `lpips_loss` wants it.
+        similarity: function of frames (B, T, 3, S, S) in [-1, 1] and mel steps (B, 80, 16) from the first frame on;
+            returns the cosine similarity of SyncNet's embeddings, (B,).
+        distance: the function that `lpips_loss` calls.
     """
 
     similarity: Callable | None = None
@@ -41,12 +41,12 @@ class Experts:
 
 
 class Objective:
-    """The losses of batches, averaged over their frames.
+    """The losses of a batch, averaged over its frames.
 
     Args:
-        config: which losses, and how much each counts.
+        config: settings of the run, with the weights of the losses.
         diffusion: the noise schedule.
-        experts: judge what is painted.
+        experts: networks that judge the predicted frames.
     """
 
     def __init__(self, config: TrainConfig, diffusion: Diffusion, experts: Experts):
@@ -55,32 +55,32 @@ class Objective:
     def __call__(
         self, output: torch.Tensor, batch: NoisyBatch, sync_mel: torch.Tensor, discriminator: nn.Module | None
     ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-        """The losses by name, unweighted, with their weighted sum as `total`; and the painted pictures (N, 3, S, S).
+        """Returns the unweighted losses by name, their weighted sum as `total`, and the painted frames (N, 3, S, S).
 
         Args:
-            output: (N, 6, S, S), of the U-Net.
-            batch: what it saw.
-            sync_mel: (B, 80, 16), the mel steps that begin with each sample's first frame.
-            discriminator: judges the painted sequences; None where the adversarial loss is off.
+            output: (N, 6, S, S), the U-Net's output.
+            batch: the U-Net's input.
+            sync_mel: (B, 80, 16), the mel steps from each sample's first frame on.
+            discriminator: judges the painted sequences; None if the adversarial loss is off.
         """
-        weights = self.config.losses
+        weights = self.config.loss_weights
         epsilon, variance = output.float().chunk(2, dim=1)
         x0 = batch.x0(epsilon)
         painted = batch.painted(x0)
-        region = mouth_weight(batch.mask, self.config.mouth_focus)
-        x0_weight = x0_timestep_weight(batch.alphas_cumprod, self.config.x0_gain)
+        region = mouth_weight(batch.mask, self.config.extra_mouth_weight)
+        x0_weight = x0_timestep_weight(batch.alphas_cumprod, self.config.x0_snr_gain)
         judge_weight = x0_weight.sqrt()
         losses = {"epsilon": epsilon_loss(epsilon, batch.noise, region)}
-        if weights.variance:
+        if weights.variance_weight:
             betas = self.diffusion.betas.to(epsilon.device)
             losses["variance"] = variance_loss(
                 batch.frames, batch.noisy, epsilon, variance, batch.timesteps, betas, batch.mask
             )
-        if weights.x0:
+        if weights.x0_weight:
             losses["x0"] = x0_weight * x0_loss(x0, batch.frames, region)
         if self.experts.distance is not None:
             losses["lpips"] = judge_weight * lpips_loss(self.experts.distance, painted, batch.frames)
-        # What judges sequences: all frames of one have the same timestep.
+        # For losses of whole sequences: all frames of a sequence have the same timestep.
         sequence_weight = judge_weight[:: self.config.frames_per_sample]
         if self.experts.similarity is not None:
             sequences = painted.unflatten(0, (len(sync_mel), -1))
@@ -88,39 +88,45 @@ class Objective:
         if discriminator is not None:
             losses["adversarial"] = sequence_weight * generator_adversarial_loss(discriminator(painted, batch.mask))
         means = {name: values.mean() for name, values in losses.items()}
-        means["total"] = sum(getattr(weights, name) * value for name, value in means.items())
+        weighted = [weights.of(name) * value for name, value in means.items()]
+        means["total"] = sum(weighted[1:], weighted[0])
         return means, painted
 
     def of_discriminator(self, discriminator: nn.Module, batch: NoisyBatch, painted: torch.Tensor) -> torch.Tensor:
-        """The loss of the discriminator, each sequence weighted as in the adversarial loss."""
-        weight = x0_timestep_weight(batch.alphas_cumprod, self.config.x0_gain).sqrt()
-        # In one pass, as gradients are averaged over processes once a pass.
+        """Returns the discriminator's loss, with each sequence weighted as in the adversarial loss."""
+        weight = x0_timestep_weight(batch.alphas_cumprod, self.config.x0_snr_gain).sqrt()
+        # One pass for both, as processes average their gradients once per pass.
         scores = discriminator(torch.cat([batch.frames, painted.detach()]), batch.mask)
         losses = discriminator_loss(*scores.chunk(2))
         return (weight[:: self.config.frames_per_sample] * losses).mean()
 
 
 def load_experts(config: TrainConfig, device: torch.device) -> Experts:
-    """The experts that a run has, and a line in the log for each that its losses ask for but that is not given.
+    """Loads the expert networks of a run; warns of each that has a loss weight but is not given.
 
     Raises:
         Diff2LipError: if one cannot be loaded.
     """
     similarity = distance = None
-    if config.uses_syncnet:
-        similarity = _similarity_by(load_syncnet(config.syncnet).to(device).requires_grad_(False))
-    elif config.losses.syncnet:
-        logger.warning("SyncNet's loss is off: no trained expert is given (`syncnet`)")
-    if config.uses_lpips:
+    if config.syncnet is not None and config.uses_syncnet:
+        similarity = _similarity_by(_frozen_syncnet(config.syncnet, device))
+    elif config.loss_weights.syncnet_weight:
+        logger.warning("the SyncNet loss is off: no trained SyncNet is given (`syncnet`)")
+    if config.lpips is not None and config.uses_lpips:
         distance = load_distance(config.lpips, device)
-    elif config.losses.lpips:
+    elif config.loss_weights.lpips_weight:
         logger.warning("the LPIPS loss is off: no weights are given (`lpips`)")
     return Experts(similarity, distance)
 
 
-def _similarity_by(expert: SyncNet) -> Callable:
+def _frozen_syncnet(path: str, device: torch.device) -> SyncNet:
+    # Diffusers' annotation of `to` lacks its arguments.
+    return load_syncnet(path).to(device).requires_grad_(False)  # pyright: ignore[reportArgumentType, reportCallIssue]
+
+
+def _similarity_by(syncnet: SyncNet) -> Callable:
     def similarity(sequences: torch.Tensor, mel: torch.Tensor) -> torch.Tensor:
-        face_embeds, audio_embeds = expert(expert.face_input(sequences), mel.unsqueeze(1))
+        face_embeds, audio_embeds = syncnet(syncnet.face_input(sequences), mel.unsqueeze(1))
         return (face_embeds * audio_embeds).sum(dim=1)
 
     return similarity

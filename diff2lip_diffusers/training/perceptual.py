@@ -1,7 +1,7 @@
-"""LPIPS: how different two pictures look, by the features of a network that was trained to name things.
+"""LPIPS: how different two images look, by the features of a network that was trained to classify images.
 
-Neither its weights nor the package that brings them are part of this project. The layers here have the names of that
-package's, so that `torch.save(lpips.LPIPS(net="vgg").state_dict(), "lpips.pt")` makes a file that loads.
+Neither the weights nor the package `lpips` are part of this project. The layers here have the same names as in that
+package, so that `torch.save(lpips.LPIPS(net="vgg").state_dict(), "lpips.pt")` makes a file that loads.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,9 @@ from ..errors import CheckpointError, Diff2LipError
 from ..original_checkpoint import load_checkpoint_file
 
 PACKAGE = "package"
-# Of the pictures that the networks were trained on, for values in [-1, 1].
+# Mean and deviation of the networks' training images, for values in [-1, 1].
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
-# Slices of both networks: (index in the network, convolution or pooling). Each slice ends behind its last ReLU.
+# Slices of both networks: (index in the network, convolution or pooling). Each slice ends after its last ReLU.
 ALEX = (
     ((0, (3, 64, 11, 4, 2)),),
     ((2, "pool"), (3, (64, 192, 5, 1, 2))),
@@ -33,12 +33,12 @@ VGG = (
     ((16, "pool"), (17, (256, 512, 3, 1, 1)), (19, (512, 512, 3, 1, 1)), (21, (512, 512, 3, 1, 1))),
     ((23, "pool"), (24, (512, 512, 3, 1, 1)), (26, (512, 512, 3, 1, 1)), (28, (512, 512, 3, 1, 1))),
 )
-# Side of the first convolution: width of its pooling windows.
+# Kernel size of the first convolution: the network, and the width of its pooling windows.
 NETWORKS = {11: (ALEX, 3), 3: (VGG, 2)}
 
 
 class PerceptualDistance(nn.Module):
-    """Distance of pictures (N, 3, S, S) in [-1, 1], (N, 1, 1, 1): weighted differences of unit feature vectors.
+    """Distance of images (N, 3, S, S) in [-1, 1], (N, 1, 1, 1): weighted differences of unit feature vectors.
 
     Args:
         slices: `ALEX` or `VGG`.
@@ -57,10 +57,10 @@ class PerceptualDistance(nn.Module):
             head = nn.Sequential(nn.Identity(), nn.Conv2d(channels, 1, kernel_size=1, bias=False))
             self.add_module(f"lin{number}", nn.ModuleDict({"model": head}))
 
-    def forward(self, pictures: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-        """(N, 1, 1, 1), 0 for equal pictures."""
-        shift, scale = (pictures.new_tensor(values)[:, None, None] for values in (SHIFT, SCALE))
-        features, other_features = ((one - shift) / scale for one in (pictures, others))
+    def forward(self, images: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+        """Returns distances (N, 1, 1, 1), 0 for equal images."""
+        shift, scale = (images.new_tensor(values)[:, None, None] for values in (SHIFT, SCALE))
+        features, other_features = ((one - shift) / scale for one in (images, others))
         total = torch.zeros(())
         for number, part in enumerate(self.net.values()):
             features, other_features = part(features), part(other_features)
@@ -71,14 +71,14 @@ class PerceptualDistance(nn.Module):
 
 
 def load_distance(source: str | Path, device: torch.device | str = "cpu") -> Callable:
-    """LPIPS with frozen weights: a function of two batches (N, 3, S, S) in [-1, 1] that gives N distances.
+    """Returns LPIPS with frozen weights: a function of two batches (N, 3, S, S) in [-1, 1] that returns N distances.
 
     Args:
-        source: a file of its weights, or `"package"` for the installed `lpips`, with VGG features.
-        device: where to compute.
+        source: file of its weights, or `"package"` for the installed `lpips`, with VGG features.
+        device: device to compute on.
 
     Raises:
-        Diff2LipError: if the package is asked for and not installed.
+        Diff2LipError: if `source` is `"package"` and the package is not installed.
         MediaError: if the file is missing.
         CheckpointError: if it holds other weights.
     """
@@ -88,7 +88,7 @@ def load_distance(source: str | Path, device: torch.device | str = "cpu") -> Cal
 
 def _from_package() -> nn.Module:
     try:
-        import lpips
+        import lpips  # pyright: ignore[reportMissingImports]  (optional)
     except ImportError as error:
         raise Diff2LipError(
             "`lpips` is 'package', which is not installed; pip install lpips, or name a file"
@@ -102,7 +102,7 @@ def _from_file(path: Path) -> PerceptualDistance:
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{path}: cannot be read as LPIPS weights") from error
     first = tensors.get("net.slice1.0.weight") if isinstance(tensors, dict) else None
-    if first is None or first.shape[-1] not in NETWORKS:
+    if not isinstance(tensors, dict) or first is None or first.shape[-1] not in NETWORKS:
         raise CheckpointError(f"{path}: holds no LPIPS weights with AlexNet or VGG features")
     distance = PerceptualDistance(*NETWORKS[first.shape[-1]])
     wanted = distance.state_dict().keys()
@@ -110,7 +110,7 @@ def _from_file(path: Path) -> PerceptualDistance:
     if missing:
         raise CheckpointError(f"{path}: LPIPS weights are incomplete", missing=missing)
     try:
-        # Whatever else is there is a second name of the same weights, or a constant.
+        # Other tensors in the file are second names of the same weights, or constants.
         distance.load_state_dict({name: tensors[name] for name in wanted})
     except RuntimeError as error:
         raise CheckpointError(f"{path}: holds LPIPS weights of another size") from error
@@ -129,7 +129,7 @@ def _slice(layers: tuple, pool_px: int) -> nn.ModuleDict:
 
 
 class _Chain(nn.ModuleDict):
-    """Its layers one after another, a ReLU behind each convolution."""
+    """Applies its layers in order, with a ReLU after each convolution."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         for layer in self.values():
@@ -139,5 +139,5 @@ class _Chain(nn.ModuleDict):
 
 
 def _unit(features: torch.Tensor) -> torch.Tensor:
-    """Vectors of length 1 at every place."""
+    """Returns vectors of length 1 at each position."""
     return features / (features.square().sum(dim=1, keepdim=True).sqrt() + 1e-10)

@@ -1,8 +1,9 @@
-"""Pictures of how far a run is: mouths painted on clips that it is not trained on."""
+"""Writes previews of a run: painted mouths on clips that it is not trained on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -19,14 +20,16 @@ SHOWN_PX = 128
 
 
 def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path, step: int) -> None:
-    """Writes `step-N.png`, rows of masked frame, reference, result and truth of several clips; and `step-N.mp4`, the
-    first second of one clip: result beside truth, with its sound.
+    """Writes `step-N.png`, a grid of several clips, and `step-N.mp4`, the first second of one clip.
+
+    Each row of the grid has masked frame, reference, result and truth. The video has result and truth side by side,
+    with audio.
 
     Args:
-        pipe: paints; its scheduler is not used, but DPM-Solver++ with 8 steps.
-        data: clips without augmentation; the reference of each is its last frame.
-        folder: to write to.
-        step: names the files.
+        pipe: paints the frames, with DPM-Solver++ and 8 steps instead of its own scheduler.
+        data: clips without augmentation; the last frame of each is the reference.
+        folder: folder to write to.
+        step: number in the file names.
 
     Raises:
         MediaError: if a file cannot be written.
@@ -45,7 +48,7 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
 
 @contextmanager
 def _sampling(pipe: Diff2LipPipeline, size_px: int) -> Iterator[Diff2LipPipeline]:
-    """The pipeline with a fast sampler, for crops of another size than its own."""
+    """Gives the pipeline a fast scheduler and the size of the crops for the time of the block."""
     own, scheduler, was_training = pipe.unet.config.sample_size, pipe.scheduler, pipe.unet.training
     pipe.unet.register_to_config(sample_size=size_px)
     pipe.unet.eval()
@@ -68,7 +71,7 @@ def _grid_row(pipe: Diff2LipPipeline, data: TrainingSet, index: int) -> np.ndarr
 def _write_video(pipe: Diff2LipPipeline, data: TrainingSet, path: Path) -> None:
     clip = data.clips[0]
     size = _shown_px(data.size_px)
-    with VideoWriter(path, width=2 * size, height=size, fps=clip.fps, audio=clip.sound) as writer:
+    with VideoWriter(path, width=2 * size, height=size, fps=clip.fps, audio=clip.speech) as writer:
         total = min(VIDEO_FRAMES, clip.frames)
         for start in range(0, total, BATCH):
             frames, _, painted = _painted(pipe, data, 0, start, min(BATCH, total - start))
@@ -79,28 +82,28 @@ def _write_video(pipe: Diff2LipPipeline, data: TrainingSet, path: Path) -> None:
 def _painted(
     pipe: Diff2LipPipeline, data: TrainingSet, index: int, start: int, count: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Frames of a clip, its reference and the result, (N, 3, S, S) in [0, 1]."""
+    """Returns frames of a clip, its reference and the result, (N, 3, S, S) in [0, 1]."""
     clip = data.clips[index]
     frames, references = (
         (data.sized(data.read(index, *part)) + 1) / 2 for part in ((start, count), (clip.frames - 1, 1))
     )
-    painted = pipe(
+    output: Any = pipe(
         frames,
         mel_windows=data.mel(index, start, count)["mel_windows"],
         reference_frames=references,
         num_inference_steps=STEPS,
         generator=torch.Generator().manual_seed(SEED),
         output_type="pt",
-    ).frames
-    return frames, references, painted.cpu()
+    )
+    return frames, references, output.frames.cpu()
 
 
 def _shown_px(size_px: int) -> int:
     return size_px * max(1, SHOWN_PX // size_px)
 
 
-def _shown(picture: torch.Tensor) -> np.ndarray:
-    """(3, S, S) in [0, 1] to (H, W, 3) uint8, small ones enlarged."""
-    times = _shown_px(picture.shape[-1]) // picture.shape[-1]
-    pixels = (picture * 255).round().byte().permute(1, 2, 0).numpy()
+def _shown(frame: torch.Tensor) -> np.ndarray:
+    """Returns a frame (3, S, S) in [0, 1] as (H, W, 3) uint8; small frames are enlarged."""
+    times = _shown_px(frame.shape[-1]) // frame.shape[-1]
+    pixels = (frame * 255).round().byte().permute(1, 2, 0).numpy()
     return pixels.repeat(times, axis=0).repeat(times, axis=1)

@@ -1,4 +1,4 @@
-"""What every run of training begins with: its processes, its folder, and the state it goes on from."""
+"""Start and end of a training run: its processes, its folder, and the checkpoint that it resumes from."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from accelerate import Accelerator, InitProcessGroupKwargs
 from accelerate.state import AcceleratorState
 from accelerate.utils import str_to_bool
 
-from ..batch.process_group import PATIENCE
+from ..batch.process_group import GROUP_TIMEOUT
 from ..errors import CheckpointError, MediaError
 from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written
 from .config_file import write_config
@@ -23,41 +23,41 @@ logger = logging.getLogger(__name__)
 
 
 def make_accelerator(mixed_precision: str, **options: Any) -> Accelerator:
-    """The accelerator of a run, on this process's device.
+    """Returns the accelerator of a run, on this process's device.
 
     Args:
         mixed_precision: `"no"`, `"fp16"` or `"bf16"`.
-        **options: further ones of accelerate's.
+        **options: further arguments of accelerate's `Accelerator`.
     """
-    # An earlier run in this process may have had another precision.
+    # An earlier run in this process may have used another precision.
     AcceleratorState._reset_state()
     return Accelerator(
-        # As a ProcessGroup: without a GPU, processes are joined only where accelerate is told that there is none.
+        # As in ProcessGroup: without a GPU, accelerate connects the processes only if it is told to use the CPU.
         cpu=not torch.accelerator.is_available() or bool(str_to_bool(os.environ.get("ACCELERATE_USE_CPU", "no"))),
         mixed_precision=mixed_precision,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=GROUP_TIMEOUT)],
         **options,
     )
 
 
 def end_run(accelerator: Accelerator) -> None:
-    """Closes the trackers and leaves the other processes; the trainer must hold no network that was prepared any more.
+    """Closes the trackers and leaves the other processes. The caller must have dropped all prepared networks before.
 
-    PyTorch's wrapper of such a network, were it the last owner of the process group, would wait for a thread of the
-    group while it holds the interpreter's lock, which that thread may be waiting for.
+    Otherwise PyTorch's wrapper of such a network may be the last owner of the process group. It then waits for a
+    thread of the group while it holds the interpreter's lock, and that thread may be waiting for the lock.
     """
     accelerator.free_memory()
     accelerator.end_training()
 
 
 def open_run_folder(accelerator: Accelerator, output: Path, config: Any, resume: bool) -> None:
-    """Makes the folder of a run, with its settings in it; the main process does, the others wait.
+    """Makes the folder of a run and writes its settings there; the main process does it, the others wait.
 
     Args:
         accelerator: of the run.
         output: the folder.
-        config: a dataclass.
-        resume: False removes the checkpoints that lie there.
+        config: the settings, a dataclass.
+        resume: whether to keep the checkpoints in the folder.
 
     Raises:
         MediaError: if it cannot be written.
@@ -74,34 +74,33 @@ def open_run_folder(accelerator: Accelerator, output: Path, config: Any, resume:
     accelerator.wait_for_everyone()
 
 
-def go_on(accelerator: Accelerator, output: Path, load: Callable[[dict], None]) -> dict | None:
-    """The newest state of a run, loaded; None where there is none.
+def load_newest_checkpoint(accelerator: Accelerator, output: Path, load: Callable[[dict], None]) -> None:
+    """Loads the newest checkpoint of a run, if there is one.
 
     Args:
-        accelerator: of the run; its gradient scaler is loaded, too.
+        accelerator: of the run; its gradient scaler is loaded as well.
         output: the run's folder.
-        load: puts the networks' and optimisers' parts of a state in their places.
+        load: loads the networks' and optimizers' parts of a state.
 
     Raises:
-        CheckpointError: if the state is damaged, or belongs to other networks.
+        CheckpointError: if the checkpoint is damaged, or belongs to other networks.
     """
     found = list_checkpoints(output)
     if not found:
-        return None
+        return
     state = load_checkpoint(found[-1])
     try:
         load(state)
     except (KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"{found[-1]}: was written by a run with other networks; choose another `output`, or start anew with"
+            f"{found[-1]}: was written by a run with other networks; choose another `output`, or start over with"
             " --no-resume"
         ) from error
     if accelerator.scaler is not None and "scaler" in state:
         accelerator.scaler.load_state_dict(state["scaler"])
-    logger.info("going on from step %d", state["step"])
-    return state
+    logger.info("resuming from step %d", state["step"])
 
 
 def with_scaler(accelerator: Accelerator, state: dict) -> dict:
-    """A state, with that of the gradient scaler where there is one."""
+    """Returns a state with that of the gradient scaler, if there is one."""
     return state if accelerator.scaler is None else state | {"scaler": accelerator.scaler.state_dict()}

@@ -1,4 +1,4 @@
-"""The log of a run: a line of means for every so many steps."""
+"""The log of a run: one line of mean values for each group of steps."""
 
 import json
 import sys
@@ -10,13 +10,13 @@ LOG_NAME = "log.jsonl"
 
 
 def log_steps(path: Path, records: Sequence, shows: bool, measured: Mapping[str, float] | None = None) -> None:
-    """Appends the means of some steps to a log.
+    """Appends the mean values of some steps to a log.
 
     Args:
-        path: of the log.
-        records: of the steps, in their order, as `StepRecord`.
-        shows: whether to write them to the error stream as well.
-        measured: what else was measured after the last of them.
+        path: the log.
+        records: a `StepRecord` for each step, in order.
+        shows: whether to print them to the error stream as well.
+        measured: values that were measured after the last of these steps.
     """
     sums: dict[str, float] = defaultdict(float)
     for record in records:

@@ -1,4 +1,4 @@
-"""Windows of 5 frames and their sounds: which pairs are in sync, which are off, and the loss of all of them.
+"""Windows of 5 frames and their audio: which pairs are in sync and off sync, and the losses of the pairs.
 
 Letters in shapes: B stretches of clips, W windows of each, T = 5 * W frames of a stretch, K = B * W windows.
 """
@@ -8,18 +8,18 @@ import torch.nn.functional as F
 
 from ..syncnet import SYNC_FRAMES, SyncNet
 
-# A window is silent where its mean mel is so much (12.5 dB) below that of the loudest one, or next to the floor of -4.
+# A window is silent if its mean mel is this much (12.5 dB) below that of the loudest window, or near the floor of -4.
 QUIETER_BY, FLOOR = 1.0, -3.5
 TEMPERATURE = 0.1
 
 
 def windows_of(syncnet: SyncNet, frames: torch.Tensor, mel_windows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Stretches cut into windows that do not overlap.
+    """Cuts stretches into windows that do not overlap.
 
     Args:
-        syncnet: that will look at them.
+        syncnet: the network that gets them.
         frames: (B, T, 3, S, S) in [-1, 1].
-        mel_windows: (B, T, 80, 16), of the audio encoder: each begins with the frame before.
+        mel_windows: (B, T, 80, 16), windows for the audio encoder: each begins one frame earlier.
 
     Returns:
         The arguments of [`SyncNet.forward`] for K windows, stretch by stretch.
@@ -29,7 +29,7 @@ def windows_of(syncnet: SyncNet, frames: torch.Tensor, mel_windows: torch.Tensor
 
 
 def is_silent(mel: torch.Tensor) -> torch.Tensor:
-    """Which windows of a clip hold no speech, as far as loudness tells; where all are loud alike, none.
+    """Returns which windows of a clip are silent, by their loudness; none is if all are equally loud.
 
     Args:
         mel: (..., W, 80, 16), W windows of one clip.
@@ -44,16 +44,16 @@ def is_silent(mel: torch.Tensor) -> torch.Tensor:
 def balanced_loss(
     similarity: torch.Tensor, silent: torch.Tensor, windows_per_clip: int, other_clips: float
 ) -> torch.Tensor:
-    """Binary cross entropy of all pairs, in which those in sync and those off sync count alike; a scalar.
+    """Returns the binary cross-entropy of all pairs, a scalar; in-sync and off-sync pairs have equal weight.
 
-    Off sync are the sounds of the same clip's other windows, 5 frames away or more, and those of other clips. Silence
-    against silence is no example of either: nobody could tell.
+    Off sync is the audio of the same clip's other windows, 5 frames away or more, and of other clips. Pairs in which
+    both windows are silent are left out, because nobody could tell them apart.
 
     Args:
-        similarity: (K, K) in [0, 1], of every window's mouth (row) and sound (column).
+        similarity: (K, K) in [0, 1], of every window's mouth (row) and audio (column).
         silent: (K,) bool, from [`is_silent`].
         windows_per_clip: W.
-        other_clips: share of the weight of what is off sync that sounds of other clips have.
+        other_clips: share of the off-sync weight for audio of other clips.
 
     Source: Prajwal et al., "A Lip Sync Expert Is All You Need", 2020, section 3.
     """
@@ -68,9 +68,9 @@ def balanced_loss(
 
 
 def contrastive_loss(similarity: torch.Tensor, silent: torch.Tensor, windows_per_clip: int) -> torch.Tensor:
-    """Cross entropy of picking the own sound among those of the same clip, and the own mouth; a scalar.
+    """Returns the cross-entropy of choosing the own audio, and the own mouth, within a clip; a scalar.
 
-    It looks hardest at the pairs that are hardest to tell, where the binary cross entropy is content with most.
+    It weights the pairs that are hardest to tell apart most. The binary cross-entropy is already low for most pairs.
 
     Args:
         similarity: as in [`balanced_loss`].

@@ -1,10 +1,10 @@
-"""What the training of a SyncNet is told: a frozen dataclass, every value checked before any work."""
+"""Settings of a training run of the SyncNet: a frozen dataclass, all values checked before any work."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import LEARNING_RATE_SCHEDULES, PRECISIONS
+from .config import LR_SCHEDULERS, PRECISIONS
 from .config_checks import check_choice, check_range
 from .config_file import read_config
 from .training_clips import READERS
@@ -13,75 +13,77 @@ from .training_set import CACHES
 
 @dataclass(frozen=True)
 class SyncNetTrainConfig:
-    """A training run of the SyncNet.
+    """Settings of a training run of the SyncNet. Names are those of diffusers' training scripts.
 
-    A batch is `clips_per_batch` stretches of `windows_per_clip` * 5 frames per process. Each stretch is cut into
-    windows of 5 frames, and every window is compared with the sound of every other one. Processes share neither
-    negatives nor the statistics of batch normalisation: two with half a batch each learn about, not exactly, the same.
+    A batch has `clips_per_batch` stretches of `windows_per_clip` * 5 frames per process. Each stretch is cut into
+    windows of 5 frames, and every window is compared with the audio of every other one. Processes share neither
+    negatives nor the statistics of batch normalization, so two processes with half a batch each learn about the same
+    as one process, but not exactly.
 
     Args:
-        data: a folder that `diff2lip prepare` wrote, or several.
-        output: folder of the run: checkpoints, logs and the finished `model`.
-        steps: steps of the optimiser in all.
-        input_size: width of the pictures it looks at; see [`SyncNet`].
-        block_out_channels: channels per level; see [`SyncNet`].
-        embed_dim: numbers in an embedding.
-        init_from: a SyncNet's folder, or the Wav2Lip expert's file, to go on from, instead of the three above.
-        clips_per_batch: stretches of clips in a batch, per process.
-        windows_per_clip: windows of a stretch; clips that are shorter than the stretch are left out.
-        other_clips: share of the negatives' weight that goes to sounds of other clips; the rest goes to sounds of the
-            same clip, 5 frames off or more.
-        contrastive: weight of a further loss, see `contrastive_loss`; 0 is as in the paper, 0.3 learns faster.
-        mixed_precision: `"no"`, `"fp16"` or `"bf16"`.
-        learning_rate: of AdamW. Where it is too high for the width of the layers, the loss stays at a guess's for
-            long: 1e-4 is for the default width, 4e-4 for a quarter of it.
-        learning_rate_schedule: `"constant"`, or `"cosine"`: down to 0 at the last step.
-        warmup_steps: over which the learning rate rises from 0.
-        weight_decay: of AdamW.
-        max_grad_norm: to which gradients are clipped; None leaves them.
-        seed: decides everything drawn.
-        held_out_fraction: share of the identities that are not trained on.
-        jitter: of the crops, see [`Augmentation`].
-        flip: whether half of the stretches are mirrored.
-        colour_jitter: see [`Augmentation`].
-        loudness_jitter: largest change of a stretch's mel, as if it were recorded louder or softer; 0.4 is 5 dB.
-        cache: `"memory"` decodes the whole set once, `"none"` reads every stretch from its file.
-        reader: `"pyav"` or `"decord"`.
-        num_workers: processes that read stretches; 0 reads them between the steps.
-        evaluate_every: steps between measurements on held-out identities, 0 for none; the last step is measured.
-        checkpoint_every: steps between checkpoints.
-        keep_checkpoints: how many of the newest stay.
+        data: Folder that `diff2lip prepare` wrote, or a list of such folders.
+        output: Folder of the run: checkpoints, logs and the finished `model`.
+        max_train_steps: Number of optimizer steps.
+        input_size: Width of the network's input frames: 48, 96, 192 and so on.
+        block_out_channels: Channels of the five levels, finest first.
+        embed_dim: Size of the embeddings.
+        init_from: A SyncNet's folder, or the Wav2Lip expert's file, to start from, instead of the three sizes above.
+        clips_per_batch: Stretches of clips in a batch, per process.
+        windows_per_clip: Windows per stretch; clips that are shorter than a stretch are left out.
+        other_clips_weight: Share of the negatives' weight for audio of other clips. The rest is for audio of the same
+            clip, 5 frames away or more.
+        contrastive_weight: Weight of an additional contrastive loss. 0 is as in the paper, 0.3 learns faster.
+        mixed_precision: `no`, `fp16` or `bf16`.
+        learning_rate: Peak learning rate. If it is too high for the width of the layers, the loss stays that of a
+            guess for long: 1e-4 is for the default width, 4e-4 for a quarter of it.
+        lr_scheduler: `constant`, or `cosine`, which falls to 0 at the last step.
+        lr_warmup_steps: Steps over which the learning rate rises from 0.
+        adam_weight_decay: Weight decay of AdamW.
+        max_grad_norm: Gradients are clipped to this norm; `null` turns clipping off.
+        seed: Decides everything that is drawn at random.
+        held_out_fraction: Share of the identities that are not trained on.
+        jitter: Largest shift and change of size of a crop, as a fraction of the frame, at most 0.49.
+        random_flip: Whether half of the stretches are mirrored.
+        color_jitter: Largest relative change of brightness and contrast, at most 0.99.
+        loudness_jitter: Largest change of a stretch's mel spectrogram, as if it was recorded louder or softer; 0.4 is
+            5 dB.
+        cache: `memory` decodes the whole set once, `none` reads each stretch from its file.
+        reader: Library that decodes clips, `pyav` or `decord`.
+        dataloader_num_workers: Processes that load stretches. With 0, the training process loads them.
+        validation_steps: Steps between measurements on held-out identities, 0 for none; the last step is measured.
+        checkpointing_steps: Steps between checkpoints.
+        checkpoints_total_limit: Number of checkpoints to keep, the newest ones.
     """
 
     data: str | tuple[str, ...]
     output: str
-    steps: int
+    max_train_steps: int
     input_size: int = 96
     block_out_channels: tuple[int, ...] = (32, 64, 128, 256, 512)
     embed_dim: int = 512
     init_from: str | None = None
     clips_per_batch: int = 16
     windows_per_clip: int = 8
-    other_clips: float = 0.25
-    contrastive: float = 0.0
+    other_clips_weight: float = 0.25
+    contrastive_weight: float = 0.0
     mixed_precision: str = "no"
     learning_rate: float = 1e-4
-    learning_rate_schedule: str = "cosine"
-    warmup_steps: int = 100
-    weight_decay: float = 1e-2
+    lr_scheduler: str = "cosine"
+    lr_warmup_steps: int = 100
+    adam_weight_decay: float = 1e-2
     max_grad_norm: float | None = 1.0
     seed: int = 0
     held_out_fraction: float = 0.05
     jitter: float = 0.03
-    flip: bool = True
-    colour_jitter: float = 0.2
+    random_flip: bool = True
+    color_jitter: float = 0.2
     loudness_jitter: float = 0.4
     cache: str = "none"
     reader: str = "pyav"
-    num_workers: int = 0
-    evaluate_every: int = 1000
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 2
+    dataloader_num_workers: int = 0
+    validation_steps: int = 1000
+    checkpointing_steps: int = 1000
+    checkpoints_total_limit: int = 2
 
     def __post_init__(self):
         for name, limits in RANGES.items():
@@ -99,34 +101,34 @@ class SyncNetTrainConfig:
 
 
 RANGES = {
-    "steps": (1, math.inf),
+    "max_train_steps": (1, math.inf),
     "embed_dim": (1, math.inf),
     "clips_per_batch": (2, math.inf),
     "windows_per_clip": (2, math.inf),
-    "other_clips": (0, 1),
-    "contrastive": (0, math.inf),
+    "other_clips_weight": (0, 1),
+    "contrastive_weight": (0, math.inf),
     "learning_rate": (0, math.inf),
-    "warmup_steps": (0, math.inf),
-    "weight_decay": (0, math.inf),
+    "lr_warmup_steps": (0, math.inf),
+    "adam_weight_decay": (0, math.inf),
     "max_grad_norm": (1e-12, math.inf),
     "seed": (0, 2**63 - 1),
     "held_out_fraction": (0, 1),
     "jitter": (0, 0.49),
-    "colour_jitter": (0, 0.99),
+    "color_jitter": (0, 0.99),
     "loudness_jitter": (0, 4),
-    "num_workers": (0, math.inf),
-    "evaluate_every": (0, math.inf),
-    "checkpoint_every": (1, math.inf),
-    "keep_checkpoints": (1, math.inf),
+    "dataloader_num_workers": (0, math.inf),
+    "validation_steps": (0, math.inf),
+    "checkpointing_steps": (1, math.inf),
+    "checkpoints_total_limit": (1, math.inf),
 }
 CHOICES = {
     "mixed_precision": PRECISIONS,
-    "learning_rate_schedule": LEARNING_RATE_SCHEDULES,
+    "lr_scheduler": LR_SCHEDULERS,
     "cache": CACHES,
     "reader": tuple(READERS),
 }
 
 
 def read_syncnet_config(path: str | Path, overrides: list[str] | tuple[str, ...] = ()) -> SyncNetTrainConfig:
-    """The configuration of a run from a YAML file; see [`read_config`]."""
+    """Returns the settings in a YAML file; see [`read_config`]."""
     return read_config(SyncNetTrainConfig, path, overrides)

@@ -1,5 +1,4 @@
-"""Samples to train on. Everything about sample number k follows from (seed, k), so neither a restart nor the number of
-processes changes what is trained on."""
+"""Training samples. Sample k depends on (seed, k) only, so a restart or more processes change no sample."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -21,37 +20,37 @@ CACHES = ("memory", "none")
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How crops vary while training.
+    """Random changes of the crops in training.
 
     Args:
-        jitter: largest shift, and largest change of size, of a crop as a fraction of the picture, in [0, 0.5).
+        jitter: largest shift and largest change of size of a crop, as a fraction of the frame, in [0, 0.5).
         flip: whether half of the samples are mirrored.
-        colour: largest relative change of brightness and of contrast, in [0, 1).
+        color: largest relative change of brightness and of contrast, in [0, 1).
     """
 
     jitter: float = 0.03
     flip: bool = True
-    colour: float = 0.0
+    color: float = 0.0
 
 
 NO_AUGMENTATION = Augmentation(jitter=0.0, flip=False)
 
 
 class TrainingSet(Dataset):
-    """Samples of a prepared training set, without end: item k is decided by (seed, k).
+    """Samples of a prepared training set. Item k depends on (seed, k) only; there is no last item.
 
     Letters in shapes: T consecutive frames of S x S pixels.
 
     Args:
-        folders: one prepared folder or several.
+        folders: a prepared folder, or several.
         size_px: S.
         frames_per_sample: T.
-        split: `"train"`, `"held-out"` or `"all"`: identities are split by a hash of their names.
-        held_out_fraction: of the identities.
-        augmentation: of the crops.
+        split: `"train"`, `"held-out"` or `"all"`; identities are split by a hash of their names.
+        held_out_fraction: share of the identities that is held out.
+        augmentation: random changes of the crops.
         seed: decides all items.
         cache: `"memory"` decodes the whole set once; `"none"` reads each sample from its file.
-        cache_px: height and width of the pictures in memory; the set's own by default, but at most twice S.
+        cache_px: height and width of the frames in memory; by default the set's, but at most twice S.
         reader: `"pyav"` or `"decord"`.
 
     Raises:
@@ -77,7 +76,7 @@ class TrainingSet(Dataset):
         self.extractor = Diff2LipFeatureExtractor()
         folders = [folders] if isinstance(folders, (str, Path)) else list(folders)
         self.clips, set_px = _clips_of(folders, split, held_out_fraction, frames_per_sample)
-        # A clip is drawn as often as it has places to start from.
+        # The probability of a clip is proportional to its number of start frames.
         self._starts = np.cumsum([clip.frames - frames_per_sample + 1 for clip in self.clips])
         self._cached: list[torch.Tensor] | None = None
         if cache == "memory":
@@ -85,18 +84,18 @@ class TrainingSet(Dataset):
             self._cached = [_resized(read_clip_frames(clip, 0, clip.frames, reader), kept_px) for clip in self.clips]
 
     def __len__(self) -> int:
-        """How many different samples there are, without augmentation."""
+        """Returns the number of different samples, without augmentation."""
         return int(self._starts[-1])
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
-        """Sample number k.
+        """Returns sample k.
 
         Returns:
             `frames`: (T, 3, S, S) float32 in [-1, 1], consecutive frames of one clip.
-            `reference`: (3, S, S) float32 in [-1, 1], another frame of it, outside of them where it is long enough.
-            `mel_windows`: (T, 80, 16), of each frame, for the audio encoder.
-            `sync_mel`: (80, 16), the steps that begin with the first frame, for SyncNet.
-            `noise`, `fill`: (3, S, S) normal noise, to be added to the frames, and to fill what is masked.
+            `reference`: (3, S, S) float32 in [-1, 1], another frame of the clip, not one of these.
+            `mel_windows`: (T, 80, 16), one per frame, for the audio encoder.
+            `sync_mel`: (80, 16), the mel steps from the first frame on, for SyncNet.
+            `noise`, `fill`: (3, S, S) normal noise, added to the frames, and filled into the masked part.
             `draw`: () float64 in [0, 1), decides the timestep.
         """
         rng = np.random.Generator(np.random.PCG64((self.seed, number)))
@@ -118,50 +117,50 @@ class TrainingSet(Dataset):
         }
 
     def read(self, index: int, start: int, count: int) -> torch.Tensor:
-        """Frames (N, 3, H, W) uint8 of a clip, in the size they are kept in."""
+        """Returns frames (N, 3, H, W) uint8 of a clip, in the size in memory or in the file."""
         if self._cached is not None:
             return self._cached[index][start : start + count]
         return read_clip_frames(self.clips[index], start, count, self.reader)
 
     def mel(self, index: int, start: int, count: int) -> dict[str, torch.Tensor]:
-        """`mel_windows` and `sync_mel` of consecutive frames of a clip."""
+        """Returns `mel_windows` and `sync_mel` of consecutive frames of a clip."""
         clip = self.clips[index]
         mel = clip_spectrogram(clip, self.extractor)
         windows = self.extractor.windows(mel, range(start, start + count), clip.fps)
         return {"mel_windows": windows, "sync_mel": sync_mel_windows(mel, [start], clip.fps, self.extractor)[0, 0]}
 
-    def sized(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Pictures as [`read`] gives them, at S x S, float32 in [-1, 1]."""
-        return to_model_range(_resized(pictures, self.size_px))
+    def sized(self, frames: torch.Tensor) -> torch.Tensor:
+        """Returns frames of [`read`] at S x S, float32 in [-1, 1]."""
+        return to_model_range(_resized(frames, self.size_px))
 
     def _augmented(
         self, rng: np.random.Generator, frames: torch.Tensor, reference: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Both at S x S in [-1, 1]: crops vary independently, mirroring and colour together."""
-        frames, reference = (self._cropped(rng, pictures) for pictures in (frames, reference))
+        """Returns both at S x S in [-1, 1], with independent crops but the same mirroring and color."""
+        frames, reference = (self._cropped(rng, some) for some in (frames, reference))
         if self.augmentation.flip and rng.random() < 0.5:
             frames, reference = frames.flip(-1), reference.flip(-1)
-        if self.augmentation.colour:
-            contrast, brightness = rng.uniform(-self.augmentation.colour, self.augmentation.colour, 2)
-            frames, reference = ((1 + contrast) * picture + brightness for picture in (frames, reference))
+        if self.augmentation.color:
+            contrast, brightness = rng.uniform(-self.augmentation.color, self.augmentation.color, 2)
+            frames, reference = ((1 + contrast) * some + brightness for some in (frames, reference))
         return frames.clamp(-1, 1), reference.clamp(-1, 1)
 
-    def _cropped(self, rng: np.random.Generator, pictures: torch.Tensor) -> torch.Tensor:
-        full = pictures.shape[-1]
+    def _cropped(self, rng: np.random.Generator, frames: torch.Tensor) -> torch.Tensor:
+        full = frames.shape[-1]
         if self.augmentation.jitter:
             grow, *shift = rng.uniform(-self.augmentation.jitter, self.augmentation.jitter, 3)
             size = round(full * (1 + grow))
             rows, columns = (
                 torch.arange(size).add_(round(full * by) + (full - size) // 2).clamp_(0, full - 1) for by in shift
             )
-            pictures = pictures[:, :, rows[:, None], columns]
-        return self.sized(pictures)
+            frames = frames[:, :, rows[:, None], columns]
+        return self.sized(frames)
 
 
 class SampleNumbers(Sampler[int]):
-    """The numbers of the samples that one of several processes takes, batch after batch, without end.
+    """Numbers of the samples that one of several processes takes, batch after batch, without end.
 
-    Micro-batch m of all P processes together is the numbers m * P * B to (m + 1) * P * B; process p takes the p-th B.
+    Micro-batch m of all P processes has the numbers m * P * B to (m + 1) * P * B; process p takes the p-th B of them.
     """
 
     def __init__(self, first: int, batch_size: int, process: int = 0, num_processes: int = 1):
@@ -175,13 +174,13 @@ class SampleNumbers(Sampler[int]):
             start += self.num_processes * self.batch_size
 
 
-def to_model_range(pictures: torch.Tensor) -> torch.Tensor:
-    """uint8 to float32 in [-1, 1]."""
-    return pictures.float().div_(127.5).sub_(1)
+def to_model_range(frames: torch.Tensor) -> torch.Tensor:
+    """Returns uint8 frames as float32 in [-1, 1]."""
+    return frames.float().div_(127.5).sub_(1)
 
 
 def _clips_of(folders: list, split: str, held_out_fraction: float, frames: int) -> tuple[list[Clip], int]:
-    """The clips of one split that are long enough, and the size of the largest set's pictures."""
+    """Returns the clips of one split that are long enough, and the height and width of their frames."""
     if split not in SPLITS:
         raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
     found = [find_clips(folder) for folder in folders]
@@ -190,22 +189,22 @@ def _clips_of(folders: list, split: str, held_out_fraction: float, frames: int) 
     if split != "all":
         clips = [clip for clip in clips if is_held_out(clip.identity, held_out_fraction) == (split == "held-out")]
         check_not_empty(clips, f"in {named} are of the {split} part", "change `held_out_fraction`")
-    # One frame more, for the reference.
+    # One more frame, for the reference.
     clips = [clip for clip in clips if clip.frames > frames]
     check_not_empty(clips, f"in {named} have more than {frames} frames", "prepare longer videos")
     sizes = {size_px for _, size_px in found}
     if len(sizes) > 1:
-        raise MediaError(folders[-1], f"has pictures of another size than the other sets ({sorted(sizes)} pixels)")
+        raise MediaError(folders[-1], f"has frames of another size than the other sets ({sorted(sizes)} pixels)")
     return clips, sizes.pop()
 
 
 def _draw_reference(rng: np.random.Generator, total: int, start: int, count: int) -> int:
-    """A frame outside of those of the sample."""
+    """Draws a frame that is not in the sample."""
     drawn = int(rng.integers(total - count))
     return drawn if drawn < start else drawn + count
 
 
-def _resized(pictures: torch.Tensor, size_px: int) -> torch.Tensor:
-    if pictures.shape[-2:] == (size_px, size_px):
-        return pictures
-    return F.interpolate(pictures, size=(size_px, size_px), mode="bilinear", antialias=True)
+def _resized(frames: torch.Tensor, size_px: int) -> torch.Tensor:
+    if frames.shape[-2:] == (size_px, size_px):
+        return frames
+    return F.interpolate(frames, size=(size_px, size_px), mode="bilinear", antialias=True)

@@ -63,7 +63,7 @@ def test_a_plan_that_was_never_finished_is_none(folder):
 
 
 def test_a_folder_of_something_else_has_no_run(folder, tmp_path):
-    expected = f"^{folder.output_dir}: is no folder of a batch; name the one given as --output-dir$"
+    expected = f"^{folder.output_dir}: is not the folder of a batch; name the one given as --output-dir$"
     with pytest.raises(MediaError, match=expected):
         folder.last_run()
     (folder.state / "runs").mkdir(parents=True)
@@ -191,15 +191,15 @@ def test_what_is_given_up_is_removed_with_all_beside_it_and_nothing_else(folder)
     (made.parent / ".part").mkdir()
     (made.parent / ".part" / "frames").touch()
     put(folder, "b.mp4", "done")
-    folder.drop(made)
-    folder.drop(made)
+    folder.discard(made)
+    folder.discard(made)
     assert not made.parent.exists() and other.read_text() == "other"
     assert (folder.output_dir / "b.mp4").read_text() == "done"
 
 
 def test_what_was_never_begun_is_given_up(folder):
     made = folder.new_work_path("me", "a.mp4")
-    folder.drop(made)
+    folder.discard(made)
     assert not made.parent.exists()
 
 
@@ -207,7 +207,7 @@ def test_the_work_of_one_process_is_removed(folder):
     works = {process_id: make(folder, "a.mp4", process_id, process_id) for process_id in ("me", "you", "they")}
     put(folder, "b.mp4", "done")
     for process_id in ("me", "they", "nobody"):
-        folder.drop_work_of(process_id)
+        folder.discard_work_of(process_id)
     assert [process_id for process_id, made in works.items() if made.exists()] == ["you"]
     assert (folder.output_dir / "b.mp4").read_text() == "done"
 
@@ -222,7 +222,7 @@ def test_what_dead_processes_left_is_removed_and_what_live_ones_make_stays(folde
         run = folder.write_plan(PLAN)
         put(folder, "b.mp4", "done")
         before = files_in(folder.output_dir)
-        folder.drop_left_over(process.is_alive)
+        folder.discard_leftovers(process.is_alive)
         gone = set(before) - set(files_in(folder.output_dir))
         assert gone == {path.relative_to(folder.output_dir).as_posix() for path in (left, parts[1])}
         assert mine.exists() and folder.read_plan(run) == PLAN
@@ -230,7 +230,7 @@ def test_what_dead_processes_left_is_removed_and_what_live_ones_make_stays(folde
 
 
 def test_nothing_is_left_over_in_a_folder_where_nothing_was(folder):
-    folder.drop_left_over(lambda process_id: False)
+    folder.discard_leftovers(lambda process_id: False)
     assert not folder.output_dir.exists()
 
 

@@ -56,20 +56,20 @@ def add(path, content: bytes):
 
 def test_records_come_once_from_all_processes(tmp_path, log, reader):
     other = Journal(tmp_path, "b")
-    assert reader.refresh() == log.refresh() == []
+    assert reader.read_new() == log.read_new() == []
     other.append({"x": 1})
     log.append({"y": "ä\n\r\u2028\0"})
     log.append({"z": [None, 1.5]})
     everything = [{"y": "ä\n\r\u2028\0"}, {"z": [None, 1.5]}, {"x": 1}]
-    assert reader.refresh() == log.refresh() == everything
-    assert reader.refresh() == log.refresh() == []
+    assert reader.read_new() == log.read_new() == everything
+    assert reader.read_new() == log.read_new() == []
     other.append({"x": 2})
-    assert reader.refresh() == log.refresh() == [{"x": 2}]
-    assert Journal(tmp_path, "c").refresh() == [*everything, {"x": 2}]
+    assert reader.read_new() == log.read_new() == [{"x": 2}]
+    assert Journal(tmp_path, "c").read_new() == [*everything, {"x": 2}]
 
 
 def test_files_are_made_when_they_are_needed(tmp_path, log, reader):
-    log.refresh(), reader.refresh()
+    log.read_new(), reader.read_new()
     assert list(tmp_path.iterdir()) == []
     log.append({"x": 1})
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["a.jsonl"]
@@ -89,42 +89,42 @@ def test_what_has_not_grown_is_not_opened(tmp_path, log, reader, monkeypatch):
     for name in "abc":
         Journal(tmp_path, name).append({"name": name})
     add(tmp_path / "results" / "c.jsonl", b'{"torn": ')
-    reader.refresh()
+    reader.read_new()
     opened, open_file = [], Path.open
     monkeypatch.setattr(
         Path, "open", lambda self, *args, **kw: opened.append(self.name) or open_file(self, *args, **kw)
     )
-    assert reader.refresh() == [] == opened
+    assert reader.read_new() == [] == opened
     log.append({"x": 1})
     opened.clear()
-    assert reader.refresh() == [{"x": 1}] and opened == ["a.jsonl"]
+    assert reader.read_new() == [{"x": 1}] and opened == ["a.jsonl"]
 
 
 def test_a_line_is_read_when_it_is_complete(path, reader):
-    reader.refresh()
+    reader.read_new()
     for record in ({"x": "ä"}, {"y": 2}):
         *line, end = json.dumps(record, ensure_ascii=False).encode() + b"\n"
         for byte in line:
             add(path, bytes([byte]))
-            assert reader.refresh() == []
+            assert reader.read_new() == []
         add(path, bytes([end]))
-        assert reader.refresh() == [record]
+        assert reader.read_new() == [record]
 
 
 def test_a_torn_last_line_hides_nothing_before_it(path, reader, caplog):
     add(path, b'{"x": 1}\n{"y": ')
-    assert reader.refresh() == [{"first": 1}, {"x": 1}] and reader.refresh() == []
+    assert reader.read_new() == [{"first": 1}, {"x": 1}] and reader.read_new() == []
     assert caplog.records == []
 
 
 def test_bytes_that_are_still_on_their_way_are_waited_for(path, reader, caplog):
     size = path.stat().st_size
     add(path, b'{"x": ' + b"\0" * 3 + b'}\n{"z": 1}\n')
-    assert reader.refresh() == [{"first": 1}] and reader.refresh() == []
+    assert reader.read_new() == [{"first": 1}] and reader.read_new() == []
     with path.open("r+b") as file:
         file.seek(size)
         file.write(b'{"x": 123')
-    assert reader.refresh() == [{"x": 123}, {"z": 1}]
+    assert reader.read_new() == [{"x": 123}, {"z": 1}]
     assert caplog.records == []
 
 
@@ -146,30 +146,30 @@ GARBAGE = [
 def test_a_line_that_is_no_record_is_skipped_with_a_warning(path, log, reader, caplog, line):
     add(path, line + b"\n")
     log.append({"next": 2})
-    assert reader.refresh() == [{"first": 1}, {"next": 2}]
-    assert reader.refresh() == []
+    assert reader.read_new() == [{"first": 1}, {"next": 2}]
+    assert reader.read_new() == []
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    assert "a.jsonl: a line that is no record is skipped" in caplog.text and len(caplog.text) < 300
+    assert "a.jsonl: skipped a line that is not a record" in caplog.text and len(caplog.text) < 300
 
 
 def test_empty_lines_and_other_files_are_nothing(path, reader, caplog):
     add(path, b"\n\n")
     (path.parent / "b.jsonl").touch()
     (path.parent / "notes.txt").write_text('{"x": 1}\n')
-    assert reader.refresh() == [{"first": 1}] and caplog.records == []
+    assert reader.read_new() == [{"first": 1}] and caplog.records == []
 
 
 def test_files_may_be_deleted_meanwhile(path, log, reader, monkeypatch):
     names = os.listdir(path.parent)
-    reader.refresh()
+    reader.read_new()
     path.unlink()
     with monkeypatch.context() as patch:
         patch.setattr(journal, "names_in", lambda _: [*names, "b.jsonl"])
-        assert reader.refresh() == []
+        assert reader.read_new() == []
     path.parent.rmdir()
-    assert reader.refresh() == []
+    assert reader.read_new() == []
     log.append({"x": 1})
-    assert reader.refresh() == [{"x": 1}]
+    assert reader.read_new() == [{"x": 1}]
 
 
 # Many writers
@@ -211,8 +211,8 @@ def test_threads_append_whole_lines(tmp_path, log, reader, monkeypatch):
     [thread.start() for thread in threads]
     found = []
     while any(thread.is_alive() for thread in threads):
-        found += reader.refresh()
-    found += reader.refresh()
+        found += reader.read_new()
+    found += reader.read_new()
     for number in range(8):
         assert [record["index"] for record in found if record["thread"] == number] == list(range(25))
     assert len(found) == 200
@@ -222,8 +222,8 @@ def test_processes_append_and_all_is_read(tmp_path, reader, caplog):
     workers = [start(APPEND, tmp_path, name) for name in "ab"]
     found = []
     while any(worker.poll() is None for worker in workers):
-        found += reader.refresh()
-    found += reader.refresh()
+        found += reader.read_new()
+    found += reader.read_new()
     for worker, name in zip(workers, "ab", strict=True):
         assert worker.communicate()[0] == "done\n" and worker.returncode == 0
         assert [record["index"] for record in found if record["who"] == name] == list(range(100))
@@ -236,7 +236,7 @@ def test_what_was_appended_survives_the_death_of_its_writer(tmp_path, reader, ca
     writer.kill()
     told += writer.stdout.readlines()
     writer.communicate()
-    found = [record["index"] for record in reader.refresh()]
+    found = [record["index"] for record in reader.read_new()]
     assert found == list(range(len(found))) and len(found) >= len([line for line in told if line.endswith("\n")])
     assert caplog.records == []
 
@@ -286,10 +286,10 @@ def test_a_torn_line_does_not_swallow_the_next_record(path, log, reader, monkeyp
             with pytest.raises(MediaError, match="cannot be written: No space left on device; make room") as raised:
                 log.append({"second": 22})
     assert raised.value.path == path.parent.parent
-    assert reader.refresh() == [{"first": 1}]
+    assert reader.read_new() == [{"first": 1}]
     log.append({"third": 3})
     log.append({"fourth": 4})
-    assert reader.refresh() == [{"third": 3}, {"fourth": 4}]
+    assert reader.read_new() == [{"third": 3}, {"fourth": 4}]
     assert len(caplog.records) == (2 if room > 1 else 1 if room else 0)
 
 
@@ -302,13 +302,13 @@ def test_a_record_that_may_not_be_on_the_disk_is_an_error_and_harmless(path, log
         with pytest.raises(MediaError, match="cannot be written: Input/output error"):
             log.append({"second": 2})
     log.append({"second": 2})
-    assert reader.refresh() == [{"first": 1}, {"second": 2}, {"second": 2}] and caplog.records == []
+    assert reader.read_new() == [{"first": 1}, {"second": 2}, {"second": 2}] and caplog.records == []
 
 
 def test_a_folder_that_is_none_is_one_line(tmp_path):
     file = tmp_path / "file"
     file.touch()
-    for act in (lambda: Journal(file, "a").append({}), Journal(file, None).refresh):
+    for act in (lambda: Journal(file, "a").append({}), Journal(file, None).read_new):
         with pytest.raises(MediaError, match="^.*/file: cannot be [^\n]*$") as raised:
             act()
         assert raised.value.path == file

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from helpers.processes import file_of, make_process, set_age, start
 
-from diff2lip_diffusers.batch import leases as claims_module
+from diff2lip_diffusers.batch import leases as leases_module
 from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.batch.leases import Leases
 from diff2lip_diffusers.errors import MediaError
@@ -70,7 +70,7 @@ with Heartbeat(folder) as process:
                 if not (folder / f"{key}.result").exists():
                     work(key)
                 leases.release(key)
-        leases.sweep(process.forget_dead())
+        leases.remove_partial(process.forget_dead())
 print("fine", flush=True)
 """
 
@@ -119,7 +119,7 @@ def just_before(monkeypatch, name, action):
         return function(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(claims_module.os, name, act_and_call)
+        patch.setattr(leases_module.os, name, act_and_call)
         yield
     assert not todo
 
@@ -128,14 +128,14 @@ def just_before(monkeypatch, name, action):
 
 
 def test_a_key_is_one_process_s_until_it_is_released(tmp_path, mine, theirs):
-    assert mine.held() == {} and mine.left_over() == set()
+    assert mine.held() == {} and mine.orphaned() == set()
     assert mine.take("a") and not theirs.take("a") and theirs.take("b")
     assert mine.held() == theirs.held() == {"a": mine._process.id, "b": theirs._process.id}
     mine.release("a")
     assert theirs.held() == {"b": theirs._process.id}
     assert theirs.take("a") and not mine.take("a")
     theirs.release("a"), theirs.release("b")
-    assert mine.held() == {} == in_place(tmp_path) and mine.left_over() == set()
+    assert mine.held() == {} == in_place(tmp_path) and mine.orphaned() == set()
 
 
 def test_keys_are_any_text(tmp_path, mine, theirs):
@@ -146,7 +146,7 @@ def test_keys_are_any_text(tmp_path, mine, theirs):
 
 def test_a_key_that_the_process_has_is_not_taken_again(tmp_path, mine):
     mine.take("a")
-    with pytest.raises(ValueError, match="^`key` must be one that this process does not have, got 'a'$"):
+    with pytest.raises(ValueError, match="^`key` must be one that this process does not hold, got 'a'$"):
         mine.take("a")
     assert in_place(tmp_path) == {"0": mine._process.id}
 
@@ -189,7 +189,7 @@ def test_of_processes_one_gets_a_key(tmp_path, mine):
     assert sorted(sum(taken, [])) == sorted(f"key {index}\n" for index in range(200))
     assert len(mine.held()) == 200 and set(in_place(tmp_path)) == {"0"}
     [worker.communicate() for worker in workers]
-    assert mine.held() == {} and mine.left_over() == {f"key {index}" for index in range(200)}
+    assert mine.held() == {} and mine.orphaned() == {f"key {index}" for index in range(200)}
 
 
 def test_work_is_done_once_however_many_are_killed(tmp_path, mine):
@@ -205,10 +205,10 @@ def test_work_is_done_once_however_many_are_killed(tmp_path, mine):
             victim.wait()  # the others stay zombies for now
     assert [worker.communicate()[0] for worker in workers] == ["fine\n"] * 4
     assert len(list(tmp_path.glob("*.result"))) == 120
-    for key in mine.left_over():
+    for key in mine.orphaned():
         assert mine.take(key)
         mine.release(key)
-    mine.sweep(mine._process.forget_dead())
+    mine.remove_partial(mine._process.forget_dead())
     assert list((tmp_path / "leases").iterdir()) == []
 
 
@@ -219,15 +219,15 @@ def test_the_key_of_a_killed_process_is_overtaken_at_once(tmp_path, mine, theirs
     holder = start(IMPORTS + TAKE_AND_STAY, tmp_path, "a", "b")
     *took, holder_id = holder.stdout.readline().split()
     assert took == ["True", "True"]
-    assert not mine.take("a") and mine.left_over() == set()
+    assert not mine.take("a") and mine.orphaned() == set()
     holder.kill()
     holder.communicate()
-    assert mine.held() == {} and mine.left_over() == {"a", "b"}
+    assert mine.held() == {} and mine.orphaned() == {"a", "b"}
     assert mine.take("a") and not theirs.take("a")
-    assert mine.held() == {"a": mine._process.id} and mine.left_over() == {"b"}
+    assert mine.held() == {"a": mine._process.id} and mine.orphaned() == {"b"}
     assert sorted(in_place(tmp_path)) == ["0", "1"] and holder_id in in_place(tmp_path).values()
     mine.release("a")
-    assert mine.left_over() == {"b"} and in_place(tmp_path) == {"0": holder_id}
+    assert mine.orphaned() == {"b"} and in_place(tmp_path) == {"0": holder_id}
 
 
 def test_the_key_of_a_process_elsewhere_is_overtaken_when_its_lease_ran_out(tmp_path, mine, monkeypatch):
@@ -237,14 +237,14 @@ def test_the_key_of_a_process_elsewhere_is_overtaken_when_its_lease_ran_out(tmp_
         assert mine.take("a")
     assert not mine.take("a") and mine.held() == {"a": elsewhere}
     set_age(file_of(tmp_path, elsewhere), 200)
-    assert mine.left_over() == {"a"} and mine.take("a")
+    assert mine.orphaned() == {"a"} and mine.take("a")
     assert in_place(tmp_path) == {"0": elsewhere, "1": mine._process.id}
 
 
 def test_generations_are_numbers(tmp_path, processes, die):
     holders = [Leases(tmp_path, processes()) for _ in range(12)]
     for holder in holders:
-        assert holder.left_over() == ({"a"} if holder is not holders[0] else set())
+        assert holder.orphaned() == ({"a"} if holder is not holders[0] else set())
         assert holder.take("a") and holder.held() == {"a": holder._process.id}
         die(holder)
     last = Leases(tmp_path, processes())
@@ -274,9 +274,9 @@ def test_who_was_overtaken_leaves_the_other_s_claim_alone_even_when_that_one_die
     theirs.take("a")
     die(theirs)
     mine._process._touch()
-    assert mine.held() == {"a": mine._process.id} and mine.left_over() == set()
+    assert mine.held() == {"a": mine._process.id} and mine.orphaned() == set()
     mine.release("a")
-    assert in_place(tmp_path) == {"1": theirs._process.id} and mine.left_over() == {"a"}
+    assert in_place(tmp_path) == {"1": theirs._process.id} and mine.orphaned() == {"a"}
 
 
 def test_who_was_overtaken_and_is_back_keeps_the_key_when_the_other_releases_it(tmp_path, mine, theirs, die):
@@ -296,7 +296,7 @@ def test_a_claim_that_cannot_be_read_is_overtaken(tmp_path, mine, theirs, conten
     owner.write_text(content)
     assert mine.held() == {}
     assert mine.take("a") and not theirs.take("a")
-    assert mine.held() == {"a": mine._process.id} and mine.left_over() == set()
+    assert mine.held() == {"a": mine._process.id} and mine.orphaned() == set()
     mine.release("a")
     assert in_place(tmp_path) == {}
 
@@ -315,7 +315,7 @@ def test_a_claim_stays_in_place_until_the_lower_ones_are_gone(tmp_path, processe
         seen.append(sorted(path.suffix for path in (tmp_path / "leases").glob("[!.]*")))
         rename(source, target)
 
-    monkeypatch.setattr(claims_module.os, "rename", look_and_rename)
+    monkeypatch.setattr(leases_module.os, "rename", look_and_rename)
     mine.release("a")
     assert seen == [[".0", ".1", ".2"], [".1", ".2"], [".2"]]
     assert in_place(tmp_path) == {}
@@ -331,12 +331,12 @@ def test_a_release_that_is_cut_short_leaves_a_key_to_overtake(
     mine.take("a")
     todo, rename = list(range(renames)), os.rename
     with monkeypatch.context() as patch:
-        patch.setattr(claims_module.os, "rename", lambda *names: todo.pop() is not None and rename(*names))
+        patch.setattr(leases_module.os, "rename", lambda *names: todo.pop() is not None and rename(*names))
         with pytest.raises(IndexError):
             mine.release("a")
     assert theirs.held() == {"a": mine._process.id} and not theirs.take("a")
     die(mine)
-    assert theirs.left_over() == {"a"} and theirs.take("a")
+    assert theirs.orphaned() == {"a"} and theirs.take("a")
     theirs.release("a")
     assert in_place(tmp_path) == {}
 
@@ -354,7 +354,7 @@ def test_a_key_that_was_released_by_one_who_went_is_not_left_over(tmp_path, proc
         return is_alive(process_id)
 
     monkeypatch.setattr(mine._process, "is_alive", release_and_go)
-    assert mine.left_over() == set() == mine.left_over()
+    assert mine.orphaned() == set() == mine.orphaned()
 
 
 # What was listed is out of date
@@ -419,8 +419,8 @@ def test_what_vanishes_while_it_is_listed_is_nothing(tmp_path, mine, theirs, mon
     theirs.take("a")
     names = os.listdir(tmp_path / "leases")
     theirs.release("a")
-    monkeypatch.setattr(claims_module, "names_in", lambda _: names)
-    assert mine.held() == {} and mine.left_over() == set()
+    monkeypatch.setattr(leases_module, "names_in", lambda _: names)
+    assert mine.held() == {} and mine.orphaned() == set()
     mine.release("a")
     monkeypatch.undo()
     assert mine.take("a")
@@ -432,15 +432,15 @@ def test_other_things_in_the_folder_are_no_claims(tmp_path, mine):
     for name in ("readme", "0" * 32, "0" * 32 + ".x", ".nfs0001", "0" * 32 + ".1"):
         (tmp_path / "leases" / name).touch()
     (tmp_path / "leases" / ("1" * 32 + ".0")).mkdir()
-    assert mine.held() == {} and mine.left_over() == set() and mine.take("a")
+    assert mine.held() == {} and mine.orphaned() == set() and mine.take("a")
 
 
 def test_a_folder_that_was_deleted_is_made_anew(tmp_path, mine, theirs):
     mine.take("a")
     shutil.rmtree(tmp_path / "leases")
-    assert mine.held() == {} and mine.left_over() == set()
+    assert mine.held() == {} and mine.orphaned() == set()
     mine.release("a")
-    mine.sweep(["x"])
+    mine.remove_partial(["x"])
     assert theirs.take("a") and not mine.take("a")
 
 
@@ -452,7 +452,7 @@ def failing(monkeypatch, name, number, act=lambda *_: None):
         act(*arguments)
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(claims_module.os, name, fail)
+    monkeypatch.setattr(leases_module.os, name, fail)
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT, errno.EEXIST])
@@ -503,6 +503,6 @@ def test_what_the_dead_left_half_made_is_swept(tmp_path, mine, theirs):
     for path in (dead, alive):
         path.mkdir()
         (path / "owner.json").touch()
-    mine.sweep(["host.net-1-12345678", theirs._process.id])
+    mine.remove_partial(["host.net-1-12345678", theirs._process.id])
     assert not dead.exists() and alive.exists()
     assert mine.held() == {"a": theirs._process.id}

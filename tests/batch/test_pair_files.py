@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from diff2lip_diffusers.batch.pair_files import look_at_files, missing_files
+from diff2lip_diffusers.batch.pair_files import inspect_files, missing_files
 from diff2lip_diffusers.batch.pairs import Pair
 
 
 def look(pairs) -> dict[str, str]:
     """Why pairs cannot be made, by their output."""
-    return missing_files(pairs, look_at_files(pairs))
+    return missing_files(pairs, inspect_files(pairs))
 
 
 def write(path: Path, size: int) -> Path:
@@ -22,7 +22,7 @@ def write(path: Path, size: int) -> Path:
 def test_sizes_of_files(tmp_path):
     video, audio, empty = (write(tmp_path / f"{size}.mp4", size) for size in (5000, 70, 0))
     pairs = [Pair(video, audio, "o1.mp4"), Pair(audio, None, "o2.mp4"), Pair(video, empty, "o3.mp4")]
-    assert look_at_files(pairs) == {video: (5000, ""), audio: (70, ""), empty: (0, "")}
+    assert inspect_files(pairs) == {video: (5000, ""), audio: (70, ""), empty: (0, "")}
     assert look(pairs) == {}
 
 
@@ -30,14 +30,14 @@ def test_links_count_as_what_they_lead_to(tmp_path):
     video, link, dangling = write(tmp_path / "v.mp4", 300), tmp_path / "link.mp4", tmp_path / "dangling.mp4"
     link.symlink_to(video)
     dangling.symlink_to(tmp_path / "gone.mp4")
-    looks = look_at_files([Pair(link, dangling, "o.mp4")])
+    looks = inspect_files([Pair(link, dangling, "o.mp4")])
     assert looks == {link: (300, ""), dangling: (0, f"{dangling}: cannot be read: No such file or directory")}
 
 
 def test_a_folder_of_images_is_a_video_where_the_sound_comes_from_elsewhere(tmp_path):
     images, audio = write(tmp_path / "images" / "0.png", 900).parent, write(tmp_path / "a.wav", 70)
     reason = f"{images}: is a folder, not a file"
-    assert look_at_files([Pair(images, audio, "o.mp4")]) == {images: (0, reason), audio: (70, "")}
+    assert inspect_files([Pair(images, audio, "o.mp4")]) == {images: (0, reason), audio: (70, "")}
     assert look([Pair(images, audio, "both.mp4"), Pair(images, None, "alone.mp4")]) == {"alone.mp4": reason}
     assert look([Pair(audio, images, "sound.mp4")]) == {"sound.mp4": reason}
 
@@ -57,7 +57,7 @@ def test_each_pair_is_told_all_that_it_lacks_in_one_line(tmp_path):
     assert look(pairs) == {
         "no video.mp4": f"{none}: {gone}",
         "no audio.mp4": f"{none}: {gone}",
-        "neither.mp4": f"{none / 'v'}: {gone}; {pipe}: is no file",
+        "neither.mp4": f"{none / 'v'}: {gone}; {pipe}: is not a file",
         "no name.mp4": "\0: cannot be read: embedded null byte",
         "long.mp4": f"{tmp_path / ('x' * 300)}: cannot be read: File name too long",
     }
@@ -68,7 +68,7 @@ def test_files_without_permission(tmp_path):
     video = write(tmp_path / "v.mp4", 5)
     video.chmod(0)
     reason = f"{video}: cannot be read: check its rights"
-    assert look_at_files([Pair(video, None, "o.mp4")]) == {video: (5, reason)}
+    assert inspect_files([Pair(video, None, "o.mp4")]) == {video: (5, reason)}
     assert look([Pair(video, None, "o.mp4")]) == {"o.mp4": reason}
 
 
@@ -97,7 +97,7 @@ def test_28_000_pairs(tmp_path):
     for index, audio in enumerate(audios[:1000]):
         write(audio, index)
     pairs = [Pair(video, audio, f"{audio.stem}.mp4") for audio in audios]
-    looks = look_at_files(iter(pairs))
+    looks = inspect_files(iter(pairs))
     assert list(looks) == [video, *audios]
     assert [looks[audio][0] for audio in audios] == [*range(1000), *[0] * 27_000]
     assert list(missing_files(pairs, looks)) == [pair.output for pair in pairs[1000:]]

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diff2lip_diffusers import SyncOptions
-from diff2lip_diffusers.batch.pair_files import look_at_files
+from diff2lip_diffusers.batch.pair_files import inspect_files
 from diff2lip_diffusers.batch.pair_files import missing_files as missing_of
 from diff2lip_diffusers.batch.pair_lists import read_pairs
-from diff2lip_diffusers.batch.pair_options import OPTION_TEXTS, SHARED_OPTIONS
+from diff2lip_diffusers.batch.pair_options import PAIR_OPTIONS, SHARED_OPTIONS
 from diff2lip_diffusers.batch.pairs import Pair, check_pairs
 from diff2lip_diffusers.boxes import FaceBox
 from diff2lip_diffusers.errors import Diff2LipError, MediaError, PairListError
@@ -22,7 +22,7 @@ from diff2lip_diffusers.errors import Diff2LipError, MediaError, PairListError
 
 def missing_files(pairs):
     pairs = list(pairs)
-    return missing_of(pairs, look_at_files(pairs))
+    return missing_of(pairs, inspect_files(pairs))
 
 
 VOXCELEB2 = "id05459/18XmQEiGLnQ/00001 id07961/3EPjXGhfst4/00001"
@@ -43,7 +43,7 @@ ALL_OPTIONS = {
     "detection_stride": ("2", 2),
     "mode": ("random", "random"),
     "codec": ("hevc", "hevc"),
-    "quality": ("18", 18),
+    "crf": ("18", 18),
     "mark": ("no", False),
     "voxceleb2_crop": ("TRUE", True),
     "lossless": ("0", False),
@@ -137,16 +137,16 @@ def test_names_of_a_line(write, tmp_path, line, audio, video, output):
 @pytest.mark.parametrize(
     "line, problem",
     [
-        ("a", "line 2: has 1 names, expected AUDIO VIDEO; names with blanks need a .csv list"),
-        ("a b c", "line 2: has 3 names, expected AUDIO VIDEO; names with blanks need a .csv list"),
+        ("a", "line 2: has 1 names, expected AUDIO VIDEO; names with spaces need a .csv list"),
+        ("a b c", "line 2: has 3 names, expected AUDIO VIDEO; names with spaces need a .csv list"),
         ("../a b", "line 2: `audio` '../a' leaves the root; name it relative to the root, without `..`"),
         ("a b/../../c", "line 2: `video` 'b/../../c' leaves the root; name it relative to the root, without `..`"),
         ("a b/..", "line 2: `video` 'b/..' leaves the root; name it relative to the root, without `..`"),
         ("/etc/a b", "line 2: `audio` '/etc/a' leaves the root; name it relative to the root, without `..`"),
         ("a ..", "line 2: `video` '..' leaves the root; name it relative to the root, without `..`"),
         ("a .", "line 2: `video` '.' names no file"),
-        ("a \0", "line 2: `video` '\\x00' holds control characters or is no UTF-8; rename the file"),
-        (".a b", "line 2: `output` '.a_b.mp4' starts with a dot, or a folder in it; name another `output`"),
+        ("a \0", "line 2: `video` '\\x00' holds control characters or is not UTF-8; rename the file"),
+        (".a b", "line 2: `output` '.a_b.mp4' has a name that starts with a dot; choose another `output`"),
     ],
 )
 def test_lines_of_two_names_that_make_no_sense(write, line, problem):
@@ -221,15 +221,18 @@ def test_every_option_in_a_csv(write):
 
 
 def test_every_option_can_be_chosen_for_a_pair_or_is_shared():
-    assert set(ALL_OPTIONS) | {"box"} == set(OPTION_TEXTS)
-    assert set(OPTION_TEXTS).isdisjoint(SHARED_OPTIONS)
-    assert set(OPTION_TEXTS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
+    assert set(ALL_OPTIONS) | {"box"} == set(PAIR_OPTIONS)
+    assert set(PAIR_OPTIONS).isdisjoint(SHARED_OPTIONS)
+    assert set(PAIR_OPTIONS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
 
 
 @pytest.mark.parametrize(
     "header, problem",
     [
-        ("video,auido", "line 1: column 'auido' is unknown, known are audio, video, output, box, face, pads, "),
+        (
+            "video,auido",
+            "line 1: column 'auido' is unknown, known are audio, video, output, num_inference_steps, eta, ",
+        ),
         ("video;audio", "line 1: column 'video;audio' is unknown, known are audio, video, output, "),
         ("video,", "line 1: column '' is unknown, known are"),
         ("Video", "line 1: column 'Video' is unknown, known are"),
@@ -239,7 +242,7 @@ def test_every_option_can_be_chosen_for_a_pair_or_is_shared():
         ("video,restore", "line 1: `restore` cannot be chosen for a single pair; choose it for all of them"),
         ("video,detector", "line 1: `detector` cannot be chosen for a single pair; choose it for all of them"),
         ("video,detections", "line 1: `detections` cannot be chosen for a single pair; choose it for all of them"),
-        ('"video', "line 1: is no CSV (unexpected end of data); check its quotes"),
+        ('"video', "line 1: is not valid CSV (unexpected end of data); check its quotes"),
         ("\n# columns\naudio", "line 3: names no column `video`"),
     ],
 )
@@ -253,21 +256,21 @@ def test_headers_that_make_no_sense(write, header, problem):
     [
         ("v.mp4", "has 1 cells, expected 4 as in the header; quote a cell with commas, as in \"1,2,3,4\""),
         ("v.mp4,a.wav,,1,2", "has 5 cells, expected 4 as in the header; quote a cell with commas, as in \"1,2,3,4\""),
-        ('"v.mp4,a.wav,,', "is no CSV (unexpected end of data); check its quotes"),
-        ('"v"x,a.wav,,', "is no CSV (',' expected after '\"'); check its quotes"),
+        ('"v.mp4,a.wav,,', "is not valid CSV (unexpected end of data); check its quotes"),
+        ('"v"x,a.wav,,', "is not valid CSV (',' expected after '\"'); check its quotes"),
         (",a.wav,,", "has no `video`; name the video with the face"),
-        ("v.mp4,a\x07.wav,,", "`audio` 'a\\x07.wav' holds control characters or is no UTF-8; rename the file"),
+        ("v.mp4,a\x07.wav,,", "`audio` 'a\\x07.wav' holds control characters or is not UTF-8; rename the file"),
         ("v.mp4,a.wav,o.webm,", "`output` 'o.webm' must end in .mp4, .m4v, .mov, .mkv"),
         ("v.mp4,a.wav,o,", "`output` 'o' must end in .mp4, .m4v, .mov, .mkv"),
-        ("v.mp4,a.wav,.o.mp4,", "`output` '.o.mp4' starts with a dot, or a folder in it; name another `output`"),
-        ("v.mp4,a.wav,a/.b/o.mp4,", "`output` 'a/.b/o.mp4' starts with a dot, or a folder in it; name another"),
-        ("v.mp4,a.wav,Results.JSONL,", "`output` 'Results.JSONL' is where the results are listed; name another"),
-        ("v.mp4,a.wav,results.jsonl/a.mp4,", "`output` 'results.jsonl/a.mp4' is where the results are listed"),
-        ("v.mp4,a.wav,a\\b.mp4,", "`output` 'a\\\\b.mp4' has a backslash; put / between folders"),
-        (f"v.mp4,a.wav,{'é' * 99}.mp4,", f"`output` '{'é' * 76}... is too long, over 200 bytes; give it an `output`"),
-        (f"{'v' * 100},{'a' * 100},,", f"`output` '{'a' * 76}... is too long, over 200 bytes; give it an `output`"),
-        ('v.mp4,a.wav,,"1,2"', "`box` is '1,2', expected x1,y1,x2,y2, four whole numbers"),
-        ('v.mp4,a.wav,,"9,2,3,40"', "`box` is '9,2,3,40', expected x1,y1,x2,y2 with x1 < x2 and y1 < y2"),
+        ("v.mp4,a.wav,.o.mp4,", "`output` '.o.mp4' has a name that starts with a dot; choose another `output`"),
+        ("v.mp4,a.wav,a/.b/o.mp4,", "`output` 'a/.b/o.mp4' has a name that starts with a dot; choose another"),
+        ("v.mp4,a.wav,Results.JSONL,", "`output` 'Results.JSONL' is the name of the results file; choose another"),
+        ("v.mp4,a.wav,results.jsonl/a.mp4,", "`output` 'results.jsonl/a.mp4' is the name of the results file"),
+        ("v.mp4,a.wav,a\\b.mp4,", "`output` 'a\\\\b.mp4' has a backslash; use / between folders"),
+        (f"v.mp4,a.wav,{'é' * 99}.mp4,", f"`output` '{'é' * 76}... is too long, over 200 bytes; choose a shorter"),
+        (f"{'v' * 100},{'a' * 100},,", f"`output` '{'a' * 76}... is too long, over 200 bytes; choose a shorter"),
+        ('v.mp4,a.wav,,"1,2"', "`box` is '1,2', expected x1,y1,x2,y2 with at least 8 pixels in width"),
+        ('v.mp4,a.wav,,"9,2,3,40"', "`box` is '9,2,3,40', expected x1,y1,x2,y2 with at least 8 pixels in width"),
         ('v.mp4,a.wav,,"0,0,3,40"', "`box` is (0, 0, 3, 40), expected x1,y1,x2,y2 with at least 8 pixels in width"),
     ],
 )  # fmt: skip
@@ -282,22 +285,22 @@ def test_rows_that_make_no_sense(write, row, problem):
     [
         ("face", "left", "largest, a number from 0, or a point x,y"),
         ("face", "-1", "largest, a number from 0, or a point x,y"),
-        ("pads", "1,2,3", "top,bottom,left,right, four whole numbers"),
+        ("pads", "1,2,3", "four numbers top,bottom,left,right"),
         ("num_inference_steps", "0", "a whole number above 0"),
         ("seed", "1.5", "a whole number of 64 bits"),
         ("seed", "true", "a whole number of 64 bits"),
         ("eta", "nan", "a number in [0, 1]"),
         ("fps", "30/0", "a number from 0.1 to 300, such as 25 or 30000/1001"),
         ("fps", "1E999999999", "a number from 0.1 to 300, such as 25 or 30000/1001"),
-        ("quality", "52", "a whole number from 0 to 51"),
+        ("crf", "52", "a whole number from 0 to 51"),
         ("detection_size", "63", "a whole number of pixels, at least 64"),
         ("detection_stride", "x", "a whole number above 0"),
         ("mode", "Cross", "one of cross, reconstruction, random"),
         ("length", "10", "one of video, audio, shortest, longest"),
         ("extend", "stop", "one of pingpong, loop, freeze"),
         ("codec", "divx", "one of h264, hevc, "),
-        ("mark", "2", "true or false"),
-        ("lossless", "x", "true or false"),
+        ("mark", "2", "True or False"),
+        ("lossless", "x", "True or False"),
     ],
 )
 def test_option_texts_that_make_no_sense(write, name, text, expected):
@@ -309,7 +312,7 @@ def test_option_texts_that_make_no_sense(write, name, text, expected):
     "given, problem",
     [
         ({"box": "1,2,30,40", "voxceleb2_crop": "yes"}, "`box` and `voxceleb2_crop` exclude each other; pass one of"),
-        ({"quality": "3", "lossless": "1"}, "`quality` cannot be chosen with `lossless`, prores or ffv1; leave it"),
+        ({"quality": "3", "lossless": "1"}, "`crf` cannot be chosen with `lossless`, prores or ffv1; leave it"),
         ({"reproduce": "true", "length": "audio"}, "`reproduce` does what the original does; leave out `length`"),
     ],
 )
@@ -324,7 +327,7 @@ def test_three_problems_are_told_and_the_rest_counted(write):
     with pytest.raises(PairListError) as raised:
         read_pairs(source)
     assert str(raised.value) == (
-        f"{source}: line 2: `box` is '1,2', expected x1,y1,x2,y2, four whole numbers;"
+        f"{source}: line 2: `box` is '1,2', expected x1,y1,x2,y2 with at least 8 pixels in width and height;"
         " line 4: `video` '../c.mp4' leaves the root; name it relative to the root, without `..`;"
         ' line 5: has 1 cells, expected 2 as in the header; quote a cell with commas, as in "1,2,3,4"; and 3 more'
     )
@@ -416,29 +419,29 @@ def test_what_is_null_or_empty_is_not_given(write, tmp_path):
 @pytest.mark.parametrize(
     "line, problem",
     [
-        ("video", "is no JSON (Expecting value): 'video'"),
-        ('{"video": "a.mp4"', "is no JSON (Expecting ',' delimiter): "),
-        ('{"video": "a.mp4"} {}', "is no JSON (Extra data): "),
-        ('{"video": "a.mp4", "video": "b.mp4"}', "is no JSON (a key is there twice): "),
-        ("[" * 100_000, "is no JSON (maximum recursion depth exceeded"),
-        ('["a.mp4"]', "is no JSON object, {\"video\": ...}: '[\"a.mp4\"]'"),
-        ("7", "is no JSON object"),
+        ("video", "is not valid JSON (Expecting value): 'video'"),
+        ('{"video": "a.mp4"', "is not valid JSON (Expecting ',' delimiter): "),
+        ('{"video": "a.mp4"} {}', "is not valid JSON (Extra data): "),
+        ('{"video": "a.mp4", "video": "b.mp4"}', "is not valid JSON (a key occurs twice): "),
+        ("[" * 100_000, "is not valid JSON (maximum recursion depth exceeded"),
+        ('["a.mp4"]', "is not a JSON object, {\"video\": ...}: '[\"a.mp4\"]'"),
+        ("7", "is not a JSON object"),
         ("{}", "has no `video`; name the video with the face"),
         ('{"video": ""}', "has no `video`; name the video with the face"),
         ('{"video": 3}', "`video` is 3, expected a file name"),
         ('{"video": ["a.mp4"]}', "`video` is ['a.mp4'], expected a file name"),
         ('{"video": "a.mp4", "audio": false}', "`audio` is False, expected a file name"),
-        ('{"video": "a\\ud800.mp4"}', "`video` 'a\\ud800.mp4' holds control characters or is no UTF-8"),
-        ('{"video": "a\\nb.mp4"}', "`video` 'a\\nb.mp4' holds control characters or is no UTF-8"),
-        ('{"video": "a.mp4", "steps": 3}', "key 'steps' is unknown, known are audio, video, output, box, "),
+        ('{"video": "a\\ud800.mp4"}', "`video` 'a\\ud800.mp4' holds control characters or is not UTF-8"),
+        ('{"video": "a\\nb.mp4"}', "`video` 'a\\nb.mp4' holds control characters or is not UTF-8"),
+        ('{"video": "a.mp4", "steps": 3}', "key 'steps' is unknown, known are audio, video, output, num_infer"),
         ('{"video": "a.mp4", "detector": "mtcnn"}', "`detector` cannot be chosen for a single pair; choose it for"),
         ('{"video": "a.mp4", "seed": true}', "`seed` is 'true', expected a whole number of 64 bits"),
         ('{"video": "a.mp4", "seed": 3.0}', "`seed` is '3.0', expected a whole number of 64 bits"),
         ('{"video": "a.mp4", "seed": [3]}', "`seed` is [3], expected a text or numbers"),
         ('{"video": "a.mp4", "seed": {}}', "`seed` is {}, expected a text or numbers"),
-        ('{"video": "a.mp4", "box": [1, 2]}', "`box` is '1,2', expected x1,y1,x2,y2, four whole numbers"),
+        ('{"video": "a.mp4", "box": [1, 2]}', "`box` is '1,2', expected x1,y1,x2,y2 with at least 8 pixels in width"),
         ('{"video": "a.mp4", "box": ["1", "2", "9", "9"]}', "`box` is ['1', '2', '9', '9'], expected a text or num"),
-        ('{"video": "a.mp4", "face": [1, NaN]}', "`face` is (1.0, nan), expected 'largest', a number from 0 or a po"),
+        ('{"video": "a.mp4", "face": [1, NaN]}', "`face` is '1,nan', expected largest, a number from 0, or a po"),
         ('{"video": "a.mp4", "fps": 1e999}', "`fps` is 'inf', expected a number from 0.1 to 300, such as 25 or "),
         ('{"video": "a.mp4", "mode": 1}', "`mode` is '1', expected one of cross, reconstruction, random"),
     ],
@@ -470,24 +473,24 @@ def test_files_of_one_name_in_a_folder(tmp_path):
 def test_folders_with_files_left_over(tmp_path):
     touch(tmp_path, "a.mp4", "b.wav", "c.mp4", "c.mkv", "c.wav", "d.mp4", "d.mp3", "d.FLAC", "e.mp4", "e.m4a")
     assert problems_of(tmp_path) == (
-        "'a': has no sound file beside a.mp4; add it, or move that away",
-        "'b': has no video file beside b.wav; add it, or move that away",
+        "'a': has no audio file beside a.mp4; add one, or move the rest away",
+        "'b': has no video file beside b.wav; add one, or move the rest away",
         "'c': has 2 video files, c.mkv, c.mp4; keep one",
-        "'d': has 2 sound files, d.FLAC, d.mp3; keep one",
+        "'d': has 2 audio files, d.FLAC, d.mp3; keep one",
     )
 
 
 def test_names_that_no_list_holds_are_told_in_one_line(tmp_path):
     touch(tmp_path, "a\nb.mp4", "a\nb.wav", "A.mp4", "A.wav", "a.mp4", "a.wav")
     assert problems_of(tmp_path) == (
-        "'a\\nb': `output` 'a\\nb.mp4' holds control characters or is no UTF-8; rename the file",
+        "'a\\nb': `output` 'a\\nb.mp4' holds control characters or is not UTF-8; rename the file",
         "'a': gives the same output a.mp4 as 'A'; drop one, or name its `output`",
     )
 
 
 def test_a_folder_is_its_own_root(tmp_path):
     touch(tmp_path, "a.mp4", "a.wav")
-    with pytest.raises(ValueError, match="`root` is '/data', of no use where the pairs are a folder; leave it out"):
+    with pytest.raises(ValueError, match="`root` is '/data', but a folder of pairs is its own root; leave it out"):
         read_pairs(tmp_path, root="/data")
 
 
@@ -502,18 +505,18 @@ def test_a_folder_is_its_own_root(tmp_path):
     ],
 )
 def test_lists_that_name_no_pair(write, name, text):
-    assert refused(write(name, text)).endswith("names no pair; it needs one at least")
+    assert refused(write(name, text)).endswith("has no pair; add at least one")
 
 
 def test_a_folder_without_pairs(tmp_path):
     touch(tmp_path, "readme.txt", ".a.mp4")
-    assert refused(tmp_path).endswith("names no pair; it needs one at least")
+    assert refused(tmp_path).endswith("has no pair; add at least one")
 
 
 @pytest.mark.parametrize("name", ["list.txt", "list.csv", "list.jsonl"])
 @pytest.mark.parametrize("text", ["é x\n".encode("latin-1"), "video,audio\na,b\n".encode("utf-16")])
 def test_lists_that_are_not_utf_8(write, name, text):
-    assert refused(write(name, text)).endswith("is not UTF-8 text; name a list, and save it as UTF-8")
+    assert refused(write(name, text)).endswith("is not UTF-8 text; name a list that is saved as UTF-8")
 
 
 def test_lists_that_cannot_be_read(tmp_path):
@@ -596,12 +599,12 @@ def test_anything_but_pairs_is_a_mistake(other):
         ({"audio": 3}, "`audio` is 3, expected a path"),
         ({"audio": ""}, "`audio` is '', expected a path"),
         ({"options": None}, "`options` is None, expected a mapping of names to values"),
-        ({"options": {"steps": 3}}, "option 'steps' is unknown, known are box, face, pads, "),
+        ({"options": {"steps": 3}}, "option 'steps' is unknown, known are num_inference_steps, eta, seed, "),
         ({"options": {"restore": None}}, "`restore` cannot be chosen for a single pair; choose it for all of them"),
         ({"options": {"seed": "3"}}, "`seed` is '3', expected a whole number of 64 bits"),
         ({"options": {"mark": "no"}}, "`mark` is 'no', expected True or False"),
-        ({"options": {"box": 3}}, "`options` are {'box': 3}, with a value of the wrong type: "),
-        ({"options": {"quality": 3, "lossless": True}}, "`quality` cannot be chosen with `lossless`, prores or ffv1"),
+        ({"options": {"box": 3}}, "`box` is 3, expected x1,y1,x2,y2 with at least 8 pixels in width"),
+        ({"options": {"quality": 3, "lossless": True}}, "`crf` cannot be chosen with `lossless`, prores or ffv1"),
     ],
 )
 def test_pairs_from_python_that_make_no_sense(changed, problem):
@@ -632,10 +635,10 @@ def test_files_that_are_not_there(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     pairs = [
         Pair(video, audio, "whole.mp4"),
-        Pair(video, None, "own sound.mp4"),
+        Pair(video, None, "own audio.mp4"),
         Pair(frames, audio, "images.mp4"),
         Pair(frames, None, "images alone.mp4"),
-        Pair(video, frames, "no sound.mp4"),
+        Pair(video, frames, "no audio.mp4"),
         Pair(none, audio, "no video.mp4"),
         Pair(none / "v", none, "nothing.mp4"),
         Pair(Path("\0"), tmp_path / "pipe", "neither.mp4"),
@@ -643,10 +646,10 @@ def test_files_that_are_not_there(tmp_path):
     gone = "cannot be read: No such file or directory"
     assert missing_files(iter(pairs)) == {
         "images alone.mp4": f"{frames}: is a folder, not a file",
-        "no sound.mp4": f"{frames}: is a folder, not a file",
+        "no audio.mp4": f"{frames}: is a folder, not a file",
         "no video.mp4": f"{none}: {gone}",
         "nothing.mp4": f"{none / 'v'}: {gone}; {none}: {gone}",
-        "neither.mp4": f"\0: cannot be read: embedded null byte; {tmp_path / 'pipe'}: is no file",
+        "neither.mp4": f"\0: cannot be read: embedded null byte; {tmp_path / 'pipe'}: is not a file",
     }
 
 

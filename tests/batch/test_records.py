@@ -50,7 +50,7 @@ CHANGED = {
     "mode": ("random", "random"),
     "restore": (leave_alone, "leave_alone"),
     "codec": ("ffv1", "ffv1"),
-    "quality": (0, 0),
+    "crf": (0, 0),
     "lossless": (True, True),
     "mark": (False, False),
     "reproduce": (True, True),
@@ -344,7 +344,7 @@ def test_what_is_the_same_is_accepted():
 
 
 def test_settings_that_come_from_json_are_the_same(records):
-    contradict = ("voxceleb2_crop", "quality", "restore")
+    contradict = ("voxceleb2_crop", "crf", "restore")
     settings = settings_of(
         records, **{name: value for name, (value, _) in CHANGED.items() if name not in contradict} | {"length": None}
     )
@@ -357,7 +357,7 @@ def test_outputs_that_nobody_wants_may_be_of_any_settings():
 
 def test_what_differs_is_told_with_the_number_and_the_first_in_order():
     done = {"c.mp4": done_with(seed=9), "b.mp4": done_with(seed=8), "a.mp4": done_with()}
-    check_differs(done, "b.mp4 and 1 more there were made otherwise: `seed` was 8, now it is the default")
+    check_differs(done, "b.mp4 and 1 more were made with different settings: `seed` was 8, now it is the default")
 
 
 def test_what_is_chosen_now_and_was_not_is_told():
@@ -366,9 +366,9 @@ def test_what_is_chosen_now_and_was_not_is_told():
 
 
 def test_other_files_and_models_are_told():
-    start = "a.mp4 there were made otherwise: "
+    start = "a.mp4 was made with different settings: "
     check_differs({"a.mp4": done_with(video="w.mp4")}, f"{start}`video` was w.mp4, now it is v.mp4")
-    check_differs({"a.mp4": done_with(model="4567")}, f"{start}another model, sampler or precision")
+    check_differs({"a.mp4": done_with(model="4567")}, f"{start}the model, sampler or precision changed")
 
 
 def test_a_record_without_settings_is_of_others():

@@ -2,14 +2,18 @@
 
 import json
 import os
+import shutil
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.batch_pairs import output_names, write_pairs
-from helpers.face_films import write_film, write_speech
+from helpers.face_videos import write_speech, write_video
+from helpers.untrained import untrained_pipeline
 
 from diff2lip_diffusers import (
+    BatchResult,
     Diff2LipError,
     MediaError,
     Pair,
@@ -18,18 +22,52 @@ from diff2lip_diffusers import (
     sync_batch,
     sync_video,
 )
+from diff2lip_diffusers.batch import workers
 from diff2lip_diffusers.lipsync import face_boxes, source_video
 from diff2lip_diffusers.media.reader import read_rgb
 from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
+from diff2lip_diffusers.schedulers import original_scheduler
 
 COUNTS = [9, 14, 5, 11]
 OPTIONS = {"num_inference_steps": 1}
+SEEDED = {**OPTIONS, "seed": 3}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """A list of four pairs."""
     return write_pairs(tmp_path_factory.mktemp("data") / "root", COUNTS)
+
+
+@pytest.fixture(autouse=True)
+def short_wait(monkeypatch):
+    """A worker that waits for others, or for the boxes of a split clip, looks again soon."""
+    monkeypatch.setattr(workers, "WAIT_S", 0.02)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A batch of the four pairs that is done, with seed 3."""
+
+    folder: Path
+    result: BatchResult
+    progress: list[tuple[int, int, int]]
+
+
+@pytest.fixture(scope="module")
+def finished(data, tmp_path_factory) -> Finished:
+    """Shared, so tests that change it take a copy."""
+    folder, progress = tmp_path_factory.mktemp("finished") / "out", []
+    pipe = untrained_pipeline(sample_size=16)
+    pipe.scheduler = original_scheduler()
+    result = sync_batch(pipe, read_pairs(data), folder, on_progress=lambda *counts: progress.append(counts), **SEEDED)
+    return Finished(folder, result, progress)
+
+
+@pytest.fixture
+def finished_copy(finished, tmp_path) -> Path:
+    """A folder with the finished batch in it."""
+    return shutil.copytree(finished.folder, tmp_path / "out")
 
 
 def frames_in(path: Path) -> np.ndarray:
@@ -46,29 +84,23 @@ def touched(folder: Path) -> dict[str, tuple]:
     return {path.name: (path.stat().st_mtime_ns, path.stat().st_ino) for path in folder.glob("*.mp4")}
 
 
-def test_each_output_is_that_of_a_single_run(tmp_path, small_pipe, data):
-    pairs = read_pairs(data)
-    result = sync_batch(small_pipe, pairs, tmp_path / "out", **OPTIONS)
-    assert (result.num_done, result.num_failed, result.failures) == (4, 0, [])
-    for pair, count in zip(pairs, COUNTS, strict=True):
-        alone = tmp_path / "alone" / pair.output
-        alone.parent.mkdir(exist_ok=True)
-        sync_video(small_pipe, pair.video, pair.audio, alone, **OPTIONS)
+def test_each_output_is_that_of_a_single_run(tmp_path, small_pipe, data, finished):
+    assert (finished.result.num_done, finished.result.num_failed, finished.result.failures) == (4, 0, [])
+    for pair, count in zip(read_pairs(data), COUNTS, strict=True):
+        alone = tmp_path / pair.output
+        sync_video(small_pipe, pair.video, pair.audio, alone, **SEEDED)
         assert len(frames_in(alone)) == count
-        np.testing.assert_array_equal(frames_in(tmp_path / "out" / pair.output), frames_in(alone))
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        np.testing.assert_array_equal(frames_in(finished.folder / pair.output), frames_in(alone))
+    assert sorted(path.name for path in finished.folder.iterdir()) == sorted(
         [".diff2lip", "results.jsonl", *output_names(4)]
     )
 
 
-def test_neither_order_nor_neighbours_nor_batch_count(tmp_path, small_pipe, data):
+def test_order_and_other_pairs_do_not_change_an_output(tmp_path, small_pipe, data, finished):
     pairs = read_pairs(data)
-    sync_batch(small_pipe, pairs, tmp_path / "all", **OPTIONS)
-    sync_batch(small_pipe, [pairs[2], pairs[0]], tmp_path / "some", **OPTIONS)
+    sync_batch(small_pipe, [pairs[2], pairs[0]], tmp_path, **SEEDED)
     for pair in (pairs[0], pairs[2]):
-        np.testing.assert_array_equal(
-            frames_in(tmp_path / "all" / pair.output), frames_in(tmp_path / "some" / pair.output)
-        )
+        np.testing.assert_array_equal(frames_in(finished.folder / pair.output), frames_in(tmp_path / pair.output))
 
 
 def test_short_clips_share_the_batches_of_the_model(tmp_path, small_pipe, data, monkeypatch):
@@ -84,9 +116,8 @@ def test_short_clips_share_the_batches_of_the_model(tmp_path, small_pipe, data, 
     assert sizes == [8] * -(-sum(COUNTS) // 8)
 
 
-def test_the_records_say_what_was_done(tmp_path, small_pipe, data):
-    sync_batch(small_pipe, read_pairs(data), tmp_path / "out", seed=3, **OPTIONS)
-    record = results(tmp_path / "out")[output_names(4)[1]]
+def test_the_records_say_what_was_done(finished):
+    record = results(finished.folder)[output_names(4)[1]]
     assert (record["status"], record["num_frames"], record["num_faceless_frames"], record["seed"]) == (
         "done",
         14,
@@ -100,32 +131,29 @@ def test_the_records_say_what_was_done(tmp_path, small_pipe, data):
     assert 0 < record["ended_s"] - record["started_s"] < 1000
 
 
-def test_nothing_is_done_twice(tmp_path, small_pipe, data, monkeypatch):
-    sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS)
-    before = touched(tmp_path / "out")
+def test_nothing_is_done_twice(finished_copy, small_pipe, data, monkeypatch):
+    before = touched(finished_copy)
     monkeypatch.setattr(Diff2LipPipeline, "__call__", lambda *_args, **_options: pytest.fail("painted"))
-    result = sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS)
+    result = sync_batch(small_pipe, read_pairs(data), finished_copy, **SEEDED)
     assert result.num_done == 4
-    assert touched(tmp_path / "out") == before
+    assert touched(finished_copy) == before
 
 
-def test_an_output_that_was_deleted_is_made_again(tmp_path, small_pipe, data):
-    names = output_names(4)
-    sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS)
-    before = touched(tmp_path / "out")
-    (tmp_path / "out" / names[2]).unlink()
-    (tmp_path / "out" / "results.jsonl").unlink()
-    sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS)
-    after = touched(tmp_path / "out")
+def test_an_output_that_was_deleted_is_made_again(finished_copy, small_pipe, data):
+    names, before = output_names(4), touched(finished_copy)
+    (finished_copy / names[2]).unlink()
+    (finished_copy / "results.jsonl").unlink()
+    sync_batch(small_pipe, read_pairs(data), finished_copy, **SEEDED)
+    after = touched(finished_copy)
     assert after.keys() == before.keys()
     assert {name for name in names if after[name] != before[name]} == {names[2]}
-    assert results(tmp_path / "out").keys() == set(names)
+    assert results(finished_copy).keys() == set(names)
 
 
 def broken(data: Path, folder: Path) -> list[Pair]:
     """Pairs that work, and one of each kind that does not."""
     good = read_pairs(data)
-    wall = write_film(folder / "wall.mp4", [np.full((240, 320, 3), 90, np.uint8)] * 6)
+    wall = write_video(folder / "wall.mp4", [np.full((240, 320, 3), 90, np.uint8)] * 6)
     (folder / "cut.mp4").write_bytes(good[0].video.read_bytes()[:300])
     return [
         *good,
@@ -175,16 +203,16 @@ def test_failures_are_tried_again_when_asked(tmp_path, small_pipe, data, monkeyp
 def test_a_video_of_many_pairs_is_decoded_and_searched_once(tmp_path, small_pipe, monkeypatch):
     film = write_pairs(tmp_path / "root", [12]).parent / "face" / "00.mp4"
     pairs = []
-    for index in range(5):
-        speech = write_speech(tmp_path / f"{index}.wav", 0.3 + 0.1 * index)
+    for index in range(3):
+        speech = write_speech(tmp_path / f"{index}.wav", 0.3 + 0.2 * index)
         pairs.append(Pair(film, speech, f"{index}.mp4"))
     decoded, looked = [], []
     read_frames, find_faces = source_video.read_frames, face_boxes.find_faces
 
     def counting(*arguments):
-        for picture in read_frames(*arguments):
+        for frame in read_frames(*arguments):
             decoded.append(1)
-            yield picture
+            yield frame
 
     def searching(*arguments):
         looked.append(1)
@@ -217,12 +245,11 @@ def test_a_pair_may_have_options_of_its_own(tmp_path, small_pipe, data):
     assert records["box.mp4"]["settings"]["box"] == [60, 60, 180, 220]
 
 
-def test_outputs_of_other_settings_are_not_taken_for_done(tmp_path, small_pipe, data):
-    pairs = read_pairs(data)
-    sync_batch(small_pipe, pairs[:1], tmp_path / "out", **OPTIONS)
-    with pytest.raises(Diff2LipError, match="made otherwise: `seed` was the default, now it is 8"):
-        sync_batch(small_pipe, pairs, tmp_path / "out", seed=8, **OPTIONS)
-    assert len(list((tmp_path / "out").glob("*.mp4"))) == 1
+def test_outputs_of_other_settings_are_not_taken_for_done(finished_copy, small_pipe, data):
+    before = touched(finished_copy)
+    with pytest.raises(Diff2LipError, match="made with different settings: `seed` was 3, now it is the default"):
+        sync_batch(small_pipe, read_pairs(data), finished_copy, **OPTIONS)
+    assert touched(finished_copy) == before
 
 
 def test_a_strangers_file_is_not_overwritten(tmp_path, small_pipe, data):
@@ -274,13 +301,9 @@ def test_a_full_disk_ends_the_run_and_fails_no_pair(tmp_path, small_pipe, data, 
     assert sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **OPTIONS).num_done == 4
 
 
-def test_progress_is_told_to_the_end(tmp_path, small_pipe, data):
-    seen = []
-    sync_batch(
-        small_pipe, read_pairs(data), tmp_path / "out", on_progress=lambda *counts: seen.append(counts), **OPTIONS
-    )
-    assert seen[-1] == (4, 0, 0)
-    assert all(sum(counts) == 4 for counts in seen)
+def test_progress_is_told_to_the_end(finished):
+    assert finished.progress[-1] == (4, 0, 0)
+    assert all(sum(counts) == 4 for counts in finished.progress)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +313,7 @@ def test_a_clip_split_in_parts_is_that_of_one_process(tmp_path, small_pipe, data
     monkeypatch.setattr("diff2lip_diffusers.batch.split_clip.PART_FRAMES", 4)
     pair = read_pairs(data)[1]
     suffix = ".mkv" if "codec" in options else ".mp4"
-    audio = write_speech(tmp_path / "long.wav", 1.3) if "length" in options else pair.audio
+    audio = write_speech(tmp_path / "long.wav", 0.8) if "length" in options else pair.audio
     pairs = [Pair(pair.video, audio, f"out{suffix}")]
     chosen = {"lossless": "codec" not in options, **OPTIONS, **options}
     for split in ("pairs", "frames"):
@@ -317,5 +340,5 @@ def test_a_video_that_was_cut_short_is_no_success(tmp_path, small_pipe, split):
     whole = pair.video.read_bytes()
     pair.video.write_bytes(whole[: len(whole) // 2])
     result = sync_batch(small_pipe, [pair], tmp_path / "out", split=split, retries=0, **OPTIONS)
-    assert "of the 40 frames that its header states, it was cut short" in result.failures[0]["error"]
+    assert "of the 40 frames that its header states; it was cut short" in result.failures[0]["error"]
     assert not list((tmp_path / "out").glob("*.mp4"))

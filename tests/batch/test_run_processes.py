@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from helpers.batch_pairs import decoded, logged, output_names, results, write_pairs
-from helpers.face_films import on_background, write_film
+from helpers.face_videos import on_background, write_video
 from helpers.recorded import make_pipeline
 from helpers.untrained import untrained_pipeline
 
@@ -32,7 +32,7 @@ UNEQUAL_COUNTS = [*range(12, 60, 2)]
 SHORT_COUNTS = [*range(12, 32)] * 2
 SEED = 20240607
 PATIENCE_S, GRACE_S = 300, 30
-HINT = "cores works here"
+HINT = "cores is used"
 
 
 @dataclass(frozen=True)
@@ -319,15 +319,15 @@ def test_an_interrupted_batch_goes_on_where_it_was(fast_batch, fast_alone, tmp_p
 def spoil(root: Path) -> dict[str, str]:
     """Spoils four of the inputs; returns why their outputs cannot be made, by name."""
     wall = on_background([], 320, 288)
-    write_film(root / "face/03.mp4", [np.roll(wall, shift, axis=1) for shift in range(15)])
+    write_video(root / "face/03.mp4", [np.roll(wall, shift, axis=1) for shift in range(15)])
     (root / "face/08.mp4").write_bytes((root / "face/08.mp4").read_bytes()[:500])
     (root / "speech/13.wav").unlink()
     shutil.copy(root / "face/18.mp4", root / "speech/18.wav")
     reasons = {
-        3: "no face found in any frame with speech; give its place with a fixed box x1,y1,x2,y2 (--box)",
+        3: "no face found in any frame with speech; set a fixed box x1,y1,x2,y2 (--box)",
         8: f"{root}/face/08.mp4: is not a video or audio file (End of file); convert or download it again",
         13: f"{root}/speech/13.wav: no such file; check the path",
-        18: f"{root}/speech/18.wav: has no audio stream; pass a file with sound as the audio",
+        18: f"{root}/speech/18.wav: has no audio stream; pass a file with audio",
     }
     return {output_names(24)[index]: reason for index, reason in reasons.items()}
 

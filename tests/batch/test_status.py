@@ -167,11 +167,11 @@ def test_looking_leaves_no_file(folder):
 
 
 def test_a_folder_of_something_else(folder):
-    with pytest.raises(MediaError, match=f"^{folder.output_dir}: is no folder of a batch; "):
+    with pytest.raises(MediaError, match=f"^{folder.output_dir}: is not the folder of a batch; "):
         batch_status(folder.output_dir)
     assert not folder.output_dir.exists()
     (folder.output_dir / "clips").mkdir(parents=True)
-    with pytest.raises(MediaError, match="is no folder of a batch"):
+    with pytest.raises(MediaError, match="is not the folder of a batch"):
         batch_status(folder.output_dir)
     assert [path.name for path in folder.output_dir.iterdir()] == ["clips"]
 

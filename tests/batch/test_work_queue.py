@@ -55,10 +55,10 @@ class Worker:
         return taken
 
     def done(self, output):
-        self.queue.end(record_of(output, DONE))
+        self.queue.finish(record_of(output, DONE))
 
     def fail(self, output):
-        self.queue.end(record_of(output, FAILED))
+        self.queue.finish(record_of(output, FAILED))
 
     def die(self):
         self.process.__exit__(None, None, None)
@@ -347,7 +347,7 @@ def test_what_a_dead_process_left_comes_last(join):
     dead.die()
     worker = join(videos)
     assert worker.take_all() == ["b0", "c0", "a0"]
-    assert worker.leases.all() == set()
+    assert worker.leases.all_keys() == set()
 
 
 def test_what_a_process_leaves_while_others_are_at_work_is_handed_out(join):

@@ -87,7 +87,7 @@ def test_many_failures_are_cut_short(run, tmp_path, monkeypatch):
         ("../a face/00\n", "line 1: `audio` '../a' leaves the root"),
         ("speech/00.wav face/00\nspeech/00.wav\n", "line 2: has 1 names"),
         ("speech/00.wav face/00\nspeech/00.wav face/00\n", "line 2: gives the same output"),
-        ("", "names no pair"),
+        ("", "has no pair"),
         ("none none\n", "all other pairs' files"),
     ],
 )
@@ -106,13 +106,19 @@ def test_wrong_usage(run, arguments):
     assert arguments[0] in err[0]
 
 
-def test_checking_does_nothing(run, tmp_path):
-    assert run("batch", "data/pairs.txt", "--check") == (0, ["data/pairs.txt: 3 pairs, all files are there"], [])
+@pytest.mark.parametrize("option", ["--dry-run", "--check"])
+def test_a_dry_run_only_checks(run, tmp_path, option):
+    assert run("batch", "data/pairs.txt", option) == (0, ["data/pairs.txt: 3 pairs, all files exist"], [])
     (tmp_path / "data" / "face" / "02.mp4").unlink()
-    code, _, err = run("batch", "data/pairs.txt", "--check")
+    code, _, err = run("batch", "data/pairs.txt", option)
     assert code == 1
     assert err[0].startswith("diff2lip batch: data/pairs.txt: 1 of 3 pairs lack files; line 3: data/face/02.mp4: ")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_old_name_of_the_dry_run_is_hidden(run):
+    code, out, _ = run("batch", "--help")
+    assert code == 0 and "--dry-run" in "\n".join(out) and "--check" not in "\n".join(out)
 
 
 def test_presets_are_the_papers_settings(run, chosen):
@@ -143,7 +149,7 @@ def test_idle_cores_are_told(run, chosen, monkeypatch):
 def test_a_folder_without_a_batch_has_no_status(run, tmp_path):
     code, out, err = run("status", "data")
     assert (code, out, len(err)) == (1, [], 1)
-    assert err[0].startswith("diff2lip status: data: is no folder of a batch")
+    assert err[0].startswith("diff2lip status: data: is not the folder of a batch")
     assert not (tmp_path / "data" / ".diff2lip").exists()
 
 

@@ -67,5 +67,5 @@ def test_wrong_arguments(tmp_path, run, capsys, arguments, message):
 
 
 def test_options_that_contradict_each_other(tmp_path, run):
-    with pytest.raises(ValueError, match="`min_confidence` is 0.5, which needs a `syncnet`"):
+    with pytest.raises(ValueError, match="`min_lse_c` is 0.5, which needs a `syncnet`"):
         run(tmp_path, tmp_path / "set", "--min-confidence", "0.5")

@@ -222,7 +222,8 @@ FAILING_SYNC_USAGE = {
     "no batch": ({"batch_size": "0"}, ["--batch-size", "above 0"]),
     "eta": ({"eta": "1.5"}, ["--eta", "1.5", "[0, 1]"]),
     "eta nan": ({"eta": "nan"}, ["--eta", "nan", "[0, 1]"]),
-    "quality": ({"quality": "52"}, ["--quality", "52", "51"]),
+    "crf": ({"crf": "52"}, ["--crf", "52", "51"]),
+    "crf by its old name": ({"quality": "52"}, ["--quality", "52", "51"]),
     "length": ({"length": "forever"}, ["--length", "forever", "longest"]),
     "extend": ({"extend": "backwards"}, ["--extend", "backwards", "pingpong"]),
     "codec": ({"codec": "vhs"}, ["--codec", "vhs", "prores"]),
@@ -235,7 +236,7 @@ FAILING_SYNC_USAGE = {
     **{
         f"box {text}": ({"box": text}, ["--box", text, "x1,y1,x2,y2"]) for text in ("1,2,3", "a,b,c,d", "9,9,1,1", "²")
     },
-    "box dashes": ({"box": "1,--2,3,4"}, ["--box", "four whole numbers"]),
+    "box dashes": ({"box": "1,--2,3,4"}, ["--box", "x1,y1,x2,y2"]),
     "pads": ({"pads": "1,2,3"}, ["--pads", "top,bottom,left,right"]),
     "no video": ({"video": None}, ["--video", "required"]),
     "no model": ({"model": None}, ["--model", "required"]),
@@ -385,7 +386,7 @@ def test_every_option_arrives(in_world, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sync, "sync_video", remember)
-    numbers = {"steps": "3", "seed": "0", "eta": "0.5", "batch_size": "2", "fps": "29.97", "quality": "20"}
+    numbers = {"steps": "3", "seed": "0", "eta": "0.5", "batch_size": "2", "fps": "29.97", "crf": "20"}
     words = {"mode": "random", "detector": "s3fd", "length": "longest", "extend": "loop", "codec": "hevc"}
     places = {"pads": "1,2,-3,4", "face": "10,20.5", "detections": "boxes", "box": None}
     search = {"detection_stride": "2", "detection_size": "320"}
@@ -397,7 +398,7 @@ def test_every_option_arrives(in_world, monkeypatch):
         "eta": 0.5,
         "batch_size": 2,
         "fps": Fraction(2997, 100),
-        "quality": 20,
+        "crf": 20,
         "mode": "random",
         "detector": "s3fd",
         "length": "longest",
@@ -413,6 +414,9 @@ def test_every_option_arrives(in_world, monkeypatch):
     seen.clear()
     run([*sync_arguments(), "--lossless", "--face", "2"])
     assert (seen["lossless"], seen["face"]) == (True, 2)
+    seen.clear()
+    run(sync_arguments(quality="21"))
+    assert seen["crf"] == 21 and "quality" not in seen
     seen.clear()
     run([*sync_arguments(box=None), "--voxceleb2-crop", "--reproduce"])
     assert (seen["voxceleb2_crop"], seen["reproduce"]) == (True, True)
@@ -440,7 +444,7 @@ def test_version_and_help(capfd):
     for arguments in (["--help"], ["sync", "--help"], ["convert", "--help"], ["demo", "--help"]):
         assert run(arguments) == 0
         out, err = capfd.readouterr()
-        assert "usage: diff2lip" in out and err == ""
+        assert "usage: diff2lip" in out and "--quality" not in out and err == ""
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ def run(tmp_path, capfd, monkeypatch):
 
 
 def test_training_logs_its_steps_goes_on_and_exports(run, tmp_path):
-    code, out, err = run("train", "run.yaml", "--set", "steps=3", "--log-every", "2")
+    code, out, err = run("train", "run.yaml", "--set", "max_train_steps=3", "--log-every", "2")
     assert (code, out) == (0, ["run: 3 steps done; see run/model"])
     assert [line.partition(":")[0] for line in err] == ["step 2", "step 3"]
     assert run("train", "run.yaml", "--log-every", "2")[0] == 0
@@ -42,8 +42,8 @@ def test_training_logs_its_steps_goes_on_and_exports(run, tmp_path):
 
 
 def test_lora_goes_on_from_a_model(run, tmp_path):
-    assert run("train", "run.yaml", "--set", "steps=1")[0] == 0
-    options = ("--set", "output=tuned", "--set", "lora.rank=2", "--set", "model=null", "--set", "steps=1")
+    assert run("train", "run.yaml", "--set", "max_train_steps=1")[0] == 0
+    options = ("--set", "output=tuned", "--set", "lora.rank=2", "--set", "model=null", "--set", "max_train_steps=1")
     code, out, _ = run("train", "run.yaml", "--init-from", "run/model", *options)
     assert (code, out) == (0, ["tuned: 1 steps done; see tuned/lora"])
     weights = tmp_path / "tuned" / "lora" / "pytorch_lora_weights.safetensors"
@@ -54,7 +54,7 @@ def test_lora_goes_on_from_a_model(run, tmp_path):
     ("arguments", "message"),
     [
         (("none.yaml",), "none.yaml: cannot be read (No such file or directory)"),
-        (("run.yaml", "--set", "stepz=3"), "`stepz` is not known; the nearest setting is `steps`"),
+        (("run.yaml", "--set", "steps=3"), "`steps` is now `max_train_steps`"),
         (("run.yaml", "--set", "data=."), ".: has no settings.json; make a training set with: diff2lip prepare"),
         (("run.yaml", "--set", "size_px=15"), "`size_px` is 15, expected a multiple of 2"),
     ],

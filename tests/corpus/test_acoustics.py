@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from diff2lip_diffusers.corpus.acoustics import NOISES, PEAKS, add_echo, add_noise, soften
+from diff2lip_diffusers.corpus.acoustics import NOISES, PEAKS, add_echo, add_noise, degrade
 
 RATE = 16000
 
@@ -28,7 +28,7 @@ def test_noise_has_the_wanted_power(speech, rng, kind, snr_db):
 
 
 @pytest.mark.parametrize("kind, db_per_octave", [("white", 0.0), ("pink", -3.01), ("brown", -6.02)])
-def test_noise_has_the_slope_of_its_colour(rng, kind, db_per_octave):
+def test_noise_has_the_slope_of_its_color(rng, kind, db_per_octave):
     silence_but_one = np.zeros(6 * RATE, np.float32)
     silence_but_one[0] = 1.0
     noise = add_noise(silence_but_one, RATE, kind, 0.0, rng)[1:]
@@ -77,7 +77,7 @@ def test_echo_does_not_move_the_sound(speech, rng):
 def test_half_of_the_draws_stay_clean(speech):
     clean, speech = 0, speech[: RATE // 2]
     for seed in range(200):
-        soft = soften(speech, RATE, np.random.default_rng(seed))
+        soft = degrade(speech, RATE, np.random.default_rng(seed))
         scale = np.abs(soft).max() / np.abs(speech).max()
         clean += np.allclose(soft, scale * speech, atol=1e-6)
         assert soft.dtype == np.float32 and soft.shape == speech.shape
@@ -86,7 +86,7 @@ def test_half_of_the_draws_stay_clean(speech):
 
 
 def test_softening_is_that_of_its_generator(speech):
-    first, again, other = (soften(speech, RATE, np.random.default_rng(seed)) for seed in (3, 3, 4))
+    first, again, other = (degrade(speech, RATE, np.random.default_rng(seed)) for seed in (3, 3, 4))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
@@ -94,4 +94,4 @@ def test_softening_is_that_of_its_generator(speech):
 def test_silence_stays_silent():
     silence = np.zeros(RATE, np.float32)
     for seed in range(8):
-        np.testing.assert_array_equal(soften(silence, RATE, np.random.default_rng(seed)), silence)
+        np.testing.assert_array_equal(degrade(silence, RATE, np.random.default_rng(seed)), silence)

@@ -5,7 +5,7 @@ from diff2lip_diffusers.corpus.brushes import (
     between,
     blob,
     bump,
-    colour,
+    color,
     inside,
     line_noise,
     look_up,
@@ -48,7 +48,7 @@ def test_a_band_covers_as_many_pixels_as_it_is_high(top, bottom):
 
 def test_paint_and_tint_by_hand():
     canvas = np.full((3, 1, 2), 0.5, dtype=np.float32)
-    paint(canvas, colour((255, 0, 51)), np.float32([[1, 0.5]]))
+    paint(canvas, color((255, 0, 51)), np.float32([[1, 0.5]]))
     assert np.allclose(canvas[:, 0], [[1, 0.75], [0, 0.25], [0.2, 0.35]])
     tint(canvas, np.float32(0.5), np.float32([[1, 0]]))
     assert np.allclose(canvas[:, 0], [[0.5, 0.75], [0, 0.25], [0.1, 0.35]])

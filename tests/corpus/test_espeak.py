@@ -3,8 +3,9 @@ import pytest
 from helpers.corpus_speech import needs_espeak
 
 from diff2lip_diffusers.corpus import espeak
-from diff2lip_diffusers.corpus.espeak import EspeakError, speak
+from diff2lip_diffusers.corpus.espeak import EspeakError, find_package, speak
 
+needs_package = pytest.mark.skipif(find_package() == (None, None), reason="needs the package espeakng-loader")
 TEXT = "Papa may buy five shoes, hello world."
 
 
@@ -31,7 +32,7 @@ def test_samples_are_floats_of_full_scale(spoken):
 
 @needs_espeak
 def test_phonemes_are_those_of_the_text_in_order(spoken):
-    symbols = [phoneme.symbol.strip("ː") for phoneme in spoken.phonemes if phoneme.symbol]
+    symbols = [phoneme.symbol.strip("ˈˌː") for phoneme in spoken.phonemes if phoneme.symbol]
     assert symbols == "p ɑ p ə m eɪ b aɪ f aɪ v ʃ u z h ə l oʊ w ɜ l d".split()
 
 
@@ -51,7 +52,7 @@ def test_times_are_those_of_the_sound(spoken):
         return np.sqrt(np.mean(spoken.samples[first:last] ** 2))
 
     pauses = [loudness(p) for p in spoken.phonemes if not p.symbol and p.end_s - p.start_s > 0.15]
-    vowels = [loudness(p) for p in spoken.phonemes if p.symbol in ("ɑː", "eɪ", "aɪ", "oʊ")]
+    vowels = [loudness(p) for p in spoken.phonemes if p.symbol.strip("ˈˌ") in ("ɑː", "eɪ", "aɪ", "oʊ")]
     assert len(pauses) == 1 and len(vowels) == 5
     assert min(vowels) > 20 * max(pauses)
 
@@ -81,7 +82,7 @@ def test_pitch_and_variant_raise_the_voice():
     "how, told", [({"voice": "xx-yy"}, "xx-yy"), ({"voice": "de", "variant": "nobody"}, "nobody")]
 )
 def test_unknown_voices_are_named(how, told):
-    with pytest.raises(EspeakError, match=f"no .*{told}.*espeak-ng --voices") as error:
+    with pytest.raises(EspeakError, match=f"no .*{told}.*; choose another, such as") as error:
         speak("Hallo.", **how)
     assert "\n" not in str(error.value)
 
@@ -101,16 +102,47 @@ def test_missing_library_is_said_with_its_cure(monkeypatch, tmp_path):
         "import ctypes, ctypes.util, runpy\n"
         "class CDLL:\n    def __init__(self, name):\n        raise OSError(name)\n"
         "ctypes.CDLL, ctypes.util.find_library = CDLL, lambda name: None\n"
-        f"runpy.run_path({str(espeak.SPEAKER)!r}, run_name='__main__')\n"
+        f"runpy.run_path({str(espeak.SCRIPT)!r}, run_name='__main__')\n"
     )
-    monkeypatch.setattr(espeak, "SPEAKER", speaker)
-    with pytest.raises(EspeakError, match="not installed; apt install espeak-ng$"):
+    monkeypatch.setattr(espeak, "SCRIPT", speaker)
+    with pytest.raises(
+        EspeakError, match=r"espeak-ng is not installed; pip install \"diff2lip-diffusers\[corpus\]\"$"
+    ):
         speak("Hello.", "en-us")
+
+
+@needs_package
+def test_a_system_library_speaks_if_the_package_is_not_there(monkeypatch, tmp_path, spoken):
+    library, data = find_package()
+    speaker = tmp_path / "speaker.py"
+    speaker.write_text(
+        "import importlib.util, sys\n"
+        f"spec = importlib.util.spec_from_file_location('own', {str(espeak.SCRIPT)!r})\n"
+        "own = importlib.util.module_from_spec(spec)\n"
+        "spec.loader.exec_module(own)\n"
+        f"own.SYSTEM_LIBRARIES = ({library!r},)\n"
+        "sys.exit(own.main())\n"
+    )
+    monkeypatch.setattr(espeak, "SCRIPT", speaker)
+    monkeypatch.setenv("ESPEAK_DATA_PATH", data)
+    for package in ((None, None), (str(speaker), data)):  # no package, and one whose library cannot be loaded
+        monkeypatch.setattr(espeak, "find_package", lambda package=package: package)
+        np.testing.assert_array_equal(speak(TEXT, "en-us").samples, spoken.samples)
+
+
+@needs_package
+def test_data_may_lie_deeper_than_espeak_can_read(monkeypatch, tmp_path, spoken):
+    library, data = find_package()
+    deep = tmp_path / ("x" * 100) / ("y" * 100)
+    deep.parent.mkdir()
+    deep.symlink_to(data)
+    monkeypatch.setattr(espeak, "find_package", lambda: (library, str(deep)))
+    np.testing.assert_array_equal(speak(TEXT, "en-us").samples, spoken.samples)
 
 
 def test_a_speaker_that_breaks_down_is_quoted(monkeypatch, tmp_path):
     speaker = tmp_path / "speaker.py"
     speaker.write_text("raise RuntimeError('out of breath')")
-    monkeypatch.setattr(espeak, "SPEAKER", speaker)
+    monkeypatch.setattr(espeak, "SCRIPT", speaker)
     with pytest.raises(EspeakError, match="exit code 1.*'Hello.': RuntimeError: out of breath$"):
         speak("Hello.", "en-us")

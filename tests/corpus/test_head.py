@@ -180,7 +180,7 @@ def test_corners_go_apart_with_width_and_together_with_rounding():
 
 def test_the_jaw_takes_the_chin_down():
     """The neck's column below the chin: what is face there grows as the jaw falls."""
-    x, y = HeadView(ANNA, STILL, 256).to_picture(0, 0.53)
+    x, y = HeadView(ANNA, STILL, 256).to_pixel(0, 0.53)
     differ = changed(frame(Mouth(jaw=1), size=256), frame(Mouth(jaw=0), size=256))
     assert differ[int(y) - 6 : int(y), int(x) - 10 : int(x) + 10].mean() > 0.5
 
@@ -250,7 +250,7 @@ def test_tiny_pictures_are_refused():
 
 def around(pose, u, v, reach: tuple[int, int, int, int]) -> np.ndarray:
     """Brightness of the pixels from (x, y) - reach[:2] to (x, y) + reach[2:] at a place on the head."""
-    x, y = HeadView(ANNA, pose, 256).to_picture(u, v)
+    x, y = HeadView(ANNA, pose, 256).to_pixel(u, v)
     region = Region(x - reach[0], y - reach[1], x + reach[2], y + reach[3], 256)
     return region.of(frame(pose=pose, size=256).transpose(2, 0, 1)).astype(float).mean(axis=0)
 

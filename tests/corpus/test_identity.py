@@ -7,15 +7,15 @@ import pytest
 from diff2lip_diffusers.corpus.identity import BEARDS, GLASSES, HAIR_STYLES, draw_identity
 
 MANY = [draw_identity(seed) for seed in range(400)]
-COLOURS = [
+COLORS = [
     "skin", "lips", "cavity", "teeth", "tongue", "hair", "brow", "iris", "clothes", "clothes_detail",
     "background", "background_detail", "frame",
 ]  # fmt: skip
 
 
-def luminance(colour) -> float:
+def luminance(color) -> float:
     """Rec. 709, on bytes."""
-    return float(np.dot(colour, (0.2126, 0.7152, 0.0722)))
+    return float(np.dot(color, (0.2126, 0.7152, 0.0722)))
 
 
 def test_same_seed_same_person():
@@ -39,12 +39,12 @@ def test_skins_go_from_light_to_dark():
     assert np.ptp(np.percentile(tones, [25, 75])) > 40
 
 
-@pytest.mark.parametrize("name", COLOURS)
-def test_colours_are_bytes(name):
+@pytest.mark.parametrize("name", COLORS)
+def test_colors_are_bytes(name):
     for identity in MANY:
-        colour = getattr(identity, name)
-        assert len(colour) == 3
-        assert all(type(value) is int and 0 <= value <= 255 for value in colour)
+        color = getattr(identity, name)
+        assert len(color) == 3
+        assert all(type(value) is int and 0 <= value <= 255 for value in color)
 
 
 def test_a_measure_can_tell_the_mouth_from_what_is_around_it():

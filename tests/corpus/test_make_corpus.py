@@ -1,4 +1,4 @@
-"""A corpus on disk: what a clip holds, going on, and what is refused."""
+"""A corpus on disk: the files of a clip, resuming, and what is refused."""
 
 import json
 
@@ -34,11 +34,11 @@ def test_a_clip_shows_and_sounds_what_its_table_says(corpus):
     mouth = read_mouth_table(clip.mouth_table)
     times_s = np.arange(len(mouth)) / 25
     np.testing.assert_allclose(mouth, spoken.mouth_at(times_s), atol=1e-4)
-    info = probe_video(clip.pictures)
+    info = probe_video(clip.video)
     assert (info.width, info.height, info.fps, info.has_audio) == (96, 96, 25, True)
-    samples, sampling_rate = read_audio(clip.sound)
+    samples, sampling_rate = read_audio(clip.speech)
     np.testing.assert_allclose(samples, spoken.samples, atol=1e-4)
-    frames = list(read_rgb(clip.pictures))
+    frames = list(read_rgb(clip.video))
     assert len(frames) == len(mouth) == int(len(samples) / sampling_rate * 25)
     identity, poses = draw_identity(seed), draw_motion(seed, times_s)
     widest = int(mouth[:, 0].argmax())
@@ -56,7 +56,7 @@ def test_every_frame_has_its_box(corpus):
 
 
 @needs_espeak
-def test_goes_on_without_touching_what_is_whole(corpus):
+def test_resumes_without_touching_complete_clips(corpus):
     folder, clips = corpus
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     clips[1].description.unlink()
@@ -84,7 +84,7 @@ def test_splits_share_nobody():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("seed", -1), ("split", "dev"), ("fps", 0), ("size_px", 95), ("size_px", 101), ("quality", 52)],
+    [("seed", -1), ("split", "dev"), ("fps", 0), ("size_px", 95), ("size_px", 101), ("crf", 52)],
 )
 def test_settings_are_checked(field, value):
     with pytest.raises(ValueError, match=f"`{field}` is {value!r}, expected"):
@@ -100,7 +100,7 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
 def test_no_corpus_is_said_with_the_cure(tmp_path):
     with pytest.raises(MediaError, match="no such corpus folder; make one with: diff2lip make-corpus"):
         find_corpus_clips(tmp_path / "none")
-    with pytest.raises(MediaError, match="holds no corpus"):
+    with pytest.raises(MediaError, match="is not a corpus"):
         find_corpus_clips(tmp_path)
     (tmp_path / "corpus.json").write_text(json.dumps({"version": 1, "fps": 25}))
     with pytest.raises(MediaError, match="without clips"):

@@ -6,11 +6,11 @@ import pytest
 from diff2lip_diffusers.corpus import visemes
 from diff2lip_diffusers.corpus.visemes import PARAMETERS, SILENCE, UNKNOWN, VISEMES, shape_within, visemes_of
 
-# All that espeak-ng's voices of the corpus's languages emitted for 120 sentences each.
+# All that espeak-ng's voices of the corpus's languages emitted for 120 sentences each, without stress marks.
 SYMBOLS = """
 a a- a: aɪ aʊ aː b d dz dʒ e eə eɪ eʊ eː f h i iə iʊ iː j k l m n o oɪ oʊ oː oːɹ p pf r s ss t ts tʃ u uː ũ v w x y y-
-yː z æ ç ð ø øː ŋ œ œ̃ ɐ ɐ̃ ɐ̃ʊ̃ ɑ ɑː ɑːɹ ɑ̃ ɒ ɔ ɔø ɔɪ ɔː ɔːɹ ɔ̃ ə ə- əl əɹ əʊ ɚ ɛ ɛɹ ɛː ɛ̃ ɜ ɜː ɡ ɣ ɨ ɪ ɪɹ ɲ ɹ ɾ ʁ ʃ ʉ ʉɹ ʉː
-ʊ ʊɹ ʌ ʌɹ ʌʉ ʍ ʎ ʒ ʝ ʲ β θ ᵻ
+yː z æ ç ð ø øː ŋ œ œ̃ ɐ ɐ̃ ɐ̃ʊ ɐ̃ʊ̃ ɑ ɑː ɑːɹ ɑ̃ ɒ ɔ ɔø ɔɪ ɔː ɔːɹ ɔ̃ ə ə- əl əɹ əʊ ɚ ɛ ɛɹ ɛʊ ɛː ɛ̃ ɜ ɜː ɡ ɣ ɨ ɪ ɪɹ ɲ ɹ ɾ ʁ ʃ ʉ
+ʉɹ ʉː ʊ ʊɹ ʌ ʌɹ ʌʉ ʍ ʎ ʏ ʒ ʝ ʲ β θ ᵻ
 """.split()
 
 
@@ -89,10 +89,10 @@ def test_single_sounds_keep_their_shape():
 
 
 def test_unknown_sounds_are_half_open_and_said_once(caplog, monkeypatch):
-    monkeypatch.setattr(visemes, "_unknown_told", set())
+    monkeypatch.setattr(visemes, "_warned", set())
     with caplog.at_level(logging.WARNING):
         assert visemes_of("ʘ") == visemes_of("ʘ") == (UNKNOWN,)
     assert [record.getMessage() for record in caplog.records] == [
-        "the sound 'ʘ' has no mouth shape, it gets a half-open mouth"
+        "the IPA symbol 'ʘ' has no mouth shape; a half-open mouth is used"
     ]
     assert 0.3 < UNKNOWN.target[PARAMETERS.index("opening")] < 0.6

@@ -6,6 +6,7 @@ import pytest
 from helpers.corpus_speech import needs_espeak
 
 from diff2lip_diffusers.corpus import espeak_process
+from diff2lip_diffusers.corpus.espeak import find_package
 from diff2lip_diffusers.corpus.sentences import LANGUAGES
 from diff2lip_diffusers.corpus.voices import ACCENTS, PITCHES, RATES_WPM, VARIANTS, draw_voice
 
@@ -40,11 +41,12 @@ def test_unknown_split_is_told():
 @needs_espeak
 def test_espeak_has_all_voices_and_variants():
     names = [accent for accents in ACCENTS.values() for accent in accents]
+    path, data = find_package()
     script = (
-        "import runpy, sys\n"
+        "import runpy\n"
         f"own = runpy.run_path({espeak_process.__file__!r})\n"
-        "library = own['load_library']()\n"
-        "library.espeak_Initialize(own['AUDIO_OUTPUT_SYNCHRONOUS'], 0, None, own['INITIALIZE_DONT_EXIT'])\n"
+        f"library = own['load_library']({path!r})\n"
+        f"assert own['start'](library, {data!r}) > 0\n"
         f"print([name for name in {names!r} if library.espeak_SetVoiceByName(name.encode())],\n"
         f"      [name for name in {sum(VARIANTS.values(), ())!r} if not own['has_variant'](library, name)])\n"
     )

@@ -22,7 +22,7 @@ def test_everything_that_is_shipped_is_small():
     assert names <= {".json", ".safetensors", ".md", ".yaml"}
 
 
-def test_shipped_weights_load_and_say_their_licence():
+def test_shipped_weights_load_and_say_their_license():
     pipe = load_pipeline(demo_model_folder(), device="cpu", dtype="fp32")
     assert pipe.unet.config.sample_size in (64, 96)
     card = (demo_model_folder() / "README.md").read_text()
@@ -62,8 +62,8 @@ def test_contact_sheet_shows_rows_wave_and_curves():
     tone, curve = np.sin(np.arange(1600) / 9).astype(np.float32), np.linspace(0, 1, 50)
     sheet = np.asarray(contact_sheet(rows, (0.1, 0.5, 0.9), tone, [("true", curve), ("painted", 1 - curve)]))
     assert sum((sheet == level).all(axis=2).sum() == 3 * 20 * 30 for level in (90, 160)) == 2
-    for colour in ((36, 124, 92), (214, 96, 52)):
-        assert (sheet == colour).all(axis=2).sum() > 100
+    for color in ((36, 124, 92), (214, 96, 52)):
+        assert (sheet == color).all(axis=2).sum() > 100
 
 
 @pytest.mark.slow
@@ -72,8 +72,8 @@ def test_demo_talks(tmp_path):
     info = probe_video(tmp_path / "demo.mp4")
     assert result.sync.num_frames == len(load_demo_clip().mouth)
     assert (info.width, info.height, info.fps, info.has_audio) == (SIZE_PX, SIZE_PX, FPS, True)
-    assert result.given.correlation > 0.7
-    assert abs(result.given.lag_frames) <= 1
-    assert abs(result.taken.correlation) < 0.4
+    assert result.target_speech.correlation > 0.7
+    assert abs(result.target_speech.lag_frames) <= 1
+    assert abs(result.original_speech.correlation) < 0.4
     with PIL.Image.open(tmp_path / "demo.png") as sheet:
         assert sheet.width > 1000

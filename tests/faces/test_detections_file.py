@@ -150,15 +150,15 @@ def test_a_file_by_hand_is_read(path):
         ({"height": 361}, "was made for"),
         ({"fps": "25"}, "made for 640x360 at 25 "),
         ({"fps": None}, "was made for"),
-        ({"version": 2}, "of version 2, not 1"),
-        ({"format": "other"}, "first line is no header"),
+        ({"version": 2}, "has version 2, not 1"),
+        ({"format": "other"}, "first line is not the header"),
     ],
 )
 def test_headers_of_something_else(path, changed, reason):
     path.write_text("\n".join([json.dumps({**HEADER, **changed}), *GOOD_LINES[1:]]))
     with pytest.raises(MediaError, match=reason) as raised:
         read_detections(path, *VIDEO)
-    assert one_line(raised, path).endswith("delete it to detect anew")
+    assert one_line(raised, path).endswith("delete it to run the detector again")
 
 
 @pytest.mark.parametrize(
@@ -190,11 +190,9 @@ def test_headers_of_something_else(path, changed, reason):
 def test_lines_that_are_no_faces(path, line):
     text = "\n".join([*GOOD_LINES[:2], line, GOOD_LINES[3]])
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(MediaError, match="is no whole file of detections") as raised:
+    with pytest.raises(MediaError, match="is not a complete file of detections") as raised:
         read_detections(path, *VIDEO)
-    assert (
-        one_line(raised, path).endswith("mend it, or delete it to detect anew") and len(one_line(raised, path)) < 300
-    )
+    assert one_line(raised, path).endswith("delete it to run the detector again") and len(one_line(raised, path)) < 300
 
 
 def test_every_cut_is_seen(path):
@@ -225,7 +223,7 @@ def test_a_file_without_permission(path):
 def test_a_frame_beyond_the_end_says_what_to_do(path):
     write(path, [[FACE]] * 2)
     kept = read_detections(path, *VIDEO)
-    with pytest.raises(MediaError, match="of 2 frames, made for a shorter video; delete it to detect anew") as raised:
+    with pytest.raises(MediaError, match="of 2 frames and was made for a shorter video; delete it to run") as raised:
         kept[2]
     one_line(raised, path)
     with pytest.raises(ValueError, match="`frame_index` must be 0 or more, got -1"):

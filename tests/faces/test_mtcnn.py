@@ -92,7 +92,7 @@ def test_suppression_is_greedy_nms(threshold, of_smaller):
 
 def test_suppression_follows_a_long_chain_of_overlaps():
     left = torch.arange(60.0)
-    # each overlaps its neighbours
+    # each overlaps its neighbors
     boxes = torch.stack([left * 4, left * 0, left * 4 + 10, left * 0 + 10], dim=1)[None]
     kept = suppress(boxes, torch.linspace(1, 0.5, 60)[None], 0.4)
     assert kept[0].nonzero()[:, 0].tolist() == list(range(0, 60, 2))
@@ -107,17 +107,17 @@ def test_keep_best_sorts_and_limits_each_frame():
     assert keep_best(boxes, scores, limit=9)[1].shape == (2, 3)
 
 
-def test_make_square_keeps_the_centre():
+def test_make_square_keeps_the_center():
     assert make_square(torch.tensor([[10.0, 20.0, 30.0, 60.0]])).tolist() == [[0.0, 20.0, 40.0, 60.0]]
 
 
 @pytest.mark.parametrize("side", [10, 24, 37.5, 60, 110])
 def test_patches_of_a_ramp_are_ramps(side):
-    """Whatever the scale, a patch of the picture f(x, y) = x + 10 y is f at the centres of its pixels."""
+    """Whatever the scale, a patch of the image f(x, y) = x + 10 y is f at the centers of its pixels."""
     y, x = torch.meshgrid(torch.arange(160) + 0.5, torch.arange(144) + 0.5, indexing="ij")
-    pictures = torch.stack([x + 10 * y, -x - 10 * y])[:, None].expand(-1, 3, -1, -1)
+    frames = torch.stack([x + 10 * y, -x - 10 * y])[:, None].expand(-1, 3, -1, -1)
     boxes = torch.tensor([[16.0, 22.0, 16 + side, 22 + side], [20.0, 12.0, 20 + side, 12 + side]])
-    patches = cut_patches(pictures, boxes, torch.tensor([1, 0]), 24)
+    patches = cut_patches(frames, boxes, torch.tensor([1, 0]), 24)
     steps = (torch.arange(24) + 0.5) / 24 * side
     ramp = steps + 10 * steps[:, None]
     expected = torch.stack([-(ramp + 16 + 220), ramp + 20 + 120])[:, None].expand(-1, 3, -1, -1)
@@ -125,9 +125,9 @@ def test_patches_of_a_ramp_are_ramps(side):
 
 
 def test_patches_beyond_the_edge_repeat_it_and_not_the_next_frame():
-    pictures = torch.stack([torch.full((3, 40, 30), value) for value in (1.0, 2.0, 3.0)])
+    frames = torch.stack([torch.full((3, 40, 30), value) for value in (1.0, 2.0, 3.0)])
     boxes = torch.tensor([[-20.0, -20.0, 60.0, 60.0]] * 3)
-    patches = cut_patches(pictures, boxes, torch.arange(3), 24)
+    patches = cut_patches(frames, boxes, torch.arange(3), 24)
     torch.testing.assert_close(patches.amin(dim=(1, 2, 3)), torch.tensor([1.0, 2.0, 3.0]))
     torch.testing.assert_close(patches.amax(dim=(1, 2, 3)), torch.tensor([1.0, 2.0, 3.0]))
 
@@ -166,16 +166,16 @@ def test_boxes_move_with_the_face(mtcnn, astronaut, dx, dy):
 
 @pytest.mark.parametrize("degrees", [-15, 15])
 def test_finds_a_tilted_face(mtcnn, astronaut, degrees):
-    centre = ((FACE_DETECTED.x1 + FACE_DETECTED.x2) / 2, (FACE_DETECTED.y1 + FACE_DETECTED.y2) / 2)
-    frame = np.asarray(Image.fromarray(astronaut).rotate(degrees, Image.Resampling.BICUBIC, center=centre))
+    center = ((FACE_DETECTED.x1 + FACE_DETECTED.x2) / 2, (FACE_DETECTED.y1 + FACE_DETECTED.y2) / 2)
+    frame = np.asarray(Image.fromarray(astronaut).rotate(degrees, Image.Resampling.BICUBIC, center=center))
     best_face = mtcnn.detect([frame])[0][0]
     assert best_face.score > 0.95
     assert iou(best_face.box, FACE_DETECTED) > 0.7
 
 
 def test_finds_no_face_where_none_is(mtcnn, astronaut):
-    def rgb(picture):
-        return picture[:500, :500] if picture.ndim == 3 else np.repeat(picture[:500, :500, None], 3, axis=2)
+    def rgb(image):
+        return image[:500, :500] if image.ndim == 3 else np.repeat(image[:500, :500, None], 3, axis=2)
 
     noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), dtype=np.uint8)
     for frame in (astronaut[220:], astronaut[:, 290:], noise, noise * 0, *map(rgb, (data.gravel(), data.brick()))):

@@ -133,7 +133,7 @@ def test_a_still_video_needs_a_quarter_of_the_looks():
     assert len(clip.looked_at) == 101
 
 
-def test_no_more_pictures_are_held_than_promised():
+def test_no_more_frames_are_held_than_promised():
     clip = Clip([[FACE]] * 100)
     ahead = [clip.taken - 1 - index for index, _ in enumerate(find_faces(clip, clip.detector))]
     assert max(ahead) == DEFAULT_STRIDE * DEFAULT_BATCH_SIZE - 1
@@ -168,9 +168,9 @@ def test_wrong_numbers_are_refused_at_once(name):
 
 @pytest.fixture(scope="module")
 def photos():
-    """Public pictures, 640 x 480 px."""
-    pictures = (data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.immunohistochemistry())
-    return [np.asarray(Image.fromarray(picture[..., :3]).resize((640, 480))) for picture in pictures]
+    """Public images, 640 x 480 px."""
+    images = (data.astronaut(), data.coffee(), data.chelsea(), data.rocket(), data.immunohistochemistry())
+    return [np.asarray(Image.fromarray(image[..., :3]).resize((640, 480))) for image in images]
 
 
 def view(photo, x, y, width=320, height=180):
@@ -178,7 +178,7 @@ def view(photo, x, y, width=320, height=180):
 
 
 @pytest.mark.parametrize("shape", [(1080, 1920, 3), (5, 3, 3)])
-def test_cuts_are_seen_in_pictures_of_any_size_and_noise_is_none(shape):
+def test_cuts_are_seen_in_frames_of_any_size_and_noise_is_none(shape):
     rng = np.random.default_rng(0)
     before = rng.integers(60, 180, shape, dtype=np.uint8)
     assert is_cut(before, before + np.uint8(40))
@@ -194,7 +194,7 @@ def test_every_cut_from_photo_to_photo_is_seen(photos):
 
 @pytest.mark.parametrize("speed", [1, 4, 8, 16, 32, 48])
 def test_pans_are_no_cuts_however_fast(photos, speed):
-    """In pixels of a picture 320 wide: up to its whole width in seven frames."""
+    """In pixels of a image 320 wide: up to its whole width in seven frames."""
     for photo in photos:
         for x in range(0, 320 - speed, 40):
             assert not is_cut(view(photo, x, 60), view(photo, x + speed, 60 + speed // 4))
@@ -214,7 +214,7 @@ def test_a_hand_before_the_camera_is_no_cut(photos):
     assert not is_cut(before, after)
 
 
-def test_cuts_between_dark_pictures_are_seen_and_their_noise_is_none(photos):
+def test_cuts_between_dark_frames_are_seen_and_their_noise_is_none(photos):
     rng = np.random.default_rng(0)
     dark = [(view(photo, 100, 100) * 0.3).astype(np.uint8) for photo in photos]
     for before in dark:

@@ -111,22 +111,22 @@ def test_bridging_holds_back_no_more_than_the_gap():
 
 
 def brute_force_smooth(track, radius):
-    """Weighted lines by numpy's own fits, for centre and size one after the other."""
+    """Weighted lines by numpy's own fits, for center and size one after the other."""
     return [box and brute_force_box(track, index, radius) for index, box in enumerate(track)]
 
 
-def brute_force_box(track, centre, radius):
-    times = [centre]
+def brute_force_box(track, center, radius):
+    times = [center]
     for step in (-1, 1):
-        time = centre + step
-        while abs(time - centre) <= radius and 0 <= time < len(track) and track[time] is not None:
+        time = center + step
+        while abs(time - center) <= radius and 0 <= time < len(track) and track[time] is not None:
             if track[time].iou(track[time - step]) < SAME_FACE_IOU:
                 break
             times.append(time)
             time += step
     times = np.array(sorted(times))
     boxes = [track[time] for time in times]
-    offsets, sides = times - centre, (track[centre].width, track[centre].height)
+    offsets, sides = times - center, (track[center].width, track[center].height)
     x, width = (
         brute_force_line(offsets, values, spread)
         for values, spread in (
@@ -161,7 +161,7 @@ def test_smoothing_against_a_list_implementation(track, radius):
 
 
 @given(tracks, st.integers(0, 8))
-def test_smoothed_boxes_stay_among_their_neighbours(track, radius):
+def test_smoothed_boxes_stay_among_their_neighbors(track, radius):
     for before, after in zip(track, boxes_of(smooth_boxes(stream(track), radius), len(track)), strict=True):
         assert (before is None) == (after is None)
         assert before is None or before.iou(after) > 0.3
@@ -173,18 +173,18 @@ def test_linear_motion_is_kept_exactly_so_nothing_lags(length, dx, dy):
     assert_same_track(boxes_of(smooth_boxes(stream(track)), length), track, tolerance=1e-6)
 
 
-# What a detector does to a face of 100 x 125 px: 1 % of the width for the centre, 2.5 % of the size for the size.
+# What a detector does to a face of 100 x 125 px: 1 % of the width for the center, 2.5 % of the size for the size.
 SIDES, SCATTER = np.array([100, 125]), np.array([1, 1, 2.5, 3.125])
 TIMES = np.arange(400)
 
 
 def course_of(x, y):
-    """Centres and sizes (T, 4) of a face on its way around (300, 300)."""
+    """Centers and sizes (T, 4) of a face on its way around (300, 300)."""
     return np.broadcast_to(np.stack(np.broadcast_arrays(300.0 + x, 300.0 + y, *SIDES), -1), (len(TIMES), 4))
 
 
 def smoothed(course):
-    """Centres and sizes (T, 4) after smoothing."""
+    """Centers and sizes (T, 4) after smoothing."""
     edges = np.hstack([course[:, :2] - course[:, 2:] / 2, course[:, :2] + course[:, 2:] / 2])
     track = [FaceBox(*row) for row in edges.tolist()]
     edges = np.array([astuple(box) for box in boxes_of(smooth_boxes(stream(track)), len(track))])

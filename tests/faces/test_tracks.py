@@ -19,7 +19,7 @@ FACE, ELSEWHERE = FaceBox(20, 30, 60, 90), FaceBox(120, 30, 160, 90)
 
 @dataclass(frozen=True)
 class Drawn:
-    """Somebody to draw: colours of skin, hair and clothes."""
+    """Somebody to draw: colors of skin, hair and clothes."""
 
     skin: tuple
     hair: tuple
@@ -31,21 +31,21 @@ BEN = Drawn((205, 150, 120), (200, 170, 90), (40, 70, 150))
 CLEO = Drawn((120, 80, 60), (25, 20, 20), (220, 220, 210))
 
 
-def ellipse(picture, x, y, rx, ry, colour):
+def ellipse(image, x, y, rx, ry, color):
     top, left = max(0, int(y - ry)), max(0, int(x - rx))
-    part = picture[top : max(0, int(y + ry) + 2), left : max(0, int(x + rx) + 2)]
+    part = image[top : max(0, int(y + ry) + 2), left : max(0, int(x + rx) + 2)]
     rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
-    part[((columns + left - x) / rx) ** 2 + ((rows + top - y) / ry) ** 2 <= 1] = colour
+    part[((columns + left - x) / rx) ** 2 + ((rows + top - y) / ry) ** 2 <= 1] = color
 
 
-def draw(picture, person: Drawn, x, y, size, mouth=0.1, turn=0.0):
+def draw(image, person: Drawn, x, y, size, mouth=0.1, turn=0.0):
     """Draws a head around (x, y) whose face is `size` wide; `turn` moves the features sideways, in parts of `size`."""
-    ellipse(picture, x, y + 1.45 * size, 0.95 * size, 0.75 * size, person.clothes)
-    ellipse(picture, x, y - 0.15 * size, 0.62 * size, 0.72 * size, person.hair)
-    ellipse(picture, x, y, 0.48 * size, 0.62 * size, person.skin)
+    ellipse(image, x, y + 1.45 * size, 0.95 * size, 0.75 * size, person.clothes)
+    ellipse(image, x, y - 0.15 * size, 0.62 * size, 0.72 * size, person.hair)
+    ellipse(image, x, y, 0.48 * size, 0.62 * size, person.skin)
     for side in (-0.2, 0.2):
-        ellipse(picture, x + (side + turn) * size, y - 0.1 * size, 0.07 * size, 0.04 * size, (20, 20, 30))
-    ellipse(picture, x + turn * size, y + 0.3 * size, 0.15 * size, (0.03 + mouth) * size, (150, 50, 60))
+        ellipse(image, x + (side + turn) * size, y - 0.1 * size, 0.07 * size, 0.04 * size, (20, 20, 30))
+    ellipse(image, x + turn * size, y + 0.3 * size, 0.15 * size, (0.03 + mouth) * size, (150, 50, 60))
 
 
 def box_around(x, y, size) -> FaceBox:
@@ -53,7 +53,7 @@ def box_around(x, y, size) -> FaceBox:
 
 
 class Film:
-    """Pictures of people with the detections of an honest, noisy detector: it misses who is half hidden."""
+    """Images of people with the detections of an honest, noisy detector: it misses who is half hidden."""
 
     def __init__(self, seed=0, background=(150, 160, 165)):
         self.rng, self.background = np.random.default_rng(seed), background
@@ -61,14 +61,14 @@ class Film:
 
     def shoot(self, *people, extra=(), brightness=1.0, background=None):
         """One frame of (name, person, x, y, size), from back to front."""
-        picture = np.empty((HEIGHT, WIDTH, 3), np.uint8)
-        picture[:] = background or self.background
-        picture[:, ::40] = np.array(background or self.background) // 2
+        image = np.empty((HEIGHT, WIDTH, 3), np.uint8)
+        image[:] = background or self.background
+        image[:, ::40] = np.array(background or self.background) // 2
         talking = self.rng.uniform(0, 0.1)
         for _, person, x, y, size in people:
-            draw(picture, person, x, y, size, mouth=talking, turn=self.rng.uniform(-0.05, 0.05))
+            draw(image, person, x, y, size, mouth=talking, turn=self.rng.uniform(-0.05, 0.05))
         noise = np.roll(NOISE, self.rng.integers(NOISE.size))
-        picture = (picture * np.float32(brightness) + noise).clip(0, 255).astype(np.uint8)
+        image = (image * np.float32(brightness) + noise).clip(0, 255).astype(np.uint8)
         detections = {}
         for index, (name, _, x, y, size) in enumerate(people):
             box, frame = box_around(x, y, size), FaceBox(0, 0, WIDTH, HEIGHT)
@@ -77,7 +77,7 @@ class Film:
                 detections[name] = Detection(self.noisy(box), self.rng.uniform(0.95, 1))
         shuffled = [*detections.values(), *extra]
         self.rng.shuffle(shuffled)
-        self.frames.append((len(self.frames), picture, shuffled))
+        self.frames.append((len(self.frames), image, shuffled))
         self.names.append({id(detection.box): name for name, detection in detections.items()})
 
     def noisy(self, box: FaceBox) -> FaceBox:
@@ -113,8 +113,8 @@ def test_faces_are_counted_from_left_to_right():
 def test_a_point_means_the_face_around_it_or_else_the_head():
     around = FaceBox(0, 0, 200, 170)
     boxes = [around, FACE, ELSEWHERE]
-    assert choose_face(boxes, (41, 61)) == 1  # inside two: the one whose centre is nearer
-    assert choose_face(boxes, (199, 169)) == 0  # inside of the large one, though a small one's centre is nearer
+    assert choose_face(boxes, (41, 61)) == 1  # inside two: the one whose center is nearer
+    assert choose_face(boxes, (199, 169)) == 0  # inside of the large one, though a small one's center is nearer
     assert choose_face(boxes[1:], (FACE.x2 + 5, FACE.y1 - 10)) == 0  # hair
     assert choose_face(boxes[1:], (300, 50)) is None
     assert choose_face(boxes[1:], (0, 0)) is None
@@ -279,12 +279,12 @@ def test_false_and_double_detections_do_not_draw_the_track_away():
     assert all(box.iou(true) > 0.4 for box, true in zip(boxes, truth, strict=True) if box is not None)
 
 
-def picture(faces, level=90) -> np.ndarray:
-    """A grey picture in which each box has its own colour."""
+def drawn_faces(faces, level=90) -> np.ndarray:
+    """A gray image in which each box has its own color."""
     pixels = np.full((240, 440, 3), level, np.uint8)
-    for box, colour in faces:
+    for box, color in faces:
         x1, y1, x2, y2 = (max(0, int(edge)) for edge in astuple(box))
-        pixels[max(0, y1 - 20) : y2 + 20, max(0, x1 - 10) : x2 + 10] = colour
+        pixels[max(0, y1 - 20) : y2 + 20, max(0, x1 - 10) : x2 + 10] = color
     return pixels
 
 
@@ -292,10 +292,10 @@ MINE, OTHERS = (FACE, (200, 150, 120)), (ELSEWHERE, (60, 40, 90))
 
 
 def track_of(faces, levels=None):
-    """Boxes of the track through pictures with these (box, colour) pairs, all detected."""
+    """Boxes of the track through images with these (box, color) pairs, all detected."""
     levels = levels or [90] * len(faces)
     frames = [
-        (index, picture(shown, level), [Detection(box, 1.0) for box, _ in shown])
+        (index, drawn_faces(shown, level), [Detection(box, 1.0) for box, _ in shown])
         for index, (shown, level) in enumerate(zip(faces, levels, strict=True))
     ]
     return [box for _, box in track_face(frames)]
@@ -370,15 +370,15 @@ def oval(height, width):
     return (np.abs(x[None]) ** 2 + np.abs(y[:, None]) ** 2 < 1)[..., None]
 
 
-def put(picture, portrait, x, y):
-    """Pastes the portrait in an oval around (x, y), cut at the picture's edge."""
+def put(image, portrait, x, y):
+    """Pastes the portrait in an oval around (x, y), cut at the image's edge."""
     height, width = portrait.shape[:2]
     left, top = round(x - width / 2), round(y - height / 2)
-    a, b = max(0, left), min(picture.shape[1], left + width)
+    a, b = max(0, left), min(image.shape[1], left + width)
     if a < b:
         here = slice(top, top + height), slice(a, b)
         there = slice(0, height), slice(a - left, b - left)
-        picture[here] = np.where(oval(height, width)[there], portrait[there], picture[here])
+        image[here] = np.where(oval(height, width)[there], portrait[there], image[here])
 
 
 @pytest.mark.parametrize("choice", [0, 1])

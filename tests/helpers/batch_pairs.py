@@ -1,4 +1,4 @@
-"""Small data sets for tests and benchmarks of batches: films of a face with speeches, of unequal length."""
+"""Small data sets for tests of batches: videos of a face and speech recordings, of unequal length."""
 
 import hashlib
 import json
@@ -7,15 +7,15 @@ from pathlib import Path
 import av
 import numpy as np
 
-from helpers.face_films import WOMAN, on_background, write_film, write_speech
+from helpers.face_videos import WOMAN, on_background, write_speech, write_video
 
 
 def write_pairs(root: Path, counts: list[int], size: tuple[int, int] = (320, 288)) -> Path:
-    """Writes a film and a speech for each number of frames, and the list of them, `root/pairs.txt`, AUDIO VIDEO."""
+    """Writes a video and a recording for each number of frames, and their list `root/pairs.txt`, AUDIO VIDEO."""
     (root / "speech").mkdir(parents=True)
     (root / "face").mkdir()
     for index, count in enumerate(counts):
-        write_film(root / "face" / f"{index:02d}.mp4", (_frame(index, number, size) for number in range(count)))
+        write_video(root / "face" / f"{index:02d}.mp4", (_frame(index, number, size) for number in range(count)))
         write_speech(root / "speech" / f"{index:02d}.wav", count / 25)
     lines = [f"speech/{index:02d}.wav face/{index:02d}" for index in range(len(counts))]
     (root / "pairs.txt").write_text("\n".join(lines) + "\n")
@@ -33,7 +33,7 @@ def output_names(count: int) -> list[str]:
 
 
 def decoded(folder: Path) -> dict[str, str]:
-    """A digest of all pictures and sounds in each video of a folder, by its name."""
+    """A digest of all frames and audio in each video of a folder, by its name."""
     return {path.name: _digest(path) for path in sorted(folder.glob("*.mp4"))}
 
 
@@ -47,14 +47,11 @@ def _digest(path: Path) -> str:
 
 
 def results(folder: Path) -> list[dict]:
-    """What `results.jsonl` in a folder of outputs says, a record a line."""
+    """The records in the `results.jsonl` of an output folder."""
     return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
 
 
 def logged(folder: Path) -> list[dict]:
-    """All that the processes at work on a folder of outputs have ever recorded; a line without an end counts as none.
-
-    Each process records its own, in its order.
-    """
+    """All records in the journals of an output folder, each process's own in order; incomplete lines are skipped."""
     lines = [line for log in folder.glob(".diff2lip/results/*.jsonl") for line in log.read_text().splitlines(True)]
     return [json.loads(line) for line in lines if line.endswith("\n")]

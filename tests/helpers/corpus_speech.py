@@ -1,14 +1,13 @@
-"""Shared by the tests of the corpus's speech: whether espeak-ng is here, and utterances made by hand."""
+"""For tests of the corpus's speech: whether espeak-ng is installed, and utterances made by hand."""
 
 import numpy as np
 import pytest
 
-from diff2lip_diffusers.corpus import espeak_process
-from diff2lip_diffusers.corpus.espeak import Phoneme, Utterance
+from diff2lip_diffusers.corpus.espeak import INSTALL, Phoneme, Utterance, find_package
+from diff2lip_diffusers.corpus.espeak_process import load_library
 
-needs_espeak = pytest.mark.skipif(
-    espeak_process.load_library() is None, reason="needs the library espeak-ng: apt install espeak-ng"
-)
+HAS_ESPEAK = bool(load_library(find_package()[0]) or load_library())
+needs_espeak = pytest.mark.skipif(not HAS_ESPEAK, reason=f"needs espeak-ng: {INSTALL}")
 
 
 def utterance_of(phonemes: list[tuple[str, float]], samples=None, sampling_rate: int = 8000) -> Utterance:

@@ -1,6 +1,6 @@
-"""A stand-in for the Hugging Face Hub on the loopback address: as much of its protocol as up- and downloads need.
+"""A stand-in for the Hugging Face Hub on the loopback address: the part of its protocol for uploads and downloads.
 
-Files live in a folder, one sub-folder per commit, and large ones in the manner of Git LFS: named by their SHA-256.
+Files are stored in a folder, with a subfolder per commit. Large files are stored as in Git LFS, named by SHA-256.
 """
 
 import base64
@@ -17,14 +17,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-# The Hub's default .gitattributes, in so far as a model repository meets it.
+# The part of the Hub's default .gitattributes that matters to a model repository.
 LFS_SUFFIXES = (".safetensors", ".bin", ".pt", ".ckpt", ".zip")
 REPO = r"(?P<repo>[\w.-]+/[\w.-]+)"
 REV = r"(?P<rev>[^/]+)"
 
 
 class HubError(Exception):
-    """What the Hub answers instead of what was asked for; `code` is the header by which clients tell errors apart."""
+    """An error answer of the Hub. `code` goes into the header by which clients tell errors apart."""
 
     def __init__(self, status: HTTPStatus, message: str, code: str | None = None, **body):
         super().__init__(message)
@@ -45,7 +45,7 @@ class Repo:
 
     @property
     def files(self) -> dict[str, bytes]:
-        """Path to content at the tip of the branch."""
+        """Paths and contents at the tip of the branch."""
         return {name: path.read_bytes() for name, path in self.paths(self.sha).items()}
 
     def paths(self, sha: str) -> dict[str, Path]:
@@ -53,7 +53,7 @@ class Repo:
         return {str(path.relative_to(root)): path for path in sorted(root.rglob("*")) if path.is_file()}
 
     def resolve(self, revision: str) -> str:
-        """The hash that a branch or a hash stands for."""
+        """Returns the commit hash of a branch name or hash."""
         if revision in ("main", "refs/heads/main"):
             return self.sha
         if revision in self.commits:
@@ -77,16 +77,16 @@ class Repo:
 
 
 class HubStandIn(ThreadingHTTPServer):
-    """The server. Use it in a `with` statement; `url` is what to set HF_ENDPOINT to.
+    """The server, a context manager. Set HF_ENDPOINT to its `url`.
 
     Args:
-        folder: where everything is kept.
-        user: the only user there is, in whose namespace repositories can be created.
+        folder: where all files are stored.
+        user: the only user; repositories can be created in this namespace only.
         token: the user's access token.
 
     Attributes:
-        requests: method and path of all that was asked, in order.
-        unanswered: those of them that this stand-in does not know; a test should find none.
+        requests: method and path of all requests, in order.
+        unanswered: requests that this stand-in does not know; a test should find none.
     """
 
     daemon_threads = True
@@ -112,7 +112,7 @@ class HubStandIn(ThreadingHTTPServer):
         super().__exit__(*exception)
 
     def create_repo(self, name: str, private: bool = False, source: Path | None = None) -> Repo:
-        """A new repository, with the files of a folder if one is given."""
+        """Creates a repository, with the files of the folder `source` if given."""
         repo = self.repos[name] = Repo(name, self.folder / name, private)
         if source:
             files = {str(path.relative_to(source)): path.read_bytes() for path in source.rglob("*") if path.is_file()}
@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_GET
 
     def log_message(self, *args):
-        """Nothing on the error stream, which belongs to the tests."""
+        """Prints nothing: the tests check stderr."""
 
     def _answer(self) -> None:
         url = urlsplit(self.path)

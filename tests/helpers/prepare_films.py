@@ -7,7 +7,7 @@ import numpy as np
 
 from diff2lip_diffusers.boxes import Detection, FaceBox
 from diff2lip_diffusers.faces.detections_file import DetectionsWriter
-from helpers.face_films import WOMAN, WOMAN_FACE, on_background, write_film, write_speech
+from helpers.face_videos import WOMAN, WOMAN_FACE, on_background, write_speech, write_video
 
 WIDTH, HEIGHT = 320, 300
 PLACE = (40, 10)
@@ -21,7 +21,7 @@ def portrait(number: int = 0, person: np.ndarray = WOMAN) -> np.ndarray:
 
 
 def other_place() -> np.ndarray:
-    """A picture without anybody, of other colours."""
+    """A picture without anybody, of other colors."""
     return 255 - on_background([], WIDTH, HEIGHT)
 
 
@@ -40,7 +40,7 @@ def write_talk(
     wave = path.with_suffix(".wav")
     if speech:
         write_speech(wave, len(frames) / 25)
-    write_film(path, frames, audio=wave if speech == "inside" else None, quality=4)
+    write_video(path, frames, audio=wave if speech == "inside" else None, crf=4)
     if speech == "inside":
         wave.unlink()
     return path

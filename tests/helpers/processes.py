@@ -1,4 +1,4 @@
-"""Processes that share a folder: started for real, or made up as files of some age."""
+"""Processes that share a folder: real ones, or heartbeat files of a given age."""
 
 import json
 import os
@@ -9,8 +9,7 @@ from pathlib import Path
 
 import diff2lip_diffusers
 
-# The package without its __init__, which loads torch: a process starts in a moment, and could not import torch by the
-# way.
+# The package without its __init__, which loads torch: the process starts fast, and shows that torch is not needed.
 PREAMBLE = f"""
 import sys, types
 package = types.ModuleType("diff2lip_diffusers")
@@ -29,7 +28,7 @@ def file_of(folder: Path, process_id: str) -> Path:
 
 
 def make_process(folder: Path, age_s: float, **changes) -> str:
-    """The id of a process like this one but for the changes, whose file is of some time ago."""
+    """Writes the heartbeat file of a process like this one but for the changes; returns its id."""
     mine = next((folder / "processes").glob(f"*-{os.getpid()}-*.json"))
     process_id = f"made-{len(list(mine.parent.iterdir()))}"
     file_of(folder, process_id).write_text(json.dumps(json.loads(mine.read_text()) | changes))

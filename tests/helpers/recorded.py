@@ -16,7 +16,7 @@ HEAD_CHANNELS = {"tiny": 16, "released": 64}
 
 
 def fill(name: str, shape: list[int]) -> torch.Tensor:
-    """The weight that the recordings were made with: see data/README.md."""
+    """Returns the weight that the recordings were made with; see data/README.md."""
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
     values = generator.standard_normal(int(np.prod(shape)), dtype=np.float32).reshape(shape)
     if len(shape) > 1:
@@ -29,13 +29,13 @@ def fill(name: str, shape: list[int]) -> torch.Tensor:
 
 
 def original_state_dict(config: str) -> dict[str, torch.Tensor]:
-    """A state dict in the original's layout, `config` being "tiny" or "released"."""
+    """Returns a state dict in the layout of the original; `config` is "tiny" or "released"."""
     manifest = json.loads((DATA / f"{config}_manifest.json").read_text())
     return {name: fill(name, shape) for name, shape in manifest.items()}
 
 
 def make_pipeline(config: str) -> Diff2LipPipeline:
-    """The pipeline whose outputs were recorded."""
+    """Returns the pipeline whose outputs were recorded."""
     unet, audio_encoder = components_from_original(original_state_dict(config), HEAD_CHANNELS[config])
     pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
     pipe.set_progress_bar_config(disable=True)

@@ -1,8 +1,8 @@
-"""Makers of odd and damaged media files, with PyAV and byte by byte; what the pictures and sounds carry.
+"""Makes odd and damaged media files, with PyAV and byte by byte.
 
-Every picture carries its number as bright and dark blocks and four colours, so that a frame of the result shows which
-picture of the source it was, whether it stands upright and whether its colours are right. Every sound is silent at
-first and then a tone, so that its place in time can be heard. Nothing of the package is used.
+Every frame shows its number as bright and dark blocks and four colors. So an output frame tells which source frame it
+was, whether it is upright and whether its colors are right. Audio is silent at first and then a tone, so that its
+position can be measured. The package is not used.
 """
 
 import os
@@ -18,50 +18,51 @@ import numpy as np
 from av.stream import Disposition
 from PIL import Image
 
+from helpers.numbered_clips import bit_row, from_bits, to_bits
+
 SIZE, COUNT = (128, 96), 12
 ONSET_S, SPEECH_S = 0.2, 0.48
 COLORS = np.array([(200, 60, 60), (60, 180, 60), (60, 60, 200), (190, 190, 60)], np.uint8)
 BITS = 6
 Maker = Callable[[Path], None]
 
-os.environ.setdefault("SVT_LOG", "1")  # its AV1 encoder greets on the error stream otherwise
+os.environ.setdefault("SVT_LOG", "1")  # its AV1 encoder prints a greeting otherwise
 
 
-# Pictures
+# Frames
 
 
-def picture(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
-    """(H, W, 3): on top bright, dark and the bits of the number, lowest first; colours below; then grey."""
+def numbered_frame(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Returns (H, W, 3): on top bright, dark and the bits of the number, lowest first; colors below; then gray."""
     width, height = size
-    bits = np.array([1, 0, *(number >> bit & 1 for bit in range(BITS))], np.uint8) * 255
     rgb = np.full((height, width, 3), 128, np.uint8)
-    rgb[: height // 4] = bits[np.arange(width) * len(bits) // width, None]
+    rgb[: height // 4] = bit_row([1, 0, *to_bits(number, BITS)], width)
     rgb[height // 4 : height // 2] = COLORS[np.arange(width) * len(COLORS) // width]
     return rgb
 
 
 def blocks(rgb: np.ndarray, row: float, count: int) -> np.ndarray:
-    """(count, 3): the mean colours of `count` blocks side by side, at `row` of the height."""
+    """Returns (count, 3): the mean colors of `count` blocks side by side, at `row` of the height."""
     height, width = rgb.shape[:2]
     rows = rgb[round((row - 0.06) * height) : round((row + 0.06) * height)]
     columns = [round((index + 0.5) * width / count) for index in range(count)]
     return np.array([rows[:, column - 2 : column + 2].mean(axis=(0, 1)) for column in columns])
 
 
-def picture_number(rgb: np.ndarray) -> int | None:
-    """None if it is not one of our pictures, upright."""
+def frame_number(rgb: np.ndarray) -> int | None:
+    """Returns the number of an upright frame; None for any other image."""
     bright, dark, *bits = blocks(rgb, 1 / 8, BITS + 2).mean(axis=1) > 127
-    return sum(1 << place for place, bit in enumerate(bits) if bit) if bright and not dark else None
+    return from_bits(bits) if bright and not dark else None
 
 
 def color_error(rgb: np.ndarray) -> float:
-    """The largest difference of a channel of black, white and the four colours, in levels."""
+    """Returns the largest difference in any channel of black, white and the four colors, in levels."""
     ends = blocks(rgb, 1 / 8, BITS + 2)[:2] - [[255] * 3, [0] * 3]
     return float(max(np.abs(ends).max(), np.abs(blocks(rgb, 3 / 8, len(COLORS)) - COLORS).max()))
 
 
 def face_box(size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Where to paint: in the grey, and never on the blocks."""
+    """Returns where to paint: in the gray, outside the blocks."""
     width, height = size
     return width * 3 // 8, height * 5 // 8, width * 5 // 8, height
 
@@ -70,7 +71,7 @@ def face_box(size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class VideoStream:
     """A video stream; `times` are in `time_base`, one after another at the rate by default."""
 
     fps: Fraction | int = 25
@@ -109,10 +110,10 @@ class Pictures:
         return stream
 
     def frames(self):
-        """Each picture as the encoder wants it, lying as a player will turn it back."""
+        """Yields the frames in the encoder's format, rotated so that a player turns them upright."""
         matrix, full = (self.tags[0], self.tags[1]) if self.tags else (None, None)
         for index, number in enumerate(self.numbers):
-            rgb = np.rot90(picture(number, self.size)[:, :: -1 if self.mirrored else 1], -self.rotation // 90)
+            rgb = np.rot90(numbered_frame(number, self.size)[:, :: -1 if self.mirrored else 1], -self.rotation // 90)
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24")
             if self.pix_fmt == "pal8":
                 frame = as_palette(rgb)
@@ -123,7 +124,7 @@ class Pictures:
             yield frame
 
     def _time(self, index: int) -> int:
-        """When a picture starts; the last one is shown for a picture's time at the rate."""
+        """Returns when a frame starts; the last one lasts 1/fps."""
         times = self.times or range(len(self.numbers))
         if index < len(times):
             return times[index]
@@ -138,8 +139,8 @@ def as_palette(rgb: np.ndarray) -> av.VideoFrame:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A sound stream: silence up to `onset_s`, then a tone; the stream itself starts at `start_s`."""
+class AudioStream:
+    """An audio stream: silence up to `onset_s`, then a tone; the stream itself starts at `start_s`."""
 
     codec: str = "aac"
     rate: int = 44100
@@ -178,13 +179,13 @@ def tone(seconds: float, rate: int, onset_s: float = ONSET_S) -> np.ndarray:
 
 
 def media(
-    *streams: Pictures | Sound,
+    *streams: VideoStream | AudioStream,
     container: str | None = None,
     cover_first: bool = False,
     timecode: str | None = None,
     **options,
 ) -> Maker:
-    """A maker of a file with these streams, in this order; `cover_first` puts a cover picture in front."""
+    """Returns a maker of a file with these streams, in this order; `cover_first` puts cover art in front."""
 
     def make(path: Path) -> None:
         with av.open(f"file:{path}", "w", format=container, options=options) as out:
@@ -195,7 +196,7 @@ def media(
             out.start_encoding()
             out.mux(cover)
             for stream, target in zip(streams, added, strict=True):
-                frames = stream.frames() if isinstance(stream, Pictures) else stream.frames(target.codec_context)
+                frames = stream.frames() if isinstance(stream, VideoStream) else stream.frames(target.codec_context)
                 for frame in frames:
                     out.mux(target.encode(frame))
                 out.mux(target.encode(None))
@@ -204,8 +205,8 @@ def media(
 
 
 def add_cover(out) -> list[av.Packet]:
-    """A cover picture as the container keeps it: an attachment, or a stream with one packet."""
-    cover = png_of(picture(63, (64, 64)), "rgb24")
+    """Adds cover art as the container stores it: as an attachment, or as a stream with one packet."""
+    cover = png_of(numbered_frame(63, (64, 64)), "rgb24")
     if out.format.name == "matroska":
         out.add_attachment("cover.png", "image/png", cover)
         return []
@@ -224,11 +225,11 @@ def png_of(rgb: np.ndarray, pix_fmt: str) -> bytes:
     return b"".join(bytes(packet) for packet in [*context.encode(frame), *context.encode(None)])
 
 
-# Files changed byte by byte, and files that are no media at all
+# Files changed byte by byte, and files that are no media files
 
 
 def packets_of(path: Path) -> list[tuple[int, int]]:
-    """Position and size in the file of each packet of the pictures, in order."""
+    """Returns position and size in the file of each video packet, in order."""
     with av.open(f"file:{path}") as container:
         return sorted((packet.pos, packet.size) for packet in container.demux(video=0) if packet.size)
 
@@ -250,7 +251,7 @@ def cut_in_packet(number: int) -> Callable[[Path], bytes]:
 
 
 def overwrite_packets(*numbers: int) -> Callable[[Path], bytes]:
-    """Noise from the seventh byte of each of these packets on: the container stays whole."""
+    """Writes noise from the seventh byte of each of these packets on; the container stays valid."""
 
     def change(path: Path) -> bytes:
         data = bytearray(path.read_bytes())
@@ -262,7 +263,7 @@ def overwrite_packets(*numbers: int) -> Callable[[Path], bytes]:
 
 
 def overwrite_middle(share: float) -> Callable[[Path], bytes]:
-    """Zeros in the middle of the file, structure and all."""
+    """Writes zeros in the middle of the file, also over its structure."""
 
     def change(path: Path) -> bytes:
         data = bytearray(path.read_bytes())
@@ -275,7 +276,7 @@ def overwrite_middle(share: float) -> Callable[[Path], bytes]:
 
 
 def overwrite_cluster_of(number: int) -> Callable[[Path], bytes]:
-    """Zeros over that packet and all before it up to its cluster's head, which a reader must find anew."""
+    """Writes zeros from the head of a packet's cluster to the end of the packet; readers must resynchronize."""
 
     def change(path: Path) -> bytes:
         data = bytearray(path.read_bytes())
@@ -292,7 +293,7 @@ def keep_share(share: float) -> Callable[[Path], bytes]:
 
 
 def from_packet(number: int) -> Callable[[Path], bytes]:
-    """What a receiver of a transport stream has that was switched on at that picture."""
+    """Cuts a transport stream to what is received from that frame on."""
 
     def change(path: Path) -> bytes:
         start = packets_of(path)[number][0]
@@ -302,7 +303,7 @@ def from_packet(number: int) -> Callable[[Path], bytes]:
 
 
 def without_packets(first: int, behind: int) -> Callable[[Path], bytes]:
-    """A transport stream whose reception failed from one picture up to another, sound and all."""
+    """Removes video and audio of a transport stream from one frame to another, as lost reception does."""
 
     def change(path: Path) -> bytes:
         data, positions = path.read_bytes(), [start // 188 * 188 for start, _ in packets_of(path)]
@@ -312,7 +313,7 @@ def without_packets(first: int, behind: int) -> Callable[[Path], bytes]:
 
 
 def zeros_from_packet(number: int) -> Callable[[Path], bytes]:
-    """What a download manager leaves that takes the whole room at once and then stops."""
+    """Replaces the rest with zeros, as a stopped download manager that allocated the whole file."""
 
     def change(path: Path) -> bytes:
         data, start = path.read_bytes(), packets_of(path)[number][0]
@@ -321,19 +322,19 @@ def zeros_from_packet(number: int) -> Callable[[Path], bytes]:
     return change
 
 
-def without_codec_of_last_sound(path: Path) -> bytes:
-    """A QuickTime file whose last track no decoder knows, as iPhones add one of spatial sound."""
+def without_codec_of_last_audio(path: Path) -> bytes:
+    """Makes the last track of a QuickTime file unknown to decoders, like iPhones' spatial audio."""
     data = path.read_bytes()
     entry = data.rindex(b"mp4a", 0, data.rindex(b"esds") - 20)
     return data[:entry] + data[entry:].replace(b"mp4a", b"apac").replace(b"esds", b"dapa")
 
 
-def without_codec_of_pictures(path: Path) -> bytes:
+def without_codec_of_video(path: Path) -> bytes:
     return path.read_bytes().replace(b"avc1", b"xvc1").replace(b"avcC", b"xvcC")
 
 
 def start_at(frames: int, fps: int = 25) -> Callable[[Path], bytes]:
-    """An mp4 whose edit list hides the first pictures, as a phone trims a clip."""
+    """Hides the first frames of an mp4 with its edit list, as phones trim clips."""
 
     def change(path: Path) -> bytes:
         data = bytearray(path.read_bytes())
@@ -347,12 +348,12 @@ def start_at(frames: int, fps: int = 25) -> Callable[[Path], bytes]:
 
 
 def without_stated_rate(path: Path) -> bytes:
-    """A Matroska file whose element DefaultDuration is made void."""
+    """Voids the element DefaultDuration of a Matroska file."""
     return path.read_bytes().replace(b"\x23\xe3\x83\x84", b"\xec\x86\x00\x00", 1)
 
 
 def wav_length(stated: int) -> Callable[[Path], bytes]:
-    """A WAV whose header states that many bytes of sound, as programs that write into a pipe leave it."""
+    """Makes the header of a WAV state this many bytes, as programs that write into a pipe do."""
 
     def change(path: Path) -> bytes:
         data = bytearray(path.read_bytes())
@@ -364,7 +365,7 @@ def wav_length(stated: int) -> Callable[[Path], bytes]:
 
 
 def joined(*makers: Maker) -> Maker:
-    """Files one behind the other in one, as `cat a b > c` does it."""
+    """Returns a maker of files concatenated as by `cat a b > c`."""
 
     def make(path: Path) -> None:
         parts = []
@@ -377,14 +378,14 @@ def joined(*makers: Maker) -> Maker:
 
 
 def yuv4mpeg(path: Path) -> None:
-    """Uncompressed pictures at 30 frames/s with a line of text in front of each."""
-    frames = (av.VideoFrame.from_ndarray(picture(number), format="rgb24") for number in range(COUNT))
+    """Writes uncompressed frames at 30 frames/s, with a line of text before each."""
+    frames = (av.VideoFrame.from_ndarray(numbered_frame(number), format="rgb24") for number in range(COUNT))
     planes = (frame.reformat(format="yuv420p").to_ndarray().tobytes() for frame in frames)
     path.write_bytes(b"YUV4MPEG2 W128 H96 F30:1 Ip A1:1 C420jpeg\n" + b"".join(b"FRAME\n" + plane for plane in planes))
 
 
 def subtitled(make: Maker) -> Maker:
-    """The file with a stream of text behind its own."""
+    """Returns a maker of the file with a subtitle stream after its own."""
 
     def make_and_add(path: Path) -> None:
         bare, text = path.with_name(f"bare{path.suffix}"), path.with_name("text.srt")
@@ -411,7 +412,7 @@ def copy_of(name: str) -> Maker:
 
 
 def with_suffix(suffix: str, make: Maker) -> Maker:
-    """Made as what `suffix` says, then named as it should not be."""
+    """Returns a maker of a file with the content of `suffix` and another suffix in its name."""
 
     def make_and_rename(path: Path) -> None:
         true = path.with_name(f"true{suffix}")
@@ -429,9 +430,9 @@ def dangling_link(path: Path) -> None:
     path.symlink_to("nowhere.mp4")
 
 
-# Stills and folders of them
+# Stills and folders of stills
 
-# How a picture lies in the file that the Exif orientation makes upright.
+# How a frame is stored that the Exif orientation turns upright.
 AS_STORED = {
     1: lambda rgb: rgb,
     2: np.fliplr,
@@ -445,10 +446,10 @@ AS_STORED = {
 
 
 def still(number: int = 5, mode: str = "RGB", size: tuple[int, int] = SIZE, turned: int = 1, **options) -> Maker:
-    """A picture file; `turned` is the Exif orientation it is to be shown with, from 1 to 8."""
+    """Returns a maker of an image file; `turned` is its Exif orientation, 1 to 8."""
 
     def make(path: Path) -> None:
-        image = Image.fromarray(np.ascontiguousarray(AS_STORED[turned](picture(number, size))))
+        image = Image.fromarray(np.ascontiguousarray(AS_STORED[turned](numbered_frame(number, size))))
         if "A" in mode:
             image.putalpha(Image.fromarray(opacity(size)))
         exif = Image.Exif()
@@ -459,35 +460,35 @@ def still(number: int = 5, mode: str = "RGB", size: tuple[int, int] = SIZE, turn
 
 
 def opacity(size: tuple[int, int]) -> np.ndarray:
-    """(H, W): transparent where the blocks and colours are, which are to be seen all the same."""
+    """Returns (H, W): transparent over the blocks and colors, which must still be visible in the output."""
     width, height = size
     return np.repeat(np.where(np.arange(height) < height // 2, 0, 255)[:, None], width, axis=1).astype(np.uint8)
 
 
 def deep_png(path: Path) -> None:
-    """16 bits a channel, which Pillow does not write."""
-    path.write_bytes(png_of(picture(5), "rgb48be"))
+    """Writes 16 bits per channel, which Pillow cannot."""
+    path.write_bytes(png_of(numbered_frame(5), "rgb48be"))
 
 
 def several_in_one(numbers: Sequence[int], **options) -> Maker:
-    """One picture file with several pictures."""
+    """Returns a maker of an image file with several frames."""
 
     def make(path: Path) -> None:
-        first, *others = (Image.fromarray(picture(number)) for number in numbers)
+        first, *others = (Image.fromarray(numbered_frame(number)) for number in numbers)
         first.save(path, save_all=True, append_images=others, **options)
 
     return make
 
 
-def folder(pictures: dict[str, Maker]) -> Maker:
+def folder(frames: dict[str, Maker]) -> Maker:
     def make(path: Path) -> None:
         path.mkdir()
-        for name, maker in pictures.items():
+        for name, maker in frames.items():
             maker(path / name)
 
     return make
 
 
 def numbered(numbers: Sequence[int], pattern: str = "frame_{}.png", first: int = 1, **options) -> dict[str, Maker]:
-    """Pictures that count up from `first`, each showing one of the numbers."""
+    """Returns makers of images named from `first` on, each showing one of the numbers."""
     return {pattern.format(first + index): still(number, **options) for index, number in enumerate(numbers)}

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from diff2lip_diffusers.lipsync.background import WriteBehind, prefetch
+from diff2lip_diffusers.lipsync.background import Cancelled, WriteBehind, prefetch
 
 
 def test_items_come_in_order_from_another_thread():
@@ -58,48 +58,69 @@ def test_stopping_early_closes_the_source_and_ends_the_thread():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
 
 
-def test_calls_happen_in_order_and_all_of_them():
+def test_items_are_consumed_in_order_and_all_of_them():
     done = []
-    with WriteBehind(lambda item: (time.sleep(0.001), done.append(item)), 4) as later:
+
+    def consume(items):
+        for item in items:
+            time.sleep(0.001)
+            done.append(item)
+
+    with WriteBehind(consume, 4) as later:
         for index in range(30):
             later(index)
-            assert index + 1 - len(done) <= 4 + 1
+            assert index + 1 - len(done) <= 4 + 2
     assert done == list(range(30))
 
 
-def test_a_failed_call_is_raised_soon_and_later_ones_are_dropped():
+def test_an_error_of_the_consumer_is_raised_soon_and_later_items_are_dropped():
     done = []
 
-    def fail_at_five(item):
-        if item == 5:
-            raise OSError("full")
-        done.append(item)
+    def fail_at_five(items):
+        for item in items:
+            if item == 5:
+                raise OSError("full")
+            done.append(item)
 
     with pytest.raises(OSError, match="full"), WriteBehind(fail_at_five, 2) as later:
-        for index in range(100):
+        for index in range(1000):
             later(index)
-    assert done[:5] == [0, 1, 2, 3, 4] and len(done) < 15
+            time.sleep(0.001)
+        pytest.fail("not raised")
+    assert done == [0, 1, 2, 3, 4]
 
 
-def test_a_call_that_fails_at_the_end_is_raised():
-    def fail(_):
+def test_an_error_at_the_end_is_raised():
+    def fail(items):
+        assert list(items) == [1]
         raise OSError("full")
 
     with pytest.raises(OSError, match="full"), WriteBehind(fail, 10) as later:
         later(1)
 
 
-def test_an_error_in_the_block_drops_what_waits():
-    done, gate = [], threading.Event()
+def test_a_consumer_that_stops_early_does_not_block_the_caller():
+    with WriteBehind(next, 1) as later:
+        for index in range(20):
+            later(index)
 
-    def slow(item):
-        gate.wait(5)
-        done.append(item)
+
+def test_an_error_in_the_block_cancels_the_consumer():
+    done, cleaned_up, gate = [], [], threading.Event()
+
+    def slow(items):
+        try:
+            for item in items:
+                gate.wait(5)
+                done.append(item)
+        except Cancelled:
+            cleaned_up.append(True)
+            raise
 
     with pytest.raises(KeyboardInterrupt), WriteBehind(slow, 10) as later:
         for index in range(5):
             later(index)
-        gate.set()
+        threading.Timer(0.05, gate.set).start()
         raise KeyboardInterrupt
-    assert len(done) < 5 or done == list(range(5))
+    assert len(done) < 5 and cleaned_up == [True]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("behind")]

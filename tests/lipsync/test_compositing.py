@@ -300,7 +300,7 @@ def test_soft_shade_on_the_skin_is_laid_over_the_frames_own_detail(large_portrai
 
 @pytest.mark.parametrize("tint", [(40, 40, 40), (12, 12, 12), (-12, -12, -12), (-40, -40, -40), (30, -20, 8)])
 @pytest.mark.parametrize("large", [False, True])
-def test_a_painted_part_that_is_too_bright_or_tinted_gets_the_frames_colours(portrait, large_portrait, tint, large):
+def test_a_painted_part_that_is_too_bright_or_tinted_gets_the_frames_colors(portrait, large_portrait, tint, large):
     frame, box = (large_portrait, LARGE_BOX) if large else (portrait, PORTRAIT_BOX)
     crop = crop_of(frame, box)
     off = (crop + np.array(tint)).clip(0, 255)
@@ -310,7 +310,7 @@ def test_a_painted_part_that_is_too_bright_or_tinted_gets_the_frames_colours(por
         assert left < 0.1 * np.abs(tint).mean()
 
 
-def test_the_colours_are_matched_where_the_mouth_changed_too():
+def test_the_colors_are_matched_where_the_mouth_changed_too():
     frame, box = drawn_face(600, "closed"), FaceBox(0, 0, 600, 600)
     crop = crop_of(frame, box)
     painted = resize_image(drawn_face(600, "open"), 128, 128)
@@ -368,7 +368,7 @@ def test_the_new_mouth_looks_the_same_whatever_mouth_was_there(old, new, x):
     frame, empty = drawn_face(600, old), drawn_face(600, "none")
     over_old, over_none = (paste(each, box, repainted(crop_of(each, box), face)) for each in (frame, empty))
     assert np.abs(over_old.astype(int) - over_none).max() <= 2
-    # And it is the new one: the share of it that lies farther than a crop pixel from an edge has the right colour.
+    # And it is the new one: the share of it that lies farther than a crop pixel from an edge has the right color.
     wanted = drawn_face(600, new, x)[300:].astype(int)
     assert np.percentile(np.abs(lower(over_old, box) - wanted).max(axis=-1), 90) <= 2
 

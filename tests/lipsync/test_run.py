@@ -25,7 +25,7 @@ from diff2lip_diffusers import (
 from diff2lip_diffusers.errors import AudioTooShortError, FaceNotFoundError, MediaError, NoAudioError
 from diff2lip_diffusers.faces.search import DEFAULT_BATCH_SIZE, DEFAULT_STRIDE
 from diff2lip_diffusers.faces.smoothing import LOOK_AHEAD_FRAMES
-from diff2lip_diffusers.lipsync import job, source_video
+from diff2lip_diffusers.lipsync import frame_writing, job, source_video
 from diff2lip_diffusers.lipsync.compositing import apply_patch, resize_image, whole_patch
 from diff2lip_diffusers.media.frame import Frame
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
@@ -113,7 +113,7 @@ def test_painting_and_pasting_recorded_crops_gives_the_originals_frames(tiny_pip
     differences = []
     for face, source, output in zip(faces, sources, RECORDED[f"{mode}.output_frames"].astype(int), strict=True):
         box = boxes[source]
-        pasted = apply_patch(RECORDED["frames"][source], whole_patch(box, job._truncated(face)))
+        pasted = apply_patch(RECORDED["frames"][source], whole_patch(box, frame_writing._truncated(face)))
         differences.append(np.abs(pasted - output)[box.y1 + box.height // 2 : box.y2, box.x1 : box.x2].ravel())
     assert (np.concatenate(differences) <= 2).mean() > 0.999
 
@@ -206,7 +206,7 @@ def detect_marked(frames) -> list[list[Detection]]:
 
 
 def write_clip(path: Path, count: int, fps=25, faceless: Sequence[int] = (), audio: Path | None = None) -> Path:
-    with VideoWriter(path, width=SIDE_PX, height=SIDE_PX, fps=fps, audio=audio, quality=8) as writer:
+    with VideoWriter(path, width=SIDE_PX, height=SIDE_PX, fps=fps, audio=audio, crf=8) as writer:
         for index in range(count):
             writer.write(picture(index, index not in faceless))
     return path
@@ -464,8 +464,17 @@ def test_too_little_sound(tmp_path, quick_pipe, clip, have_s):
         {"seed": 1.5},
         {"eta": 1.5},
         {"eta": float("nan")},
-        {"quality": 52},
-        {"quality": -1},
+        {"crf": 52},
+        {"crf": -1},
+        {"seed": True},
+        {"seed": None},
+        {"fps": True},
+        {"face": True},
+        {"pads": (0, 0, 0, True)},
+        {"pads": None},
+        {"lossless": 1},
+        {"box": 3},
+        {"detections": 3},
         {"box": (0, 0, 5, 50)},
         {"box": (50, 50, 10, 10)},
         {"box": (1, 2, 3)},
@@ -482,6 +491,14 @@ def test_options_out_of_range_are_named_before_any_work(tmp_path, quick_pipe, cl
         sync_video(quick_pipe, *clip, tmp_path / "out.mp4", on_progress=lambda *at: progress.append(at), **given)
     assert "\n" not in str(caught.value)
     assert not progress and listing(tmp_path) == before
+
+
+def test_the_old_name_of_an_option_still_works(tmp_path, quick_pipe, clip):
+    assert SyncOptions(quality=20) == SyncOptions(crf=20) != SyncOptions()
+    for name, options in {"old": {"quality": 40}, "new": {"crf": 40}, "default": {}}.items():
+        sync_video(quick_pipe, *clip, tmp_path / f"{name}.mp4", box=BOX, num_inference_steps=1, **options)
+    old, new, default = ((tmp_path / f"{name}.mp4").read_bytes() for name in ("old", "new", "default"))
+    assert old == new != default
 
 
 def test_unknown_options_are_errors(tmp_path, quick_pipe, clip):
@@ -576,7 +593,7 @@ def test_the_batch_size_does_not_matter(tmp_path, quick_pipe, to_writer, clip, s
 def test_all_frames_share_one_noise_image_and_the_seed_decides_it(tmp_path, quick_pipe, to_writer):
     """A still picture under silence stays still."""
     video, audio = tmp_path / "still.mp4", write_wav(tmp_path / "silence.wav", np.zeros(16000))
-    with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=25, quality=0) as writer:
+    with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=25, crf=0) as writer:
         for _ in range(8):
             writer.write(np.full((SIDE_PX, SIDE_PX, 3), 128, np.uint8))
     options = {"box": BOX, "num_inference_steps": 2, "batch_size": 3}
@@ -642,6 +659,39 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
     assert result.num_frames == 200
     # A batch that is read ahead, one in work and one being encoded; the smoothing window; two blocks of the search.
     assert most <= 3 * 8 + LOOK_AHEAD_FRAMES + 2 * DEFAULT_STRIDE * DEFAULT_BATCH_SIZE + 4
+
+
+@pytest.mark.parametrize("error", [MediaError("out.mp4", "disk full"), KeyboardInterrupt()], ids=["encoder", "caller"])
+def test_an_error_ends_decoding_soon_and_removes_the_output(tmp_path, quick_pipe, clip, monkeypatch, error):
+    decoded, begun = [], []
+
+    def many_frames(path, fps, start=0):
+        for index in range(start, 1000):
+            decoded.append(index)
+            yield Frame.from_rgb(picture(index))
+
+    class FailingWriter(VideoWriter):
+        def write(self, frame):
+            begun.append(sorted(listing(tmp_path)) != before)
+            super().write(frame)
+            if isinstance(error, MediaError) and len(begun) == 3:
+                raise error
+
+    def stop(done, _expected):
+        if done == 3 and isinstance(error, KeyboardInterrupt):
+            raise error
+
+    audio = write_wav(tmp_path / "speech.wav", speech(41))
+    monkeypatch.setattr(source_video, "read_frames", many_frames)
+    monkeypatch.setattr(job, "VideoWriter", FailingWriter)
+    before = sorted(listing(tmp_path))
+    with pytest.raises(type(error)) as caught:
+        sync_video(
+            quick_pipe, clip[0], audio, tmp_path / "out.mp4", stop, box=BOX, num_inference_steps=1, batch_size=2
+        )
+    assert caught.value is error
+    assert len(decoded) < 30 and all(begun)
+    assert sorted(listing(tmp_path)) == before
 
 
 def test_options_are_frozen_and_know_their_defaults():

@@ -4,7 +4,15 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from helpers.face_films import WOMAN, WOMAN_FACE, on_background, other_person, pipeline_that, write_film, write_speech
+from helpers.face_videos import (
+    WOMAN,
+    WOMAN_FACE,
+    on_background,
+    other_person,
+    pipeline_that,
+    write_speech,
+    write_video,
+)
 
 from diff2lip_diffusers import FaceBox, FaceNotFoundError, MediaError, load_face_detector, sync_video
 from diff2lip_diffusers.lipsync.job import SyncJob
@@ -23,13 +31,14 @@ def moved(box: FaceBox, x: int, y: int) -> FaceBox:
 def boxes(monkeypatch) -> list[FaceBox | None]:
     """Where the job pastes, frame by frame."""
     seen = []
-    finish = SyncJob.finish
+    write = SyncJob.write
 
-    def remember(job, task, face):
-        seen.append(task.box)
-        finish(job, task, face)
+    def remembered(painted):
+        for task, face in painted:
+            seen.append(task.box)
+            yield task, face
 
-    monkeypatch.setattr(SyncJob, "finish", remember)
+    monkeypatch.setattr(SyncJob, "write", lambda self, painted: write(self, remembered(painted)))
     return seen
 
 
@@ -43,7 +52,7 @@ def sync(tmp_path, small_pipe):
         return crops
 
     def run(frames, **options):
-        video = write_film(tmp_path / "face.mp4", frames, quality=4)
+        video = write_video(tmp_path / "face.mp4", frames, crf=4)
         audio = write_speech(tmp_path / "speech.wav", len(frames) / 25)
         return sync_video(pipeline_that(white_mouth, small_pipe), video, audio, tmp_path / "out.mp4", **options)
 
@@ -124,9 +133,9 @@ def test_the_face_can_be_chosen(sync, boxes, face, at):
     assert all(follows(boxes, [expected] * 5))
 
 
-def test_a_face_outside_the_picture_is_refused(sync):
+def test_a_face_outside_the_frame_is_refused(sync):
     frames = [on_background([(WOMAN, 200, 60)])] * 5
-    with pytest.raises(ValueError, match="`face` is the point 900,10, which is outside the picture of 640x360"):
+    with pytest.raises(ValueError, match="`face` is the point 900,10, which is outside the frame of 640x360"):
         sync(frames, face=(900, 10))
     with pytest.raises(FaceNotFoundError, match="no face number 3 found .* count from 0 on the left"):
         sync(frames, face=3)

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import PIL.Image
 import pytest
-from helpers.face_films import WOMAN, WOMAN_FACE, on_background, pipeline_that, write_film, write_speech
+from helpers.face_videos import WOMAN, WOMAN_FACE, on_background, pipeline_that, write_speech, write_video
 
 from diff2lip_diffusers import FaceBox, sync_video
 from diff2lip_diffusers.lipsync import job
@@ -21,7 +21,7 @@ LOWER_HALF = slice((FACE.y1 + FACE.y2) // 2, FACE.y2), slice(FACE.x1, FACE.x2)
 def film(tmp_path_factory):
     folder = tmp_path_factory.mktemp("film")
     frames = [on_background([(WOMAN, X, Y + index % 2)]) for index in range(COUNT)]
-    return write_film(folder / "face.mp4", frames, quality=2), write_speech(folder / "speech.wav", 1)
+    return write_video(folder / "face.mp4", frames, crf=2), write_speech(folder / "speech.wav", 1)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_pasting_what_was_cut_out_changes_hardly_anything(tmp_path, small_pipe, 
 
 
 @pytest.mark.parametrize("shift", [(20, 20, 20), (-25, -25, -25), (12, 0, -12)])
-def test_the_painted_part_takes_the_colours_of_the_skin_around(tmp_path, small_pipe, film, to_writer, shift):
+def test_the_painted_part_takes_the_colors_of_the_skin_around(tmp_path, small_pipe, film, to_writer, shift):
     levels = np.array(shift, np.float32)
     pipe = pipeline_that(lambda crops: (crops + levels / 255).clip(0, 1), small_pipe)
     sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE)

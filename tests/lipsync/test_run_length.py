@@ -7,8 +7,8 @@ import av
 import numpy as np
 import PIL.Image
 import pytest
-from helpers.face_films import write_speech
-from helpers.numbered_clips import numbered_picture, picture_number
+from helpers.face_videos import write_speech
+from helpers.numbered_clips import frame_number, numbered_frame
 from helpers.numbered_clips import write_clip as write_numbered
 
 from diff2lip_diffusers import Detection, FaceBox, sync_video
@@ -21,12 +21,12 @@ COUNT = 10
 
 
 def numbered_film(path, count: int = COUNT, fps=25):
-    return write_numbered(path, [numbered_picture(index) for index in range(count)], fps)
+    return write_numbered(path, [numbered_frame(index) for index in range(count)], fps)
 
 
 def shown(path) -> list[int]:
     """The numbers on the pictures, read beside the box."""
-    return [picture_number(frame[:, :96]) for frame in read_rgb(path)]
+    return [frame_number(frame[:, :96]) for frame in read_rgb(path)]
 
 
 def back_and_forth(count: int, total: int) -> list[int]:
@@ -72,7 +72,7 @@ def test_ways_to_go_on(tmp_path, small_pipe, extend, after):
 
 
 def test_a_still_image_speaks_as_long_as_the_recording(tmp_path, small_pipe):
-    PIL.Image.fromarray(numbered_picture(5)).save(tmp_path / "face.png")
+    PIL.Image.fromarray(numbered_frame(5)).save(tmp_path / "face.png")
     audio = write_speech(tmp_path / "speech.wav", 1.01)
     options = {"box": BOX, "num_inference_steps": 1}
     result = sync_video(small_pipe, tmp_path / "face.png", audio, tmp_path / "out.mp4", **options)
@@ -88,7 +88,7 @@ def test_a_still_image_speaks_as_long_as_the_recording(tmp_path, small_pipe):
 def test_a_folder_of_numbered_images_gives_each_once(tmp_path, small_pipe, fps):
     (tmp_path / "frames").mkdir()
     for index in range(12):
-        PIL.Image.fromarray(numbered_picture(index)).save(tmp_path / "frames" / f"f{index + 1}.png")
+        PIL.Image.fromarray(numbered_frame(index)).save(tmp_path / "frames" / f"f{index + 1}.png")
     audio = write_speech(tmp_path / "speech.wav", 1)
     options = {"box": BOX, "num_inference_steps": 1} | ({} if fps is None else {"fps": fps})
     result = sync_video(small_pipe, tmp_path / "frames", audio, tmp_path / "out.mp4", **options)

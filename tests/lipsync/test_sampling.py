@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diff2lip_diffusers import Diff2LipPipeline, SyncOptions
-from diff2lip_diffusers.lipsync.job import FrameTask
+from diff2lip_diffusers.lipsync.frame_tasks import FaceCrop, FrameTask
 from diff2lip_diffusers.lipsync.sampling import paint_frames
 from diff2lip_diffusers.lipsync.stage_timer import StageTimer
 
@@ -36,9 +36,7 @@ def tasks(job: Job, size: int, seed: int, count: int, faceless: tuple[int, ...] 
     crops = noise.integers(0, 256, (count, size, size, 3), dtype=np.uint8)
     windows = noise.uniform(-4, 4, (count, 80, 16)).astype(np.float32)
     return [
-        FrameTask(job, index, None, None)
-        if index in faceless
-        else FrameTask(job, index, None, None, crop, crop, window, reference=crop)
+        FrameTask(job, index, None, None, None if index in faceless else FaceCrop(None, crop, crop, window, crop))
         for index, (crop, window) in enumerate(zip(crops, windows, strict=True))
     ]
 
@@ -48,7 +46,7 @@ def faces_of(painted, job) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eta", [0.0, 1.0])
-def test_neighbours_change_nothing_to_the_bit(tiny_pipe, eta):
+def test_neighbors_change_nothing_to_the_bit(tiny_pipe, eta):
     size = tiny_pipe.unet.config.sample_size
     job = Job(SyncOptions(num_inference_steps=2, eta=eta))
     own = tasks(job, size, 1, 5)
@@ -91,17 +89,17 @@ def test_each_job_has_the_noise_of_its_seed(small_pipe):
 
 
 def test_frames_without_a_face_wait_for_a_bounded_time(small_pipe):
-    job, taken = Job(), 0
+    job, num_tasks = Job(), 0
 
     def endless():
-        nonlocal taken
+        nonlocal num_tasks
         for task in tasks(job, 16, 1, 100, faceless=tuple(range(1, 100))):
-            taken += 1
+            num_tasks += 1
             yield task
 
     painted = paint_frames(small_pipe, endless(), BATCH)
     assert next(painted)[1] is not None
-    assert taken <= 2 * BATCH
+    assert num_tasks <= 2 * BATCH
     assert all(face is None for _, face in painted)
 
 

@@ -6,7 +6,7 @@ import pytest
 import skimage.data
 
 from diff2lip_diffusers.errors import MediaError
-from diff2lip_diffusers.media.decoded_frames import picture_of
+from diff2lip_diffusers.media.decoded_frames import upright_frame
 from diff2lip_diffusers.media.encoders import CODECS, choose_encoding, default_codec
 from diff2lip_diffusers.media.frame import ColorTags, Frame
 from diff2lip_diffusers.media.reader import VideoInfo, probe_video, read_frames
@@ -19,7 +19,7 @@ SOFTWARE = {"h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "ffv1": ".mkv"}
 
 
 def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48, width: int = 64) -> list[Frame]:
-    """Pictures that use every number a format has."""
+    """Frames that use every number a format has."""
     rng = np.random.default_rng(0)
     frame = av.VideoFrame(width, height, format)
     bits = frame.format.components[0].bits
@@ -34,13 +34,13 @@ def noise(format: str, tags: ColorTags | None, count: int = 3, height: int = 48,
     ]
 
 
-def written(path: Path, pictures: list[Frame], **options) -> list[Frame]:
-    """The pictures after a trip through a file."""
-    first = pictures[0]
+def written(path: Path, frames: list[Frame], **options) -> list[Frame]:
+    """The frames after a trip through a file."""
+    first = frames[0]
     info = VideoInfo(first.width, first.height, 25, None, False, first.tags, pixel_format=first.format)
     with VideoWriter(path, width=first.width, height=first.height, fps=25, info=info, **options) as writer:
-        for picture in pictures:
-            writer.write(picture)
+        for frame in frames:
+            writer.write(frame)
     return list(read_frames(path))
 
 
@@ -99,7 +99,7 @@ def test_the_default_quality_is_out_of_sight(tmp_path, codec):
     for index in range(10):
         part = np.ascontiguousarray(photo[2 * index : 2 * index + 360, 3 * index : 3 * index + 480])
         frame = av.VideoFrame.from_ndarray(part, format="rgb24").reformat(format="yuv420p", dst_colorspace=1)
-        source.append(picture_of(frame, (1, 0, 0, 1)))
+        source.append(upright_frame(frame, (1, 0, 0, 1)))
     result = written(tmp_path / "out.mp4", source, codec=codec)
     error = np.mean([np.square(a.rgb().astype(float) - b.rgb()) for a, b in zip(source, result, strict=True)])
     assert 10 * np.log10(255**2 / error) > 45

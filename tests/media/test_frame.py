@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diff2lip_diffusers.boxes import FaceBox
-from diff2lip_diffusers.lipsync.options import MIN_BOX_PX
-from diff2lip_diffusers.media.decoded_frames import picture_of
+from diff2lip_diffusers.lipsync.option_values import MIN_BOX_PX
+from diff2lip_diffusers.media.decoded_frames import upright_frame
 from diff2lip_diffusers.media.frame import ColorTags, Frame
 from diff2lip_diffusers.media.pixel_formats import encodable_size
 
@@ -27,8 +27,8 @@ def frame_of(rgb: np.ndarray, format: str, matrix: int = BT709, color_range: int
     return frame.reformat(format=format, dst_colorspace=matrix, dst_color_range=color_range)
 
 
-def picture(format: str = "yuv420p", height: int = 48, width: int = 64, **color) -> Frame:
-    return picture_of(frame_of(smooth_rgb(height, width), format, **color), AS_STORED)
+def random_frame(format: str = "yuv420p", height: int = 48, width: int = 64, **color) -> Frame:
+    return upright_frame(frame_of(smooth_rgb(height, width), format, **color), AS_STORED)
 
 
 PLANAR = ["yuv420p", "yuv422p", "yuv444p", "yuv440p", "yuv420p10le", "yuv422p10le", "yuv444p12le", "gbrp", "gbrp10le"]
@@ -47,8 +47,8 @@ OTHER = {
 
 @pytest.mark.parametrize("color_range", [LIMITED, FULL])
 @pytest.mark.parametrize("format", [*PLANAR, *OTHER])
-def test_a_frame_of_any_format_has_the_colours_it_was_made_from(format, color_range):
-    result = picture(format, color_range=color_range)
+def test_a_frame_of_any_format_has_the_colors_it_was_made_from(format, color_range):
+    result = random_frame(format, color_range=color_range)
     assert result.format == OTHER.get(format, format)
     assert np.abs(result.rgb().astype(int) - smooth_rgb()).mean() < 2
 
@@ -57,7 +57,7 @@ def test_a_frame_of_any_format_has_the_colours_it_was_made_from(format, color_ra
 def test_planes_are_the_decoders_own_numbers(format):
     frame = frame_of(smooth_rgb(), format)
     dtype = np.uint8 if frame.format.components[0].bits == 8 else np.uint16
-    for plane, own in zip(frame.planes, picture_of(frame, AS_STORED).planes, strict=True):
+    for plane, own in zip(frame.planes, upright_frame(frame, AS_STORED).planes, strict=True):
         np.testing.assert_array_equal(np.frombuffer(plane, dtype).reshape(plane.height, -1)[:, : plane.width], own)
 
 
@@ -68,7 +68,7 @@ def test_gray_and_its_alpha():
         plane = np.frombuffer(frame.planes[0], np.uint8).reshape(48, -1)
         plane[:, : array[0].size] = array.reshape(48, -1)
         frame.color_range = FULL
-        result = picture_of(frame, AS_STORED)
+        result = upright_frame(frame, AS_STORED)
         np.testing.assert_array_equal(result.planes[0], gray)
         assert np.abs(result.rgb() - gray[..., None].astype(int)).max() <= 1
 
@@ -84,8 +84,8 @@ def test_gray_and_its_alpha():
         ((-1, 0, 0, 1), lambda rgb: rgb[:, ::-1]),
     ],
 )
-def test_pictures_are_turned_upright(format, matrix, turned):
-    result = picture_of(frame_of(smooth_rgb(), format), matrix)
+def test_frames_are_turned_upright(format, matrix, turned):
+    result = upright_frame(frame_of(smooth_rgb(), format), matrix)
     expected = turned(smooth_rgb()).astype(int)
     assert (result.height, result.width) == expected.shape[:2]
     assert np.abs(result.rgb() - expected).mean() < 2
@@ -94,7 +94,7 @@ def test_pictures_are_turned_upright(format, matrix, turned):
 @settings(deadline=None, max_examples=60)
 @given(st.data(), st.sampled_from(["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp"]), st.sampled_from([48, 50]))
 def test_a_part_is_cut_from_the_whole(data, format, size):
-    whole = picture(format, size, size + 2)
+    whole = random_frame(format, size, size + 2)
     x1, y1 = data.draw(st.integers(0, size - MIN_BOX_PX)), data.draw(st.integers(0, size - MIN_BOX_PX))
     x2, y2 = data.draw(st.integers(x1 + MIN_BOX_PX, size + 2)), data.draw(st.integers(y1 + MIN_BOX_PX, size))
     # Of an odd size, swscale would stretch the chroma a little. It also rounds by the size of what it converts.
@@ -104,7 +104,7 @@ def test_a_part_is_cut_from_the_whole(data, format, size):
 @settings(deadline=None, max_examples=60)
 @given(st.data(), st.sampled_from(["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp"]), st.integers(47, 50))
 def test_blending_changes_no_number_of_a_pixel_it_does_not_touch(data, format, size):
-    before = picture(format, size, size + 3)
+    before = random_frame(format, size, size + 3)
     x1, y1 = data.draw(st.integers(0, size - 2)), data.draw(st.integers(0, size - 2))
     box = FaceBox(x1, y1, data.draw(st.integers(x1 + 1, size + 3)), data.draw(st.integers(y1 + 1, size)))
     rgb = np.full((box.height, box.width, 3), (255, 0, 255), np.float32)
@@ -124,17 +124,17 @@ def test_blending_changes_no_number_of_a_pixel_it_does_not_touch(data, format, s
 @pytest.mark.parametrize("color_range", [LIMITED, FULL])
 @pytest.mark.parametrize("matrix", [1, 5, 9])
 @pytest.mark.parametrize("format", ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "gbrp"])
-def test_a_blended_colour_is_the_colour_that_is_read_back(format, matrix, color_range):
-    colour = np.array([200, 90, 40])
-    rgb = np.broadcast_to(colour.astype(np.float32), (20, 30, 3))
-    painted = picture(format, matrix=matrix, color_range=color_range).blended(
+def test_a_blended_color_is_the_color_that_is_read_back(format, matrix, color_range):
+    color = np.array([200, 90, 40])
+    rgb = np.broadcast_to(color.astype(np.float32), (20, 30, 3))
+    painted = random_frame(format, matrix=matrix, color_range=color_range).blended(
         FaceBox(11, 9, 41, 29), rgb, np.ones((20, 30), np.float32)
     )
-    assert np.abs(painted.rgb(FaceBox(14, 12, 38, 26)).astype(int) - colour).max() <= 2
+    assert np.abs(painted.rgb(FaceBox(14, 12, 38, 26)).astype(int) - color).max() <= 2
 
 
 def test_half_opacity_is_the_mean():
-    before = picture("yuv444p")
+    before = random_frame("yuv444p")
     rgb = np.full((20, 30, 3), 30, np.float32)
     after = before.blended(FaceBox(10, 10, 40, 30), rgb, np.full((20, 30), 0.5, np.float32))
     expected = (before.rgb()[10:30, 10:40].astype(int) + 30) / 2
@@ -143,32 +143,32 @@ def test_half_opacity_is_the_mean():
 
 @pytest.mark.parametrize("format", ["yuv420p", "yuv422p10le", "gbrp"])
 def test_an_encoder_of_the_same_format_gets_the_same_numbers(format):
-    whole = picture(format, 47, 63)
-    frame = whole.to_frame(format, *encodable_size(63, 47, format), ColorTags(BT709, LIMITED))
-    again = picture_of(frame, AS_STORED)
+    whole = random_frame(format, 47, 63)
+    frame = whole.to_av_frame(format, *encodable_size(63, 47, format), ColorTags(BT709, LIMITED))
+    again = upright_frame(frame, AS_STORED)
     for plane, copy in zip(whole.planes, again.planes, strict=True):
         np.testing.assert_array_equal(plane, copy[: plane.shape[0], : plane.shape[1]])
 
 
 @pytest.mark.parametrize("odd", [(47, 63), (48, 63), (47, 64)])
 def test_odd_sizes_repeat_the_last_row_and_column(odd):
-    whole = picture("yuv420p", *odd)
+    whole = random_frame("yuv420p", *odd)
     width, height = encodable_size(whole.width, whole.height, "yuv420p")
     assert (width % 2, height % 2) == (0, 0) and (width, height) >= (whole.width, whole.height)
-    luma = picture_of(whole.to_frame("yuv420p", width, height, ColorTags()), AS_STORED).planes[0]
+    luma = upright_frame(whole.to_av_frame("yuv420p", width, height, ColorTags()), AS_STORED).planes[0]
     np.testing.assert_array_equal(luma[:, -1], luma[:, whole.width - 1])
     np.testing.assert_array_equal(luma[-1], luma[whole.height - 1])
 
 
-def test_a_picture_of_another_kind_becomes_like_the_first():
-    first = picture("yuv420p")
-    other = picture_of(frame_of(smooth_rgb(96, 128), "yuv444p10le"), AS_STORED, first)
+def test_a_frame_of_another_kind_becomes_like_the_first():
+    first = random_frame("yuv420p")
+    other = upright_frame(frame_of(smooth_rgb(96, 128), "yuv444p10le"), AS_STORED, first)
     assert (other.width, other.height, other.format) == (64, 48, "yuv420p")
     assert np.abs(other.rgb()[::4, ::4].astype(int) - smooth_rgb(96, 128)[::8, ::8]).mean() < 4
 
 
 def test_a_thumbnail_is_the_mean_of_its_pixels():
-    whole = picture("yuv444p", 48, 64)
+    whole = random_frame("yuv444p", 48, 64)
     small = whole.thumbnail(16, 12)
     expected = smooth_rgb().reshape(12, 4, 16, 4, 3).mean(axis=(1, 3))
     assert small.shape == (12, 16, 3) and np.abs(small - expected).mean() < 2

@@ -12,7 +12,7 @@ def frames(count: int) -> list[np.ndarray]:
     return list(np.random.default_rng(0).integers(0, 256, (count, 20, 30, 3), dtype=np.uint8))
 
 
-def test_pictures_come_back_to_the_bit(tmp_path):
+def test_frames_are_bit_exact(tmp_path):
     source = frames(12)
     with ImageFolderWriter(tmp_path / "out") as writer:
         for index, frame in enumerate(source):
@@ -24,19 +24,27 @@ def test_pictures_come_back_to_the_bit(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["out"]
 
 
-def test_texts_are_in_each_file(tmp_path):
-    with ImageFolderWriter(tmp_path / "out", {"comment": "synthesised"}) as writer:
+def test_each_file_contains_the_metadata(tmp_path):
+    with ImageFolderWriter(tmp_path / "out", {"comment": "synthesized"}) as writer:
         writer.write(frames(1)[0])
     with PIL.Image.open(tmp_path / "out" / "000000.png") as image:
-        assert image.text == {"Comment": "synthesised"}
+        assert image.text == {"Comment": "synthesized"}
 
 
-def test_an_empty_folder_is_filled_and_a_full_one_refused(tmp_path):
-    (tmp_path / "empty").mkdir()
-    with ImageFolderWriter(tmp_path / "empty") as writer:
+def test_an_empty_folder_is_filled_and_a_full_one_stays_as_it_is(tmp_path):
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    with ImageFolderWriter(folder) as writer:
         writer.write(frames(1)[0])
-    with pytest.raises(MediaError, match="with files in it"):
-        ImageFolderWriter(tmp_path / "empty")
+    before = (folder / "000000.png").read_bytes()
+    with pytest.raises(MediaError, match="cannot be written: Directory not empty") as caught:
+        with ImageFolderWriter(folder) as writer:
+            writer.write(frames(2)[1])
+            writer.write(frames(2)[1])
+    assert "\n" not in str(caught.value)
+    assert [file.name for file in folder.iterdir()] == ["000000.png"]
+    assert (folder / "000000.png").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["empty"]
 
 
 def test_a_failed_block_leaves_nothing(tmp_path):

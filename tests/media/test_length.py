@@ -4,7 +4,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from helpers.numbered_clips import numbered_picture, picture_number, write_clip
+from helpers.numbered_clips import frame_number, numbered_frame, write_clip
 
 from diff2lip_diffusers.media import length
 from diff2lip_diffusers.media.length import least_and_most, read_numbered, read_to_length
@@ -24,7 +24,7 @@ def sequence(count: int, total: int, extension: str) -> list[int]:
 
 def shown_numbers(path, fps, **arguments) -> list[int]:
     read = read_to_length(partial(read_frames, path, Fraction(fps)), **arguments)
-    return [picture_number(picture.rgb()) for _, picture in read]
+    return [frame_number(frame.rgb()) for _, frame in read]
 
 
 def shown(path, fps, **arguments) -> list[int]:
@@ -37,12 +37,10 @@ def shown(path, fps, **arguments) -> list[int]:
 def clips(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clips")
     made = {
-        "mp4": write_clip(folder / "a.mp4", [numbered_picture(index) for index in range(40)]),
-        "mkv": write_clip(
-            folder / "a.mkv", [numbered_picture(index) for index in range(40)], fps=Fraction(30000, 1001)
-        ),
-        "ts": write_clip(folder / "a.ts", [numbered_picture(index) for index in range(40)]),
-        "avi": write_clip(folder / "a.avi", [numbered_picture(index) for index in range(40)], codec="mpeg4"),
+        "mp4": write_clip(folder / "a.mp4", [numbered_frame(index) for index in range(40)]),
+        "mkv": write_clip(folder / "a.mkv", [numbered_frame(index) for index in range(40)], fps=Fraction(30000, 1001)),
+        "ts": write_clip(folder / "a.ts", [numbered_frame(index) for index in range(40)]),
+        "avi": write_clip(folder / "a.avi", [numbered_frame(index) for index in range(40)], codec="mpeg4"),
     }
     return made
 
@@ -57,16 +55,16 @@ def test_a_clip_goes_on(clips, suffix, extension, total):
 
 
 @pytest.mark.parametrize("held", [2, 7, 13, 64])
-def test_going_back_holds_few_pictures(clips, monkeypatch, held):
+def test_going_back_holds_few_frames(clips, monkeypatch, held):
     path = clips["mp4"]
     size = sum(plane.nbytes for plane in next(read_frames(path)).planes)
     monkeypatch.setattr(length, "REVERSED_BYTES", held * size)
     asked = []
 
     def counting(start):
-        for index, picture in enumerate(read_frames(path, 25, start), start):
+        for index, frame in enumerate(read_frames(path, 25, start), start):
             asked.append((start, index))
-            yield picture
+            yield frame
 
     numbers = [number for number, _ in read_to_length(counting, least=79)]
     assert numbers == sequence(40, 79, "pingpong")
@@ -76,7 +74,7 @@ def test_going_back_holds_few_pictures(clips, monkeypatch, held):
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("extension", length.EXTENSIONS)
 def test_short_clips_go_on(tmp_path, count, extension):
-    path = write_clip(tmp_path / "a.mp4", [numbered_picture(index) for index in range(count)])
+    path = write_clip(tmp_path / "a.mp4", [numbered_frame(index) for index in range(count)])
     assert shown(path, 25, least=9, extension=extension) == sequence(count, 9, extension)
 
 
@@ -86,7 +84,7 @@ def test_a_clip_is_cut(clips, most):
 
 
 def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
-    forwards = [picture_number(picture) for picture in read_rgb(clips["mp4"], Fraction(10))]
+    forwards = [frame_number(frame) for frame in read_rgb(clips["mp4"], Fraction(10))]
     numbers = shown_numbers(clips["mp4"], Fraction(10), least=31)
     cycle = [*forwards, *forwards[-2:0:-1]]
     assert numbers == [cycle[index % len(cycle)] for index in range(31)]
@@ -97,7 +95,7 @@ def test_a_clip_at_another_rate_goes_back_the_way_it_came(clips):
 @pytest.mark.parametrize("start", [0, 1, 5, 17, 39, 95])
 def test_reading_from_a_place_is_the_end_of_reading_all(clips, suffix, fps, start):
     whole = list(islice(read_rgb(clips[suffix], fps), start, None))
-    part = [picture.rgb() for picture in read_frames(clips[suffix], fps, start)]
+    part = [frame.rgb() for frame in read_frames(clips[suffix], fps, start)]
     assert len(whole) == len(part)
     for one, other in zip(whole, part, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -124,7 +122,7 @@ def test_bounds(length, expected):
     ],
     ids=str,
 )
-def test_pictures_by_number(clips, numbers, monkeypatch):
+def test_frames_by_number(clips, numbers, monkeypatch):
     monkeypatch.setattr(length, "REVERSED_BYTES", 1)
-    pictures = read_numbered(partial(read_frames, clips["mp4"], Fraction(25)), numbers)
-    assert [picture_number(picture.rgb()) for picture in pictures] == numbers
+    frames = read_numbered(partial(read_frames, clips["mp4"], Fraction(25)), numbers)
+    assert [frame_number(frame.rgb()) for frame in frames] == numbers

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from helpers.torture_makers import SIZE, color_error, face_box, picture_number
+from helpers.torture_makers import SIZE, color_error, face_box, frame_number
 from helpers.torture_set import CASES, FACE, RATES, SHAPES, SPEECH, STARTS, Case, Result, write_all
 from helpers.untrained import untrained_pipeline
 
@@ -40,9 +40,9 @@ class Listing:
     fps: Fraction
     size: tuple[int, int]
     aspect: Fraction
-    picture_times_s: Sequence[float]
-    sound: str
-    sound_s: tuple[float, float]
+    frame_times_s: Sequence[float]
+    audio: str
+    audio_s: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -60,46 +60,46 @@ class Measured:
             return self.error
         frames, listing = len(self.seen), self.listing
         fps = f"{float(listing.fps):.6g}"
-        return f"{frames} × {fps}, {listing.size[0]}x{listing.size[1]}, {listing.sound}"
+        return f"{frames} × {fps}, {listing.size[0]}x{listing.size[1]}, {listing.audio}"
 
 
 def listed_by_ffprobe(path: Path) -> Listing:
     command = ["ffprobe", "-v", "error", "-show_streams", "-show_packets", "-of", "json", f"file:{path}"]
     found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    pictures, sound = sorted(found["streams"], key=lambda stream: stream["codec_type"], reverse=True)
+    video, audio = sorted(found["streams"], key=lambda stream: stream["codec_type"], reverse=True)
     times = {stream["index"]: [] for stream in found["streams"]}
     for packet in found["packets"]:
         start_s = float(packet["pts_time"])
         times[packet["stream_index"]].append((start_s, start_s + float(packet.get("duration_time", 0))))
     return Listing(
-        Fraction(pictures["avg_frame_rate"]),
-        (pictures["width"], pictures["height"]),
-        Fraction(pictures.get("sample_aspect_ratio", "1:1").replace(":", "/")),
-        sorted(start_s for start_s, _ in times[pictures["index"]]),
-        f"{sound['codec_name']} {sound['sample_rate']} Hz {sound['channel_layout']}",
-        (min(times[sound["index"]])[0], max(end_s for _, end_s in times[sound["index"]])),
+        Fraction(video["avg_frame_rate"]),
+        (video["width"], video["height"]),
+        Fraction(video.get("sample_aspect_ratio", "1:1").replace(":", "/")),
+        sorted(start_s for start_s, _ in times[video["index"]]),
+        f"{audio['codec_name']} {audio['sample_rate']} Hz {audio['channel_layout']}",
+        (min(times[audio["index"]])[0], max(end_s for _, end_s in times[audio["index"]])),
     )
 
 
 def listed_by_pyav(path: Path) -> Listing:
     with av.open(f"file:{path}") as container:
-        pictures, sound = container.streams.video[0], container.streams.audio[0]
-        times = {pictures: [], sound: []}
-        for packet in container.demux(pictures, sound):
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        times = {video: [], audio: []}
+        for packet in container.demux(video, audio):
             if packet.size:
                 ends = packet.pts * packet.time_base, (packet.pts + packet.duration) * packet.time_base
                 times[packet.stream].append(tuple(map(float, ends)))
         return Listing(
-            pictures.average_rate,
-            (pictures.width, pictures.height),
-            pictures.sample_aspect_ratio or Fraction(1),
-            sorted(start_s for start_s, _ in times[pictures]),
-            f"{sound.codec_context.name.replace('mp3float', 'mp3')} {sound.rate} Hz {sound.layout.name}",
-            (min(times[sound])[0], max(end_s for _, end_s in times[sound])),
+            video.average_rate,
+            (video.width, video.height),
+            video.sample_aspect_ratio or Fraction(1),
+            sorted(start_s for start_s, _ in times[video]),
+            f"{audio.codec_context.name.replace('mp3float', 'mp3')} {audio.rate} Hz {audio.layout.name}",
+            (min(times[audio])[0], max(end_s for _, end_s in times[audio])),
         )
 
 
-def decoded_pictures(path: Path) -> list[np.ndarray]:
+def decoded_frames(path: Path) -> list[np.ndarray]:
     """(H, W, 3) each, by the rules of FFmpeg; a display matrix would turn them once more in a player."""
     with av.open(f"file:{path}") as container:
         frames = list(container.decode(video=0))
@@ -108,7 +108,7 @@ def decoded_pictures(path: Path) -> list[np.ndarray]:
 
 
 def onset_s(path: Path) -> float | None:
-    """When the sound first gets loud; its channels may change on the way."""
+    """When the audio first gets loud; its channels may change on the way."""
     with av.open(f"file:{path}") as container:
         for frame in container.decode(audio=0):
             for mono in av.AudioResampler(format="flt", layout="mono").resample(frame):
@@ -173,17 +173,17 @@ def measured(case: Case, folder: Path, pipe: PassesFacesOn, by_ffprobe: bool) ->
 
 
 def measured_output(path: Path, by_ffprobe: bool) -> Measured:
-    listing, pictures = listed_by_pyav(path), decoded_pictures(path)
+    listing, video = listed_by_pyav(path), decoded_frames(path)
     if by_ffprobe and shutil.which("ffprobe"):
         check_same(listing, listed_by_ffprobe(path))
-    colors = max(map(color_error, pictures))
-    return Measured(listing, [picture_number(picture) for picture in pictures], colors, onset_s(path))
+    colors = max(map(color_error, video))
+    return Measured(listing, [frame_number(frame) for frame in video], colors, onset_s(path))
 
 
 def check_same(first: Listing, second: Listing) -> None:
-    assert replace(first, picture_times_s=(), sound_s=(0, 0)) == replace(second, picture_times_s=(), sound_s=(0, 0))
-    assert first.picture_times_s == pytest.approx(second.picture_times_s, abs=1e-5)
-    assert first.sound_s == pytest.approx(second.sound_s, abs=0.025)  # releases differ about the last packet
+    assert replace(first, frame_times_s=(), audio_s=(0, 0)) == replace(second, frame_times_s=(), audio_s=(0, 0))
+    assert first.frame_times_s == pytest.approx(second.frame_times_s, abs=1e-5)
+    assert first.audio_s == pytest.approx(second.audio_s, abs=0.025)  # releases differ about the last packet
 
 
 def inputs(case: Case, folder: Path) -> tuple[Path, Path | None]:
@@ -218,33 +218,33 @@ def check(found: Measured, case: Case) -> None:
         check_line(found.error, case)
     else:
         assert not found.error
-        check_pictures(found, case.expected)
-        check_sound(found, case.expected)
+        check_frames(found, case.expected)
+        check_audio(found, case.expected)
 
 
 def check_line(line: str, case: Case) -> None:
     assert re.search(case.expected, line)
     assert "\n" not in line
-    # An option, named in quotes, does not suit the file; or there is too little sound, and only one file has sound.
+    # An option, named in quotes, does not suit the file; or there is too little audio, and only one file has audio.
     assert case.name in line or line.startswith(("`", "the audio "))
 
 
-def check_pictures(found: Measured, expected: Result) -> None:
+def check_frames(found: Measured, expected: Result) -> None:
     listing, fps = found.listing, Fraction(expected.fps)
     assert len(found.seen) == len(expected.seen)
     assert [None if wanted is None else seen for seen, wanted in zip(found.seen, expected.seen, strict=True)] == list(
         expected.seen
     )
     assert listing.fps == fps
-    assert listing.picture_times_s == pytest.approx([float(k / fps) for k in range(len(expected.seen))], abs=1e-3)
+    assert listing.frame_times_s == pytest.approx([float(k / fps) for k in range(len(expected.seen))], abs=1e-3)
     assert (listing.size, listing.aspect) == (expected.size, expected.aspect)
     assert found.color_levels <= expected.color_levels
 
 
-def check_sound(found: Measured, expected: Result) -> None:
+def check_audio(found: Measured, expected: Result) -> None:
     frame_s = float(1 / Fraction(expected.fps))
-    start_s, end_s = found.listing.sound_s
-    assert found.listing.sound == expected.sound
+    start_s, end_s = found.listing.audio_s
+    assert found.listing.audio == expected.audio
     assert start_s >= -LONGEST_PRIMING_S
     assert end_s == pytest.approx(len(expected.seen) * frame_s, abs=frame_s)
     if expected.onset_s is not None:
@@ -293,7 +293,7 @@ def test_odd_names_on_the_command_line(in_folder, capsys, arguments):
 
 
 @pytest.mark.parametrize(
-    "name", ["new\nline missing.mp4", "-missing.mp4", "%s {} missing.mp4", "link.mp4", "no sound.mp4"]
+    "name", ["new\nline missing.mp4", "-missing.mp4", "%s {} missing.mp4", "link.mp4", "no audio.mp4"]
 )
 def test_a_bad_file_on_the_command_line_ends_in_one_line(in_folder, capsys, name):
     assert sync_command(f"--video={name}", output=in_folder / "out" / "out.mp4") == 1

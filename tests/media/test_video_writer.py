@@ -10,19 +10,17 @@ from diff2lip_diffusers.media.reader import ColorTags, VideoInfo, probe_video, r
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
 NTSC = Fraction(30000, 1001)
-COLOURS = np.array(
-    [[200, 60, 90], [20, 180, 40], [30, 50, 220], [250, 250, 250], [0, 0, 0], [128, 128, 128]], np.uint8
-)
+COLORS = np.array([[200, 60, 90], [20, 180, 40], [30, 50, 220], [250, 250, 250], [0, 0, 0], [128, 128, 128]], np.uint8)
 
 
 def patches(height: int, width: int) -> np.ndarray:
-    columns = np.repeat(COLOURS, -(-width // len(COLOURS)), axis=0)[:width]
+    columns = np.repeat(COLORS, -(-width // len(COLORS)), axis=0)[:width]
     return np.ascontiguousarray(np.broadcast_to(columns, (height, width, 3)))
 
 
-def patch_centres(height: int, width: int) -> tuple[slice, list[int]]:
-    step = -(-width // len(COLOURS))
-    return height // 2, [step // 2 + step * index for index in range(len(COLOURS))]
+def patch_centers(height: int, width: int) -> tuple[slice, list[int]]:
+    step = -(-width // len(COLORS))
+    return height // 2, [step // 2 + step * index for index in range(len(COLORS))]
 
 
 def write_video(path, frame_count=25, fps=25, height=32, width=48, **options):
@@ -54,13 +52,13 @@ def test_rate_and_number_of_frames_are_kept(tmp_path, fps, suffix):
         (720, 1280, ColorTags(), ColorTags()),
     ],
 )
-def test_colours_and_tags_survive(tmp_path, height, width, tags, written):
+def test_colors_and_tags_are_kept(tmp_path, height, width, tags, written):
     info = VideoInfo(width, height, Fraction(25), None, False, tags) if tags else None
     video = write_video(tmp_path / "out.mp4", 2, height=height, width=width, info=info)
     assert probe_video(video).color == written
-    row, columns = patch_centres(height, width)
+    row, columns = patch_centers(height, width)
     frame = next(read_rgb(video))
-    assert np.abs(frame[row, columns].astype(int) - COLOURS).max() <= 3
+    assert np.abs(frame[row, columns].astype(int) - COLORS).max() <= 3
 
 
 def test_the_written_yuv_is_that_of_the_tagged_matrix(tmp_path):
@@ -76,13 +74,13 @@ def test_the_written_yuv_is_that_of_the_tagged_matrix(tmp_path):
 
 @pytest.mark.parametrize("height, width", [(33, 49), (32, 49), (33, 48), (1, 1)])
 def test_odd_sizes_are_padded_by_their_last_row_and_column(tmp_path, height, width):
-    picture = np.linspace(0, 255, height * width).reshape(height, width, 1).repeat(3, axis=2).astype(np.uint8)
-    with VideoWriter(tmp_path / "odd.mp4", width=width, height=height, fps=25, quality=1) as writer:
-        writer.write(picture)
+    source = np.linspace(0, 255, height * width).reshape(height, width, 1).repeat(3, axis=2).astype(np.uint8)
+    with VideoWriter(tmp_path / "odd.mp4", width=width, height=height, fps=25, crf=1) as writer:
+        writer.write(source)
     frame = next(read_rgb(tmp_path / "odd.mp4")).astype(int)
     assert frame.shape[:2] == (height + height % 2, width + width % 2)
-    assert np.abs(frame[:height, :width] - picture).max() <= 6
-    assert np.abs(frame[-1, :width] - picture[-1]).max() <= 6
+    assert np.abs(frame[:height, :width] - source).max() <= 6
+    assert np.abs(frame[-1, :width] - source[-1]).max() <= 6
 
 
 def test_the_pixel_aspect_is_kept(tmp_path):
@@ -140,6 +138,22 @@ def test_a_block_without_frames_is_an_error(tmp_path):
     with pytest.raises(MediaError, match="there is no frame"):
         write_video(tmp_path / "out.mp4", 0)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "name, reason",
+    [
+        ("out.avi", "codec h264 goes into"),
+        ("folder.mp4", "cannot be written: Is a directory"),
+        ("missing/out.mp4", "its folder does not exist"),
+    ],
+)
+def test_an_impossible_path_is_one_line_and_leaves_nothing(tmp_path, name, reason):
+    (tmp_path / "folder.mp4").mkdir()
+    with pytest.raises(MediaError, match=reason) as caught:
+        write_video(tmp_path / name, 1)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.mp4"]
 
 
 def test_wrong_frames_are_refused(tmp_path):

@@ -4,12 +4,12 @@ import av
 import numpy as np
 import PIL.Image
 import pytest
-from helpers.face_films import WOMAN
+from helpers.face_videos import WOMAN
 from helpers.numbered_clips import noise
 
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
-from diff2lip_diffusers.prepare.clip_files import KEYFRAME_EVERY, write_crops, write_sound, write_strip
+from diff2lip_diffusers.prepare.clip_files import KEYFRAME_EVERY, write_clip_speech, write_crops, write_strip
 
 
 def moving_crops(count: int, size: int = 96) -> list[np.ndarray]:
@@ -30,7 +30,7 @@ def test_crops_come_back_almost_as_they_were(tmp_path, size):
 
 
 def test_red_lips_do_not_bleed(tmp_path):
-    """Full chroma: a line of one pixel keeps its colour."""
+    """Full chroma: a line of one pixel keeps its color."""
     crop = np.full((64, 64, 3), 128, np.uint8)
     crop[32] = (200, 60, 60)
     write_crops(tmp_path / "a.mp4", [crop] * 3)
@@ -55,7 +55,7 @@ def test_the_same_crops_make_the_same_file(tmp_path):
 
 def test_sound_is_kept_to_the_bit(tmp_path):
     samples = noise(1, 1234)[0]
-    write_sound(tmp_path / "a.wav", samples)
+    write_clip_speech(tmp_path / "a.wav", samples)
     with wave.open(str(tmp_path / "a.wav")) as file:
         assert file.getparams()[:4] == (1, 2, 16000, 1234)
         assert file.readframes(9999) == samples.astype("<i2").tobytes()
@@ -73,7 +73,7 @@ def test_a_strip_shows_first_middle_and_last(tmp_path):
 def test_no_place_to_write(tmp_path):
     for write, value in (
         (write_crops, moving_crops(2)),
-        (write_sound, noise(1, 9)[0]),
+        (write_clip_speech, noise(1, 9)[0]),
         (write_strip, moving_crops(2)),
     ):
         with pytest.raises(MediaError, match="nowhere.*cannot be written"):

@@ -2,7 +2,8 @@ import math
 
 import pytest
 
-from diff2lip_diffusers.prepare.prepare_options import SAMPLES_PER_FRAME, PrepareOptions
+from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
+from diff2lip_diffusers.prepare.set_layout import SAMPLES_PER_FRAME
 
 
 @pytest.mark.parametrize(
@@ -19,8 +20,8 @@ from diff2lip_diffusers.prepare.prepare_options import SAMPLES_PER_FRAME, Prepar
         ({"workers": None}, "`workers` is None"),
         ({"identity": "face"}, "`identity` is 'face', known are video, folder"),
         ({"detector": "eyes"}, "`detector` is 'eyes', known are mtcnn"),
-        ({"min_confidence": 0.2}, "`min_confidence` is 0.2, which needs a `syncnet`"),
-        ({"syncnet": "net", "min_confidence": 7}, "`min_confidence` is 7, expected a number from 0 to 2"),
+        ({"min_lse_c": 0.2}, "`min_lse_c` is 0.2, which needs a `syncnet`"),
+        ({"syncnet": "net", "min_lse_c": 7}, "`min_lse_c` is 7, expected a number from 0 to 2"),
         ({"pads": (1, 2)}, "`pads` is .1, 2., expected four numbers"),
         ({"detection_stride": 0}, "`detection_stride` is 0, expected a whole number"),
     ],
@@ -37,5 +38,5 @@ def test_lengths_in_frames():
 
 
 def test_workers_decide_nothing():
-    assert PrepareOptions(workers=1).decisive() == PrepareOptions(workers=5).decisive()
-    assert PrepareOptions(size_px=64).decisive() != PrepareOptions(size_px=96).decisive()
+    assert PrepareOptions(workers=1).result_options() == PrepareOptions(workers=5).result_options()
+    assert PrepareOptions(size_px=64).result_options() != PrepareOptions(size_px=96).result_options()

@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 import pytest
-from helpers.face_films import WOMAN, on_background, other_person, write_film, write_speech
+from helpers.face_videos import WOMAN, on_background, other_person, write_speech, write_video
 from helpers.numbered_clips import noise, write_wav
 from helpers.prepare_films import FACE, HEIGHT, PLACE, WIDTH, other_place, portrait, write_boxes, write_talk
 
@@ -16,7 +16,7 @@ from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_video import prepare_video
 from diff2lip_diffusers.prepare.set_folder import SetFolder
 from diff2lip_diffusers.prepare.source_videos import find_videos
-from diff2lip_diffusers.prepare.video_sound import read_sound
+from diff2lip_diffusers.prepare.video_audio import read_speech
 
 OPTIONS = PrepareOptions(size_px=48)
 
@@ -28,7 +28,7 @@ def prepare(tmp_path):
 
     def run(path, options=OPTIONS, measure_sync=None):
         folder.open(options, None)
-        with folder.alone():
+        with folder.exclusive():
             return prepare_video(find_videos([path])[0], folder, options, measure_sync)
 
     return run
@@ -40,7 +40,7 @@ def sound_of(tmp_path, name) -> np.ndarray:
 
 
 def dropped(record):
-    return [(stretch["reason"], stretch["start_s"], stretch["frames"]) for stretch in record["dropped"]]
+    return [(segment["reason"], segment["start_s"], segment["frames"]) for segment in record["dropped"]]
 
 
 def test_crops_are_those_that_the_model_sees(tmp_path, prepare):
@@ -76,11 +76,11 @@ def test_long_shots_are_cut_with_their_sound(tmp_path, prepare):
     counts = [clip["frames"] for clip in record["clips"]]
     assert sum(counts) == 55 and max(counts) <= 25 and not record["dropped"]
     joined = np.concatenate([sound_of(tmp_path, clip["name"]) for clip in record["clips"]])
-    assert np.array_equal(joined, read_sound(find_videos([film])[0]))
+    assert np.array_equal(joined, read_speech(find_videos([film])[0]))
 
 
 def test_other_frame_rates_become_25(tmp_path, prepare):
-    film = write_film(tmp_path / "talk.mp4", [portrait(number) for number in range(50)], fps=50)
+    film = write_video(tmp_path / "talk.mp4", [portrait(number) for number in range(50)], fps=50)
     write_speech(tmp_path / "talk.wav", 1)
     write_boxes(film, [FACE] * 25)  # at 25 a second, as they are asked for
     (clip,) = prepare(film)["clips"]
@@ -93,7 +93,7 @@ def test_where_the_sound_ends(tmp_path, prepare):
     record = prepare(film)
     assert [clip["frames"] for clip in record["clips"]] == [38]
     assert dropped(record) == [("no sound", 1.52, 22)]
-    assert "the sound ends after 1.32 s" in record["dropped"][0]["detail"]
+    assert "the audio ends after 1.32 s" in record["dropped"][0]["detail"]
     samples = sound_of(tmp_path, "talk_000")
     assert len(samples) == 38 * 640 and not samples[33 * 640 + 5 :].any() and samples[: 33 * 640].any()
 
@@ -120,10 +120,10 @@ def test_what_is_dropped_says_why(tmp_path, prepare):
     starts = np.cumsum([0] + [len(shot) for shot, _, _ in shots])
     expected = [(why, starts[n] / 25, len(shot)) for n, (shot, _, why) in enumerate(shots) if why]
     assert dropped(record) == expected
-    details = {stretch["reason"]: stretch["detail"] for stretch in record["dropped"]}
-    assert details["too short"] == "0.80 s; 1 s are wanted"
-    assert details["too small"] == "the face has 40 pixels; 64 are wanted"
-    assert details["blurred"].startswith("sharpness 0.0") and details["blurred"].endswith("; 0.01 is wanted")
+    details = {segment["reason"]: segment["detail"] for segment in record["dropped"]}
+    assert details["too short"] == "0.80 s, expected at least 1 s"
+    assert details["too small"] == "the face has 40 pixels, expected at least 64"
+    assert details["blurred"].startswith("sharpness 0.0") and details["blurred"].endswith(", expected at least 0.01")
     pictures = tmp_path / "set" / "report"
     assert all((pictures / shown["picture"]).exists() for shown in record["dropped"] + record["clips"])
 
@@ -155,14 +155,14 @@ def test_damaged_boxes_drop_the_video(tmp_path, prepare):
     boxes.write_text("".join(boxes.read_text().splitlines(keepends=True)[:-1]))
     record = prepare(film)
     assert not record["clips"] and record["dropped"][0]["reason"] == "unreadable"
-    assert "talk.boxes.jsonl: is no whole file of detections" in record["dropped"][0]["detail"]
+    assert "talk.boxes.jsonl: is not a complete file of detections" in record["dropped"][0]["detail"]
 
 
 def test_boxes_of_a_shorter_video_leave_nothing_half_done(tmp_path, prepare):
     film = write_talk(tmp_path / "talk.mp4", frames=[portrait()] * 30 + [255 - portrait()] * 30)
     write_boxes(film, [FACE] * 45)
     record = prepare(film)
-    assert not record["clips"] and [stretch["reason"] for stretch in record["dropped"]] == ["unreadable"]
+    assert not record["clips"] and [segment["reason"] for segment in record["dropped"]] == ["unreadable"]
     assert not any((tmp_path / "set" / "clips").iterdir()) and not any((tmp_path / "set" / "report").iterdir())
 
 
@@ -170,7 +170,7 @@ def test_the_detector_finds_the_largest_face(tmp_path, prepare):
     """Without a file of boxes."""
     frame = on_background([(WOMAN, 20, 20), (other_person()[::2, ::2], 300, 60)], 440, 320)
     write_speech(tmp_path / "speech.wav", 1.2)
-    film = write_film(tmp_path / "talk.mp4", [frame] * 30, audio=tmp_path / "speech.wav")
+    film = write_video(tmp_path / "talk.mp4", [frame] * 30, audio=tmp_path / "speech.wav")
     (clip,) = prepare(film)["clips"]
     crop = next(read_rgb(tmp_path / "set" / "clips" / "talk_000.mp4"))
     her_face = frame[20 + 72 : 20 + 204, 20 + 64 : 20 + 164]
@@ -215,10 +215,10 @@ def test_pictures_beyond_the_moved_sound_are_left_out(tmp_path, prepare):
 
 
 def test_sound_that_does_not_fit_is_dropped(tmp_path, prepare):
-    options = PrepareOptions(size_px=48, syncnet="net", min_confidence=0.3)
+    options = PrepareOptions(size_px=48, syncnet="net", min_lse_c=0.3)
     film = write_talk(tmp_path / "talk.mp4", 30)
     (only,) = prepare(film, options, late_by(2, 0.29))["dropped"]
-    assert (only["reason"], only["detail"]) == ("off sync", "confidence 0.29 at +2 frames; 0.3 is wanted")
+    assert (only["reason"], only["detail"]) == ("off sync", "LSE-C 0.29 at +2 frames, expected at least 0.3")
     assert len(prepare(film, options, late_by(2, 0.31))["clips"]) == 1
 
 
@@ -228,7 +228,7 @@ def test_what_the_measure_sees(tmp_path, prepare):
     prepare(film, measure_sync=lambda crops, samples: seen.append((np.stack(crops), samples)) or (0, 1.0))
     ((crops, samples),) = seen
     assert crops.shape == (40, 48, 48, 3) and crops.dtype == np.uint8
-    assert np.array_equal(samples, read_sound(find_videos([film])[0]))
+    assert np.array_equal(samples, read_speech(find_videos([film])[0]))
 
 
 # The folder

@@ -2,7 +2,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageFilter
 import pytest
-from helpers.face_films import WOMAN, WOMAN_FACE
+from helpers.face_videos import WOMAN, WOMAN_FACE
 
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.sharpness import SHARPNESS_PX, sharpness

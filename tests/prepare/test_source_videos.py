@@ -25,7 +25,7 @@ def test_folders_are_searched_for_videos_to_their_depth(folder):
     assert [video.name for video in videos] == ["a", "b", "x-y-c"]
     assert [video.path for video in videos] == [root / "a.MOV", root / "b.mp4", root / "x" / "y" / "c.mkv"]
     assert [video.folder for video in videos] == [root.name, root.name, "x"]
-    assert videos[1].boxes == root / "b.boxes.jsonl" and videos[1].sound == root / "b.wav"
+    assert videos[1].boxes == root / "b.boxes.jsonl" and videos[1].speech_file == root / "b.wav"
 
 
 def test_a_file_is_taken_whatever_its_suffix_and_once(folder):
@@ -52,7 +52,7 @@ def test_same_names_in_two_folders(folder):
 
 def test_what_is_not_there(folder):
     root = folder("sub/notes.txt")
-    with pytest.raises(MediaError, match="sub: holds no video; name another folder, or the files themselves"):
+    with pytest.raises(MediaError, match="sub: has no video; name another folder, or the files themselves"):
         find_videos([root / "sub"])
     with pytest.raises(MediaError, match="nowhere: no such file or folder; check the path"):
         find_videos([root / "nowhere"])

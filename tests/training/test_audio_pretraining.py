@@ -44,7 +44,7 @@ def corpus(tmp_path_factory):
 
 def test_learns_what_can_be_heard_and_nothing_else(corpus, tmp_path):
     config = AudioPretrainingConfig(
-        str(corpus), str(tmp_path / "audio"), steps=60, batch_size=32, held_out_fraction=0.2, **SMALL
+        str(corpus), str(tmp_path / "audio"), max_train_steps=60, train_batch_size=32, held_out_fraction=0.2, **SMALL
     )
     records = list(pretrain_audio_encoder(config, measure_every=30))
     assert [record.step for record in records] == list(range(1, 61))
@@ -60,8 +60,8 @@ def test_goes_on_from_an_encoder_with_its_sizes_and_hears_several_corpora(corpus
     losses = [
         [record.loss for record in pretrain_audio_encoder(AudioPretrainingConfig(data, output, **settings))]
         for data, output, settings in (
-            (str(corpus), first, {"steps": 60, "batch_size": 32, **SMALL}),
-            ((str(corpus), str(corpus)), second, {"steps": 2, "learning_rate": 1e-6, "init_from": first}),
+            (str(corpus), first, {"max_train_steps": 60, "train_batch_size": 32, **SMALL}),
+            ((str(corpus), str(corpus)), second, {"max_train_steps": 2, "learning_rate": 1e-6, "init_from": first}),
         )
     ]
     before, after = (Diff2LipAudioEncoder.from_pretrained(folder) for folder in (first, second))
@@ -84,7 +84,9 @@ def test_a_warp_moves_every_frequency_by_the_same_factor():
 
 
 def test_is_repeatable(corpus, tmp_path):
-    config = AudioPretrainingConfig(str(corpus), str(tmp_path / "audio"), steps=2, batch_size=8, **SMALL)
+    config = AudioPretrainingConfig(
+        str(corpus), str(tmp_path / "audio"), max_train_steps=2, train_batch_size=8, **SMALL
+    )
     first, second = ([record.loss for record in pretrain_audio_encoder(config)] for _ in range(2))
     assert first == second
 
@@ -96,8 +98,8 @@ def test_the_reader_is_silu_and_a_linear_layer():
 
 
 def test_values_are_checked():
-    with pytest.raises(ValueError, match="`steps` is 0, expected a number above 0"):
-        AudioPretrainingConfig("corpus", "out", steps=0)
+    with pytest.raises(ValueError, match="`max_train_steps` is 0, expected a number above 0"):
+        AudioPretrainingConfig("corpus", "out", max_train_steps=0)
     with pytest.raises(ValueError, match="`held_out_fraction` is 1, expected a number between 0 and 1"):
         AudioPretrainingConfig("corpus", "out", held_out_fraction=1)
     with pytest.raises(ValueError, match="`frequency_warp` is 0.5, expected a number from 0 to below 0.5"):

@@ -1,13 +1,18 @@
 """The settings of a run: read strictly, checked, and written so that they are read again."""
 
+import dataclasses
+
 import pytest
 
 from diff2lip_diffusers.errors import MediaError
+from diff2lip_diffusers.training.audio_pretraining import AudioPretrainingConfig
 from diff2lip_diffusers.training.config import TrainConfig, read_train_config
 from diff2lip_diffusers.training.config_file import config_of, write_config
-from diff2lip_diffusers.training.loss_weights import LOSS_PRESETS
+from diff2lip_diffusers.training.loss_weights import LOSS_PRESETS, LossWeights
+from diff2lip_diffusers.training.renamed_keys import RENAMED_KEYS
+from diff2lip_diffusers.training.syncnet_config import SyncNetTrainConfig
 
-SMALLEST = "data: set\noutput: run\nsteps: 10\n"
+SMALLEST = "data: set\noutput: run\nmax_train_steps: 10\n"
 
 
 @pytest.fixture
@@ -30,35 +35,52 @@ def test_what_is_written_is_read_again(read, tmp_path):
 
 def test_overrides_win_and_reach_into_sections(read):
     config = read(
-        SMALLEST + "losses: simple\n", "losses.x0=0.5", "steps=7", "data=[a, b]", "lora.rank=2", "init_from=m"
+        SMALLEST + "losses: simple\n",
+        "losses.x0_weight=0.5",
+        "max_train_steps=7",
+        "data=[a, b]",
+        "lora.rank=2",
+        "init_from=m",
     )
-    assert (config.steps, config.folders, config.losses.x0, config.losses.syncnet) == (7, ["a", "b"], 0.5, 0)
+    assert (config.max_train_steps, config.folders, config.losses.x0_weight, config.losses.syncnet_weight) == (
+        7,
+        ["a", "b"],
+        0.5,
+        0,
+    )
     assert (config.lora.rank, config.lora.alpha) == (2, 4.0)
 
 
 def test_the_paper_preset_has_the_authors_weights():
     weights = LOSS_PRESETS["paper"]
-    assert (weights.x0, weights.syncnet, weights.lpips, weights.adversarial) == (1, 0.1, 0.25, 0.5)
+    assert (weights.x0_weight, weights.syncnet_weight, weights.lpips_weight, weights.adversarial_weight) == (
+        1,
+        0.1,
+        0.25,
+        0.5,
+    )
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
         ("learning_rat: 1", "`learning_rat` is not known; the nearest setting is `learning_rate`"),
-        ("losses: {lpip: 1}", "`losses.lpip` is not known; the nearest setting is `losses.lpips`"),
-        ("batch_size: many", "`batch_size` is 'many', expected a whole number"),
-        ("batch_size: 0", "`batch_size` is 0, expected 1 or more"),
+        ("losses: {lpips_wait: 1}", "`losses.lpips_wait` is not known; the nearest setting is `losses.lpips_weight`"),
+        ("train_batch_size: many", "`train_batch_size` is 'many', expected a whole number"),
+        ("train_batch_size: 0", "`train_batch_size` is 0, expected 1 or more"),
         ("ema_decay: 1.5", "`ema_decay` is 1.5, expected 0 to 1"),
         ("ema_decay: .nan", "`ema_decay` is nan, expected 0 to 1"),
-        ("flip: 1", "`flip` is 1, expected true or false"),
+        ("random_flip: 1", "`random_flip` is 1, expected true or false"),
         ("reader: opencv", "`reader` is 'opencv', known are pyav, decord"),
         ("losses: paperr", "`losses` is 'paperr', known are paper, simple"),
         ("data: 3", "`data` is 3, expected text or a list, each text"),
         ("model: {block_out_channels: [16]}", "`model.block_out_channels` is [16], expected multiples of 4 and of 32"),
         ("model: {attention_levels: [7]}", "`model.attention_levels` has 7, expected levels from 0 to 4"),
         ("model: {attention_head_dim: 48}", "`model.attention_head_dim` is 48, which does not divide the 256"),
-        ("timestep_range: [900, 100]", "`timestep_range` is [900, 100], expected two timesteps"),
-        ("frames_per_sample: 1", "`frames_per_sample` is 1, but SyncNet and the discriminator look at 5"),
+        ("timestep_bias_begin: 900\ntimestep_bias_end: 100", "`timestep_bias_begin` is 900, expected less than"),
+        ("timestep_bias_strategy: late", "`timestep_bias_strategy` is 'late', known are none, earlier, later, range"),
+        ("timestep_bias_multiplier: 0", "`timestep_bias_multiplier` is 0.0, expected 1e-12 to 1e+12"),
+        ("frames_per_sample: 1", "`frames_per_sample` is 1, but SyncNet and the discriminator need 5"),
         ("lora: {rank: 4}", "`lora` needs `init_from`"),
     ],
 )
@@ -69,8 +91,25 @@ def test_a_wrong_setting_is_one_line_that_names_it(read, line, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("old", sorted(RENAMED_KEYS))
+def test_an_old_key_names_the_new_one(old):
+    section, _, name = old.rpartition(".")
+    new = RENAMED_KEYS[old]
+    kinds = [
+        kind
+        for kind in ((LossWeights,) if section else (TrainConfig, SyncNetTrainConfig, AudioPretrainingConfig))
+        if new in {field.name for field in dataclasses.fields(kind)}
+    ]
+    assert kinds
+    for kind in kinds:
+        with pytest.raises(ValueError) as caught:
+            config_of(kind, {name: 1}, f"{section}." if section else "")
+        assert str(caught.value).startswith(f"`{old}` is now `{section and section + '.'}{new}`")
+        assert "\n" not in str(caught.value)
+
+
 def test_a_missing_setting_and_files_that_are_no_settings(read, tmp_path):
-    with pytest.raises(ValueError, match="`steps` is missing"):
+    with pytest.raises(ValueError, match="`max_train_steps` is missing"):
         config_of(TrainConfig, {"data": "set", "output": "run"})
     with pytest.raises(MediaError, match="cannot be read .No such file"):
         read_train_config(tmp_path / "none.yaml")

@@ -1,9 +1,11 @@
 """Noise for training: where timesteps are drawn, and what the U-Net gets to see."""
 
+import pytest
 import torch
 
 from diff2lip_diffusers.schedulers import original_scheduler
 from diff2lip_diffusers.training.diffusion import Diffusion
+from diff2lip_diffusers.training.timestep_bias import timestep_probabilities
 
 
 def samples(count: int, frames: int, size: int = 8) -> dict[str, torch.Tensor]:
@@ -23,10 +25,20 @@ def test_timesteps_have_the_documented_density():
     draws = (torch.arange(100_000, dtype=torch.float64) + 0.5) / 100_000
     uniform = torch.bincount(Diffusion().timesteps(draws), minlength=1000)
     assert uniform.tolist() == [100] * 1000
-    focused = torch.bincount(Diffusion(0.6, (400, 900)).timesteps(draws), minlength=1000)
-    # 0.4 / 1000 everywhere, and 0.6 / 500 within.
-    assert (focused[:400] - 40).abs().max() <= 1 and (focused[400:900] - 160).abs().max() <= 1
-    assert Diffusion(1.0, (10, 11)).timesteps(draws).unique().tolist() == [10]
+    drawn = Diffusion(strategy="range", multiplier=4.0, begin=400, end=900).timesteps(draws)
+    counts = torch.bincount(drawn, minlength=1000)
+    # 500 timesteps with weight 1 and 500 with weight 4.
+    assert (counts[:400] - 40).abs().max() <= 1 and (counts[400:900] - 160).abs().max() <= 1
+    only = Diffusion(strategy="range", multiplier=1e12, begin=10, end=11).timesteps(draws)
+    assert (only == 10).float().mean() > 0.999
+
+
+@pytest.mark.parametrize(("strategy", "biased"), [("earlier", slice(0, 250)), ("later", slice(750, 1000))])
+def test_a_portion_of_the_timesteps_is_drawn_more_often(strategy, biased):
+    probabilities = timestep_probabilities(1000, strategy, multiplier=3.0, portion=0.25)
+    expected = torch.ones(1000, dtype=torch.float64)
+    expected[biased] = 3
+    torch.testing.assert_close(probabilities, expected / 1500)
 
 
 def test_noise_is_added_as_the_scheduler_adds_it():

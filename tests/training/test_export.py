@@ -31,7 +31,7 @@ def test_what_the_layout_cannot_tell_is_refused(tmp_path):
     pipe = untrained_pipeline(sample_size=16)
     pipe.audio_encoder.register_to_config(norm_eps=1e-3)
     pipe.save_pretrained(tmp_path / "model")
-    with pytest.raises(CheckpointError, match="`norm_eps` is 0.001, which the original layout cannot tell"):
+    with pytest.raises(CheckpointError, match="`norm_eps` is 0.001, which the original layout cannot hold"):
         export_original(tmp_path / "model", tmp_path / "exported.pt")
     assert not (tmp_path / "exported.pt").exists()
 

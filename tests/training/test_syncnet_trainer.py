@@ -10,7 +10,7 @@ from accelerate.state import AcceleratorState
 
 from diff2lip_diffusers import cli
 from diff2lip_diffusers.errors import CheckpointError, Diff2LipError, MediaError
-from diff2lip_diffusers.prepare.clip_files import write_crops, write_sound
+from diff2lip_diffusers.prepare.clip_files import write_clip_speech, write_crops
 from diff2lip_diffusers.syncnet import SyncNet, load_syncnet, sync_mel_windows
 from diff2lip_diffusers.training.sync_accuracy import (
     SyncPairs,
@@ -54,14 +54,15 @@ def write_clip(folder, number: int) -> None:
     time_s = np.arange(FRAMES * SAMPLES_PER_FRAME) / 16000
     loudness = np.interp(time_s * 25, np.arange(FRAMES), opening) ** 2
     sound = loudness * np.sin(2 * np.pi * 220 * time_s) + 0.001 * rng.standard_normal(len(time_s))
-    write_sound(folder / f"clip_{number}.wav", (20000 * sound).astype(np.int16))
+    write_clip_speech(folder / f"clip_{number}.wav", (20000 * sound).astype(np.int16))
 
 
 def settings(folder, output, **others) -> SyncNetTrainConfig:
     values = {
-        "data": str(folder), "output": str(output), "steps": 4, "input_size": 48, "block_out_channels": CHANNELS,
-        "embed_dim": 16, "clips_per_batch": 3, "windows_per_clip": 4, "held_out_fraction": 0.0, "evaluate_every": 0,
-        "learning_rate": 1e-3, "warmup_steps": 2, "cache": "memory",
+        "data": str(folder), "output": str(output), "max_train_steps": 4, "input_size": 48,
+        "block_out_channels": CHANNELS, "embed_dim": 16, "clips_per_batch": 3, "windows_per_clip": 4,
+        "held_out_fraction": 0.0, "validation_steps": 0,
+        "learning_rate": 1e-3, "lr_warmup_steps": 2, "cache": "memory",
     }  # fmt: skip
     return SyncNetTrainConfig(**values | others)
 
@@ -193,8 +194,9 @@ def test_measured_pairs_are_the_own_sound_and_one_from_elsewhere(folder):
 
 def test_a_run_learns_and_its_folder_loads(folder, tmp_path):
     config = settings(
-        folder, tmp_path / "run", steps=80, block_out_channels=(4, 8, 16, 16, 32), clips_per_batch=6, contrastive=0.3,
-        learning_rate=3e-3, other_clips=0.0, jitter=0.0, colour_jitter=0.0, weight_decay=0.0,
+        folder, tmp_path / "run", max_train_steps=80, block_out_channels=(4, 8, 16, 16, 32), clips_per_batch=6,
+        contrastive_weight=0.3, learning_rate=3e-3, other_clips_weight=0.0,
+        jitter=0.0, color_jitter=0.0, adam_weight_decay=0.0,
     )  # fmt: skip
     records = list(train_syncnet(config))
     assert [record.step for record in records] == list(range(1, 81))
@@ -208,7 +210,7 @@ def test_a_run_learns_and_its_folder_loads(folder, tmp_path):
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_losses(folder, tmp_path):
-    others = {"checkpoint_every": 2, "contrastive": 0.2, "steps": 4}
+    others = {"checkpointing_steps": 2, "contrastive_weight": 0.2, "max_train_steps": 4}
     whole = [record.losses for record in train_syncnet(settings(folder, tmp_path / "whole", **others))]
     stopped = train_syncnet(settings(folder, tmp_path / "parts", **others))
     first = [next(stopped).losses for _ in range(3)]
@@ -225,14 +227,14 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_losses(folder, tmp_path):
 
 
 def test_without_resume_it_starts_anew(folder, tmp_path):
-    config = settings(folder, tmp_path / "run", steps=1, checkpoint_every=1)
+    config = settings(folder, tmp_path / "run", max_train_steps=1, checkpointing_steps=1)
     first = list(train_syncnet(config))
     again = list(train_syncnet(config, resume=False))
     assert [record.losses for record in again] == [record.losses for record in first]
 
 
 def test_held_out_identities_are_measured_and_not_trained_on(folder, tmp_path):
-    config = settings(folder, tmp_path / "run", steps=3, held_out_fraction=0.5, evaluate_every=2)
+    config = settings(folder, tmp_path / "run", max_train_steps=3, held_out_fraction=0.5, validation_steps=2)
     trainer = SyncNetTrainer(config)
     assert {is_held_out(clip.identity, 0.5) for clip in trainer.data.clips} == {False}
     assert {is_held_out(clip.identity, 0.5) for clip in trainer.held_out.clips} == {True}
@@ -245,7 +247,9 @@ def test_held_out_identities_are_measured_and_not_trained_on(folder, tmp_path):
 def test_a_run_goes_on_from_another_syncnet(folder, tmp_path):
     torch.manual_seed(4)
     SyncNet(48, (2, 4, 4, 4, 8), 12).save_pretrained(tmp_path / "first")
-    config = settings(folder, tmp_path / "run", steps=1, init_from=str(tmp_path / "first"), learning_rate=0.0)
+    config = settings(
+        folder, tmp_path / "run", max_train_steps=1, init_from=str(tmp_path / "first"), learning_rate=0.0
+    )
     list(train_syncnet(config))
     before, after = load_syncnet(tmp_path / "first"), load_syncnet(tmp_path / "run" / "model")
     assert torch.equal(before.face_encoder[3].conv_block[0].weight, after.face_encoder[3].conv_block[0].weight)
@@ -267,13 +271,16 @@ def test_bfloat16_gives_about_the_same_loss(folder, tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("data: x\noutput: y\nsteps: 5\nwindow_per_clip: 3", "the nearest setting is `windows_per_clip`"),
-        ("data: x\noutput: y\nsteps: 0", "`steps` is 0, expected 1 or more"),
-        ("data: x\noutput: y\nsteps: 5\nother_clips: 2", "`other_clips` is 2.0, expected 0 to 1"),
-        ("data: x\noutput: y\nsteps: 5\nclips_per_batch: 1", "`clips_per_batch` is 1, expected 2 or more"),
-        ("data: []\noutput: y\nsteps: 5", "`data` is empty"),
-        ("data: x\noutput: y\nsteps: 5\nmixed_precision: fp8", "`mixed_precision` is 'fp8', known are"),
-        ("data: x\noutput: y", "`steps` is missing"),
+        ("data: x\noutput: y\nmax_train_steps: 5\nwindow_per_clip: 3", "the nearest setting is `windows_per_clip`"),
+        ("data: x\noutput: y\nmax_train_steps: 0", "`max_train_steps` is 0, expected 1 or more"),
+        (
+            "data: x\noutput: y\nmax_train_steps: 5\nother_clips_weight: 2",
+            "`other_clips_weight` is 2.0, expected 0 to 1",
+        ),
+        ("data: x\noutput: y\nmax_train_steps: 5\nclips_per_batch: 1", "`clips_per_batch` is 1, expected 2 or more"),
+        ("data: []\noutput: y\nmax_train_steps: 5", "`data` is empty"),
+        ("data: x\noutput: y\nmax_train_steps: 5\nmixed_precision: fp8", "`mixed_precision` is 'fp8', known are"),
+        ("data: x\noutput: y", "`max_train_steps` is missing"),
     ],
 )
 def test_a_wrong_setting_is_one_line(tmp_path, capsys, text, message):
@@ -298,9 +305,18 @@ def test_data_that_cannot_be_trained_on_is_one_line(folder, tmp_path):
 
 
 def test_a_checkpoint_of_another_network_is_one_line(folder, tmp_path):
-    list(train_syncnet(settings(folder, tmp_path / "run", steps=1, checkpoint_every=1)))
+    list(train_syncnet(settings(folder, tmp_path / "run", max_train_steps=1, checkpointing_steps=1)))
     with pytest.raises(CheckpointError, match="was written by a run with other networks"):
-        SyncNetTrainer(settings(folder, tmp_path / "run", steps=2, embed_dim=24))
+        SyncNetTrainer(settings(folder, tmp_path / "run", max_train_steps=2, embed_dim=24))
+
+
+def test_a_refused_resume_leaves_the_settings_as_they_were(folder, tmp_path):
+    list(train_syncnet(settings(folder, tmp_path / "run", max_train_steps=1, checkpointing_steps=1)))
+    written = (tmp_path / "run" / "config.yaml").read_bytes()
+    with pytest.raises(CheckpointError, match="was written by a run with other networks") as caught:
+        SyncNetTrainer(settings(folder, tmp_path / "run", max_train_steps=2, embed_dim=24))
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "run" / "config.yaml").read_bytes() == written
 
 
 def test_an_output_that_cannot_be_written_is_one_line(folder, tmp_path):
@@ -311,17 +327,18 @@ def test_an_output_that_cannot_be_written_is_one_line(folder, tmp_path):
 
 def test_the_command_trains_and_logs(folder, tmp_path, capsys):
     (tmp_path / "run.yaml").write_text(
-        f"data: {folder}\noutput: {tmp_path / 'run'}\nsteps: 50\ninput_size: 48\nblock_out_channels: [4, 4, 4, 4, 8]\n"
-        "embed_dim: 8\nclips_per_batch: 2\nwindows_per_clip: 2\nheld_out_fraction: 0.5\nevaluate_every: 2\n"
+        f"data: {folder}\noutput: {tmp_path / 'run'}\nmax_train_steps: 50\ninput_size: 48\n"
+        "block_out_channels: [4, 4, 4, 4, 8]\nembed_dim: 8\nclips_per_batch: 2\n"
+        "windows_per_clip: 2\nheld_out_fraction: 0.5\nvalidation_steps: 2\n"
     )
-    assert cli.main(["train-syncnet", str(tmp_path / "run.yaml"), "--set", "steps=3"]) == 0
+    assert cli.main(["train-syncnet", str(tmp_path / "run.yaml"), "--set", "max_train_steps=3"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'run'}: 3 steps done; see {tmp_path / 'run' / 'model'}\n"
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 3]
     assert {"total", "bce", "learning_rate", "held_out_accuracy", "held_out_choice"} <= lines[0].keys()
     assert isinstance(load_syncnet(tmp_path / "run" / "model"), SyncNet)
-    assert cli.main(["train-syncnet", str(tmp_path / "run.yaml"), "--set", "step=3"]) == 1
-    assert "`step` is not known; the nearest setting is `steps`" in capsys.readouterr().err
+    assert cli.main(["train-syncnet", str(tmp_path / "run.yaml"), "--set", "max_steps=3"]) == 1
+    assert "`max_steps` is not known; the nearest setting is `max_train_steps`" in capsys.readouterr().err
 
 
 def test_sounds_of_windows_are_those_of_the_whole_clip(folder):

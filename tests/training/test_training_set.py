@@ -7,7 +7,7 @@ import types
 import numpy as np
 import pytest
 import torch
-from helpers.training_sets import picture, write_training_set
+from helpers.training_sets import draw_frame, write_training_set
 
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
@@ -29,17 +29,17 @@ def folder(tmp_path_factory):
 
 def test_random_access_gives_the_frames_of_sequential_decoding(folder):
     for clip in find_clips(folder)[0]:
-        sequential = np.stack(list(read_rgb(clip.pictures)))
+        sequential = np.stack(list(read_rgb(clip.video)))
         assert len(sequential) == clip.frames
         for start in [*range(0, clip.frames, 3), clip.frames - 1]:
             count = min(4, clip.frames - start)
-            assert np.array_equal(read_frames_pyav(clip.pictures, start, count), sequential[start : start + count])
+            assert np.array_equal(read_frames_pyav(clip.video, start, count), sequential[start : start + count])
 
 
 def test_frames_are_those_that_were_written(folder):
     clip = find_clips(folder)[0][1]
     frames = read_clip_frames(clip, 7, 2)
-    drawn = np.stack([picture(1, frame, 32) for frame in (7, 8)])
+    drawn = np.stack([draw_frame(1, frame, 32) for frame in (7, 8)])
     assert np.abs(frames.permute(0, 2, 3, 1).numpy().astype(int) - drawn).mean() < 4
 
 
@@ -47,7 +47,7 @@ def test_decord_is_used_where_it_is_asked_for_and_only_then(folder, monkeypatch)
     clip = find_clips(folder)[0][0]
     monkeypatch.setitem(sys.modules, "decord", None)
     with pytest.raises(Diff2LipError, match="'decord', which is not installed"):
-        read_frames_decord(clip.pictures, 0, 2)
+        read_frames_decord(clip.video, 0, 2)
 
     class Reader:
         def __init__(self, path, num_threads):
@@ -80,7 +80,7 @@ def test_without_augmentation_a_sample_is_frames_of_a_clip_with_their_windows(fo
     assert others and not any(start <= n < start + 5 for n in others)
 
     extractor = Diff2LipFeatureExtractor()
-    windows = extractor(*read_audio(clip.sound), num_frames=clip.frames + 1).mel_windows
+    windows = extractor(*read_audio(clip.speech), num_frames=clip.frames + 1).mel_windows
     torch.testing.assert_close(sample["mel_windows"], windows[start : start + 5])
     # SyncNet's window begins with its first frame: that is what the next frame's window begins with.
     torch.testing.assert_close(sample["sync_mel"], windows[start + 1])
@@ -170,6 +170,6 @@ def test_damaged_files_of_a_clip_are_named(tmp_path):
     clip = data.clips[0]
     with pytest.raises(MediaError, match=r"mp4: ends before frame 9 of 8"):
         read_clip_frames(clip, 6, 4)
-    clip.sound.write_bytes(b"RIFF")
-    with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's sound"):
+    clip.speech.write_bytes(b"RIFF")
+    with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's speech"):
         data[0]

@@ -1,4 +1,4 @@
-"""The speech of a video at 16 kHz, so that each of its frames at 25 fps has 640 samples."""
+"""Reads the speech of a video at 16 kHz: 640 samples for each frame at 25 fps."""
 
 from pathlib import Path
 
@@ -8,34 +8,34 @@ from ..errors import NoAudioError
 from ..lipsync.speech import resampled_blocks
 from ..media.reader import INT16_STEPS
 from ..media.streams import audio_blocks, audio_stream, open_input
-from .prepare_options import SAMPLING_RATE
+from .set_layout import SAMPLING_RATE
 from .source_videos import InputVideo
 
-# Quieter than this all over is no recording of a voice: 60 dB below full scale (root mean square).
+# Audio below this level is no recording of a voice: 60 dB below full scale (root mean square).
 SILENCE_DB = -60
 
 
-def read_sound(video: InputVideo) -> np.ndarray:
-    """The sound of a video, or, where it is silent, of the `.wav` file of the same name beside it.
+def read_speech(video: InputVideo) -> np.ndarray:
+    """The audio of a video, or of the `.wav` file of the same name beside it if the video has none or is silent.
 
     Returns:
-        (T,) int16, 16 kHz, mean over channels; sample 640 n stands at the beginning of frame n.
+        (T,) int16, 16 kHz, mean over channels; frame n starts at sample 640 n.
 
     Raises:
-        NoAudioError: there is neither.
-        MediaError: a file cannot be read.
+        NoAudioError: if there is neither.
+        MediaError: if a file cannot be read.
     """
     try:
         own = _read(video.path)
     except NoAudioError:
-        if not video.sound.is_file():
+        if not video.speech_file.is_file():
             raise
-        return _read(video.sound)
-    return _read(video.sound) if is_silent(own) and video.sound.is_file() else own
+        return _read(video.speech_file)
+    return _read(video.speech_file) if is_silent(own) and video.speech_file.is_file() else own
 
 
 def is_silent(samples: np.ndarray) -> bool:
-    """Whether there is nothing to hear in int16 samples."""
+    """Whether int16 samples are quieter than `SILENCE_DB`."""
     if not len(samples):
         return True
     return float(np.sqrt(np.mean(samples.astype(np.float32) ** 2))) < INT16_STEPS * 10 ** (SILENCE_DB / 20)

@@ -1,23 +1,22 @@
-"""What all commands have in common that train as a YAML file says."""
+"""Arguments and the progress loop that all training commands share."""
 
 import argparse
 import logging
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from tqdm import tqdm
 
-from ..lipsync.option_values import number
+from .arguments import POSITIVE
 
 
 def add_config(parser: argparse.ArgumentParser, described_by: str) -> None:
-    """Adds the file, and values that go before it.
+    """Adds the configuration file, and values that override it.
 
     Args:
-        parser: of the command.
-        described_by: name of the class whose fields the file has.
+        parser: parser of the command.
+        described_by: name of the class that documents the keys of the file.
     """
     parser.add_argument("config", metavar="CONFIG", help=f"YAML file with the fields of {described_by}")
     parser.add_argument(
@@ -26,46 +25,46 @@ def add_config(parser: argparse.ArgumentParser, described_by: str) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="another value than the file's, such as steps=100, or losses.syncnet=0; may be repeated",
+        help="override a value of the file, such as max_train_steps=100 or seed=1; may be repeated",
     )
 
 
 def add_resuming(parser: argparse.ArgumentParser) -> None:
-    """Adds whether to go on, and how often to say how it goes."""
+    """Adds whether to resume, and how often to log."""
     parser.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="go on from the newest checkpoint in the output folder; or start anew, which removes its checkpoints",
+        help="resume from the newest checkpoint in the output folder; --no-resume removes the checkpoints first",
     )
     parser.add_argument(
         "--log-every",
-        type=number(int, 1, math.inf, "a whole number above 0"),
+        type=POSITIVE,
         default=50,
         metavar="N",
-        help="steps that a line of log.jsonl, and of the output, is the mean of (default: 50)",
+        help="steps per line of log.jsonl and of the output; each line is their mean (default: 50)",
     )
 
 
 def quiet() -> None:
-    """Leaves it to exceptions to say what goes wrong, once."""
+    """Silences the logs of diffusers: errors are reported once, by exceptions."""
     set_verbosity(logging.CRITICAL)
     disable_progress_bar()
 
 
 def run_to_end(trainer: Any, log_every: int, measured: Callable[[Any], Mapping[str, float] | None]) -> None:
-    """All steps of a run, with a bar where somebody looks, and lines in its log.
+    """Trains all steps of a run, with a progress bar in a terminal, and writes its log.
 
     Args:
-        trainer: of the diffusion model or of a SyncNet.
-        log_every: steps that a line of the log is the mean of.
-        measured: what else a step's record tells, for the log.
+        trainer: trainer of the diffusion model or of a SyncNet.
+        log_every: steps per line of the log, which has their mean.
+        measured: returns further values of a step's record for the log.
     """
     from ..training.step_log import LOG_NAME, log_steps
 
-    is_main, steps = trainer.accelerator.is_main_process, trainer.config.steps
+    is_main, steps = trainer.accelerator.is_main_process, trainer.config.max_train_steps
     waiting = []
-    hidden = None if is_main else True  # None: hidden where nobody looks
+    hidden = None if is_main else True  # None: hidden if the output is not a terminal
     try:
         with tqdm(total=steps, initial=trainer.step, unit="step", disable=hidden) as bar:
             for record in trainer.run():

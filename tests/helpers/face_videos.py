@@ -1,4 +1,4 @@
-"""Short films of real faces for tests, from public-domain photos, and pipelines whose effect on a crop is known."""
+"""Short videos of real faces from public-domain photos, and pipelines with a known effect on a crop."""
 
 import wave
 from collections.abc import Callable, Iterable
@@ -17,13 +17,13 @@ WOMAN_FACE = FaceBox(64, 72, 164, 204)
 
 
 def other_person() -> np.ndarray:
-    """The same features on somebody else: mirrored, darker, in other clothes."""
+    """Returns another person with the same features: mirrored, darker, in other clothes."""
     mirrored = WOMAN[:, ::-1].astype(np.float32)
     return (mirrored * [0.55, 0.62, 0.85]).clip(0, 255).astype(np.uint8)
 
 
 def on_background(people: Iterable[tuple[np.ndarray, int, int]], width: int = 640, height: int = 360) -> np.ndarray:
-    """A picture with people (picture, x, y) before a soft wall; the later ones stand in front."""
+    """Returns a frame with people (image, x, y) in front of a plain wall; later ones cover earlier ones."""
     rows, columns = np.mgrid[0:height, 0:width]
     frame = np.stack([90 + columns // 16, 110 + rows // 12, 120 + (rows + columns) // 30], axis=-1).astype(np.uint8)
     for person, x, y in people:
@@ -33,7 +33,7 @@ def on_background(people: Iterable[tuple[np.ndarray, int, int]], width: int = 64
     return frame
 
 
-def write_film(path: Path, frames: Iterable[np.ndarray], fps=25, **options) -> Path:
+def write_video(path: Path, frames: Iterable[np.ndarray], fps=25, **options) -> Path:
     frames = list(frames)
     height, width = frames[0].shape[:2]
     with VideoWriter(path, width=width, height=height, fps=fps, **options) as writer:
@@ -43,7 +43,7 @@ def write_film(path: Path, frames: Iterable[np.ndarray], fps=25, **options) -> P
 
 
 def write_speech(path: Path, seconds: float, rate: int = 16000) -> Path:
-    """Sound that is nowhere silent."""
+    """Audio that is never silent."""
     time_s = np.arange(round(seconds * rate)) / rate
     samples = 0.4 * np.sin(2 * np.pi * 180 * time_s) * (1 + 0.5 * np.sin(2 * np.pi * 2.5 * time_s))
     with wave.open(str(path), "wb") as file:
@@ -53,7 +53,7 @@ def write_speech(path: Path, seconds: float, rate: int = 16000) -> Path:
 
 
 class KnownEffect(Diff2LipPipeline):
-    """A pipeline that does to the crops what a function does, instead of sampling."""
+    """A pipeline that applies a function to the crops instead of sampling."""
 
     effect: Callable[[np.ndarray], np.ndarray]
 

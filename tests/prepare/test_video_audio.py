@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from helpers.face_films import write_film, write_speech
-from helpers.numbered_clips import noise, numbered_picture, write_clip, write_wav
+from helpers.face_videos import write_speech, write_video
+from helpers.numbered_clips import noise, numbered_frame, write_clip, write_wav
 from helpers.prepare_films import portrait
 
 from diff2lip_diffusers.errors import NoAudioError
@@ -10,7 +10,7 @@ from diff2lip_diffusers.feature_extraction_diff2lip import resample
 from diff2lip_diffusers.lipsync.speech import resampled_blocks
 from diff2lip_diffusers.media.reader import read_audio
 from diff2lip_diffusers.prepare.source_videos import find_videos
-from diff2lip_diffusers.prepare.video_sound import is_silent, read_sound
+from diff2lip_diffusers.prepare.video_audio import is_silent, read_speech
 
 
 def video(path):
@@ -34,14 +34,14 @@ def test_nothing_resampled_is_nothing():
 
 def test_sound_at_16_khz_comes_to_the_bit(tmp_path):
     samples = noise(1, 16000)
-    write_clip(tmp_path / "a.mkv", [numbered_picture(number) for number in range(25)], sound=(samples, 16000))
-    assert np.array_equal(read_sound(video(tmp_path / "a.mkv")), samples[0])
+    write_clip(tmp_path / "a.mkv", [numbered_frame(number) for number in range(25)], audio=(samples, 16000))
+    assert np.array_equal(read_speech(video(tmp_path / "a.mkv")), samples[0])
 
 
 def test_other_rates_are_resampled_as_for_the_model(tmp_path):
-    write_clip(tmp_path / "a.mkv", [numbered_picture(number) for number in range(25)], sound=(noise(2, 44100), 44100))
+    write_clip(tmp_path / "a.mkv", [numbered_frame(number) for number in range(25)], audio=(noise(2, 44100), 44100))
     expected = resample(torch.from_numpy(read_audio(tmp_path / "a.mkv")[0]), 44100, 16000).numpy()
-    sound = read_sound(video(tmp_path / "a.mkv"))
+    sound = read_speech(video(tmp_path / "a.mkv"))
     assert sound.dtype == np.int16 and np.abs(sound / 32768 - expected.clip(-1, 1)).max() <= 0.51 / 32768
 
 
@@ -49,17 +49,17 @@ def test_the_wave_file_beside_counts_only_for_a_silent_video(tmp_path):
     beside = noise(1, 4000)
     write_wav(tmp_path / "a.wav", beside, 16000, "mono")
     for name, sound in (("a.mkv", None), ("a.mov", np.ones((1, 16000), np.int16))):
-        write_clip(tmp_path / name, [numbered_picture(0)] * 25, sound=sound if sound is None else (sound, 16000))
-        assert np.array_equal(read_sound(video(tmp_path / name)), beside[0])
+        write_clip(tmp_path / name, [numbered_frame(0)] * 25, audio=sound if sound is None else (sound, 16000))
+        assert np.array_equal(read_speech(video(tmp_path / name)), beside[0])
     write_speech(tmp_path / "own.wav", 1)
-    write_film(tmp_path / "a.mp4", [portrait()] * 25, audio=tmp_path / "own.wav")
-    assert len(read_sound(video(tmp_path / "a.mp4"))) == pytest.approx(16000, abs=1100)
+    write_video(tmp_path / "a.mp4", [portrait()] * 25, audio=tmp_path / "own.wav")
+    assert len(read_speech(video(tmp_path / "a.mp4"))) == pytest.approx(16000, abs=1100)
 
 
 def test_no_sound_anywhere(tmp_path):
-    write_clip(tmp_path / "a.mkv", [numbered_picture(0)] * 5)
+    write_clip(tmp_path / "a.mkv", [numbered_frame(0)] * 5)
     with pytest.raises(NoAudioError, match="a.mkv"):
-        read_sound(video(tmp_path / "a.mkv"))
+        read_speech(video(tmp_path / "a.mkv"))
 
 
 def test_silence_is_60_db_below_full_scale():

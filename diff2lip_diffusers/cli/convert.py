@@ -1,0 +1,58 @@
+"""The command `diff2lip convert`."""
+
+import argparse
+import math
+
+from ..hub import DTYPES, convert_checkpoint, push_folder
+from ..original_checkpoint import NORM_GROUPS
+from .arguments import POSITIVE, number
+
+
+def add_convert(commands) -> None:
+    """Adds the command."""
+    convert = commands.add_parser(
+        "convert",
+        help="turn the original checkpoint into a diffusers model folder",
+        description="Turns the original checkpoint into a diffusers model folder. The original weights, and so the"
+        " converted ones, are licensed CC BY-NC 4.0: no commercial use.",
+    )
+    convert.add_argument("checkpoint", metavar="CHECKPOINT", help="the authors' .pt file")
+    convert.add_argument("--output", required=True, metavar="DIR", help="model folder to write")
+    convert.add_argument(
+        "--head-channels",
+        type=POSITIVE,
+        default=64,
+        help="channels a head (default: 64)",
+    )
+    convert.add_argument(
+        "--norm-groups",
+        type=POSITIVE,
+        default=NORM_GROUPS,
+        help=f"groups a normalization (default: {NORM_GROUPS})",
+    )
+    convert.add_argument(
+        "--sample-size",
+        type=number(int, 8, math.inf, "a whole number, 8 or more"),
+        metavar="PX",
+        help="height and width of the crops (default: such that the first level with attention is 32 pixels wide)",
+    )
+    convert.add_argument("--dtype", choices=DTYPES, default="fp32", help="of the stored weights")
+    convert.add_argument("--variant", help="name inside the weight files, such as fp16")
+    convert.add_argument("--push-to-hub", metavar="REPO", help="also upload the folder, as user/name")
+    convert.add_argument("--private", action="store_true", help="make the repository on the Hub private")
+    convert.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> None:
+    output = convert_checkpoint(
+        args.checkpoint,
+        args.output,
+        args.head_channels,
+        args.dtype,
+        args.variant,
+        args.norm_groups,
+        args.sample_size,
+    )
+    print(f"{output}: converted; the weights stay under CC BY-NC 4.0, no commercial use")
+    if args.push_to_hub:
+        print(push_folder(output, args.push_to_hub, args.private))

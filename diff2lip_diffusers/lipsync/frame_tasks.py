@@ -1,0 +1,119 @@
+"""Tasks for the model: one for each output frame, made from source frames with face boxes and the speech."""
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..boxes import FaceBox
+from ..media.frame import Frame
+from ..pipeline_diff2lip import Diff2LipPipeline
+from .compositing import resize_image
+from .face_boxes import BoxedFrame
+from .options import SyncOptions
+from .plan import JobPlan
+from .stage_timer import StageTimer
+
+
+class Job(Protocol):
+    """Frames to paint and an output to write them to.
+
+    `tasks` runs in the thread that decodes, `write` in the thread that encodes.
+
+    Attributes:
+        options: of the job.
+        timer: seconds by stage so far.
+        error: what ended the job too early. Only `sync_jobs` sets it, in the thread that encodes.
+    """
+
+    options: SyncOptions
+    timer: StageTimer
+    error: Exception | None
+
+    def tasks(self) -> Generator["FrameTask", None, None]:
+        """The output frames, in order; what this raises ends the job."""
+        ...
+
+    def write(self, painted: Iterator["PaintedTask"]) -> Any:
+        """Writes all frames and returns the result; writes nothing if it raises, or if `painted` does."""
+        ...
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """What the model needs to paint the face in a frame.
+
+    Attributes:
+        box: where in the frame, in whole pixels.
+        pixels: the frame inside the box, uint8 RGB (h, w, 3).
+        resized: the same in the model's size, uint8 (S, S, 3).
+        mel_window: the speech around the frame, float32 (80, 16).
+        reference: the crop that shows the identity, uint8 (S, S, 3).
+    """
+
+    box: FaceBox
+    pixels: np.ndarray
+    resized: np.ndarray
+    mel_window: np.ndarray
+    reference: np.ndarray
+
+
+@dataclass(frozen=True)
+class FrameTask:
+    """One frame of an output.
+
+    Attributes:
+        job: the job that it belongs to.
+        index: its number in the output, from 0.
+        frame: the source frame.
+        box: where the face is; None where it is not seen.
+        crop: what the model needs; None where nothing is to be painted: without a face, or after the speech.
+    """
+
+    job: Job
+    index: int
+    frame: Frame
+    box: FaceBox | None
+    crop: FaceCrop | None = None
+
+
+# A task and its painted face, (S, S, 3) float32 in [0, 1], or None where nothing was painted.
+PaintedTask = tuple[FrameTask, np.ndarray | None]
+
+
+class TaskMaker:
+    """Makes the tasks of one job.
+
+    Args:
+        job: the job.
+        pipe: the pipeline, for the size of its crops and for its mel windows.
+        plan: of the job.
+        reference: crop (S, S, 3) uint8 that shows the identity in all frames; None where each frame shows its own.
+    """
+
+    def __init__(self, job: Job, pipe: Diff2LipPipeline, plan: JobPlan, reference: np.ndarray | None):
+        self.job, self.pipe, self.plan, self.reference = job, pipe, plan, reference
+
+    def tasks(self, boxed: Generator[BoxedFrame, None, None], first: int = 0) -> Generator[FrameTask, None, None]:
+        """The tasks of frames, of which the first becomes number `first` of the output."""
+        with closing(boxed) as entries:
+            for index, entry in enumerate(entries, first):
+                yield FrameTask(self.job, index, entry.frame, entry.box, self._crop(index, entry))
+
+    def _crop(self, index: int, entry: BoxedFrame) -> FaceCrop | None:
+        if entry.box is None or index >= self.plan.spoken_frames:
+            return None
+        with self.job.timer.stage("crop"):
+            pixels = entry.frame.rgb(entry.box)
+            resized = crop_for_model(self.pipe, pixels)
+        mel_window = self.pipe.feature_extractor.windows(self.plan.speech.mel, [index], self.plan.fps)[0]
+        reference = resized if self.reference is None else self.reference
+        return FaceCrop(entry.box, pixels, resized, mel_window, reference)
+
+
+def crop_for_model(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:
+    """Pixels uint8 (h, w, 3) in the size of the pipeline's crops, (S, S, 3)."""
+    size = pipe.unet.config.sample_size
+    return resize_image(pixels, size, size)

@@ -1,0 +1,110 @@
+"""Painted tasks to finished frames: composited, written in order, and counted."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from ..media.frame import Frame
+from ..pipeline_diff2lip import Diff2LipPipeline
+from .compositing import Patch, painted_patch, whole_patch
+from .frame_tasks import FaceCrop, PaintedTask
+from .options import SyncOptions
+from .stage_timer import StageTimer
+
+
+class FrameSink(Protocol):
+    """Takes frames, one after another."""
+
+    def write(self, frame: Frame, /) -> None:
+        """Appends a frame."""
+        ...
+
+
+Writer = TypeVar("Writer")
+
+
+@dataclass
+class FrameCounts:
+    """How many frames a job has written.
+
+    Attributes:
+        num_frames: all of them.
+        num_faceless: those in which the face was not seen.
+        num_painted: those with a painted face.
+    """
+
+    num_frames: int = 0
+    num_faceless: int = 0
+    num_painted: int = 0
+
+
+def write_frames(
+    painted: Iterable[PaintedTask],
+    sink: FrameSink,
+    options: SyncOptions,
+    pipe: Diff2LipPipeline,
+    timer: StageTimer,
+) -> FrameCounts:
+    """Writes the frame of each task, with its painted face composited in; untouched where there is none.
+
+    Args:
+        painted: tasks with their painted faces, in order.
+        sink: takes the frames.
+        options: of the job.
+        pipe: the pipeline that painted.
+        timer: adds up what compositing and encoding take.
+
+    Raises:
+        ValueError: `restore` returned something that is no face.
+        MediaError: a frame cannot be written.
+    """
+    counts = FrameCounts()
+    painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
+    for task, face in painted:
+        frame = task.frame
+        if face is not None and task.crop is not None:
+            with timer.stage("paste"):
+                patch = _patch(task.crop, face, options, painted_fraction)
+                frame = frame.blended(patch.box, patch.rgb, patch.opacity)
+        with timer.stage("encode"):
+            sink.write(frame)
+        counts.num_frames += 1
+        counts.num_faceless += task.box is None
+        counts.num_painted += face is not None
+    return counts
+
+
+@contextmanager
+def open_writer(writer: AbstractContextManager[Writer], timer: StageTimer) -> Iterator[Writer]:
+    """Enters a writer for a `with` block; the time to complete the file counts as encoding."""
+    with ExitStack() as stack:
+        yield stack.enter_context(writer)
+        with timer.stage("encode"):
+            stack.close()
+
+
+def _patch(crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fraction: float) -> Patch:
+    if options.reproduce:
+        return whole_patch(crop.box, _truncated(face))
+    face = face if options.restore is None else _restored(options.restore, face)
+    return painted_patch(crop.pixels, crop.box, crop.resized, face, painted_fraction)
+
+
+def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:
+    restored = np.asarray(restore(face))
+    if restored.ndim != 3 or restored.shape[0] != restored.shape[1] or restored.shape[2] != 3:
+        raise ValueError(f"`restore` returned shape {restored.shape}, expected a square (S, S, 3)")
+    if restored.dtype.kind != "f" or not np.isfinite(restored).all():
+        raise ValueError(f"`restore` returned {restored.dtype} numbers, expected finite float32 in [0, 1]")
+    return restored.astype(np.float32).clip(0, 1)
+
+
+def _truncated(face: np.ndarray) -> np.ndarray:
+    """Floats in [0, 1] as uint8, rounded down from [-1, 1] as the original does; some values lose a level.
+
+    Source: SPEC "Frames".
+    """
+    return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)
