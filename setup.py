@@ -30,7 +30,9 @@ setup(
     project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
     python_requires=">=3.11",
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
-    package_data={"diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**"]},
+    package_data={
+        "diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**", "evaluation/**/*.csv"]
+    },
     install_requires=[
         "torch>=2.6",
         "diffusers>=0.42,<1",

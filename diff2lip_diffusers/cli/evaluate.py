@@ -5,9 +5,9 @@ import sys
 
 from tqdm import tqdm
 
-from ..evaluation.measures import GROUPS, MEASURES
+from ..evaluation.measures.table import GROUPS, MEASURES
 from ..evaluation.options import SYNCNET_PROTOCOLS, EvaluateOptions
-from ..evaluation.results_table import Results
+from ..evaluation.results import Results
 
 EXIT_BELOW = 4
 UNLESS_GIVEN = {"default": argparse.SUPPRESS}
@@ -18,8 +18,8 @@ def add_evaluate(commands) -> None:
     evaluate = commands.add_parser(
         "evaluate",
         help="measure lip-synced videos of any system",
-        description="Measures lip-synced videos, of this program or any other, and writes a report with tables, figures"
-        " and clips side by side. The same command resumes a run that was stopped. The exit code is"
+        description="Measures lip-synced videos, of any program, and writes a report with tables, figures and"
+        " clips side by side. The same command resumes a run that was stopped. The exit code is"
         f" {EXIT_BELOW} if a limit of --fail-below or --fail-above is missed.",
     )
     evaluate.add_argument(

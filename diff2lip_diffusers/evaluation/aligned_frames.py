@@ -1,6 +1,6 @@
 """An output beside its reference, frame by frame, with the box of the face."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
@@ -96,7 +96,7 @@ class AlignedClip:
     def __iter__(self) -> Iterator[AlignedFrame]:
         """Yields the frames that both have; notes afterwards if one is longer."""
         lengths = [0, 0]
-        with closing(read_frames(self.output, self.fps)) as outputs, closing(self._references()) as references:
+        with closing(self._read(self.output)) as outputs, closing(self._read(self.reference)) as references:
             for index, (output, reference) in enumerate(zip_longest(outputs, references)):
                 lengths[0] += output is not None
                 lengths[1] += reference is not None
@@ -112,9 +112,9 @@ class AlignedClip:
                 f" the first {self.num_frames} are compared"
             )
 
-    def _references(self) -> Iterator[Frame]:
-        if self.reference is not None:
-            yield from read_frames(self.reference, self.fps)
+    def _read(self, path: Path | None) -> Generator[Frame, None, None]:
+        if path is not None:
+            yield from read_frames(path, self.fps)
 
 
 def follow_face(video: Path, fps: Fraction, options: SyncOptions) -> list[FaceBox | None]:
@@ -130,7 +130,7 @@ def follow_face(video: Path, fps: Fraction, options: SyncOptions) -> list[FaceBo
     """
     frames = BoxedFrames(SourceVideo(video), fps, 0, None, options, torch.device("cpu"), StageTimer())
     with closing(iter(frames)) as boxed:
-        return [box for _, _, box in boxed]
+        return [entry.box for entry in boxed]
 
 
 def known_boxes(video: Path) -> Path | None:

@@ -10,7 +10,7 @@ from ..lipsync.options import SyncOptions
 from ..media.reader import probe_video
 from .aligned_frames import AlignedClip, AlignedFrame, NotMeasurable, follow_face, known_boxes
 from .clips import Clip
-from .measure_group import ClipView, GroupFactory, MeasureGroup
+from .measures.group import ClipView, GroupFactory, MeasureGroup
 
 DIGITS = 6
 # Rounding errors of nothing.

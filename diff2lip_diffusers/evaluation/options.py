@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..lipsync.options import SyncOptions
-from .measures import GROUPS, MEASURES
+from .measures.table import GROUPS, MEASURES
 
 SYNCNET_PROTOCOLS = ("wav2lip", "joonson")
 # (N, 2) points of a face in pixels, from a frame (H, W, 3) uint8 RGB and its face box; None where there is no face.

@@ -11,11 +11,11 @@ from ..errors import MediaError
 from ..output_paths import writing
 from ..worker_processes import run_in_processes
 from .clips import Clip, find_clips
-from .groups import left_out, make_groups
 from .measure_clip import measure_clip
+from .measures.choice import left_out, make_groups
 from .options import EvaluateOptions
-from .report import write_report
-from .results_table import Results, build_results
+from .report.write import write_report
+from .results import Results, build_results
 
 STATE_NAME = ".evaluate"
 DEFAULT_SYSTEM = "result"

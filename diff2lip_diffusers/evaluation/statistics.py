@@ -29,7 +29,7 @@ class Summary:
     count: int
 
 
-def summarize(values: Sequence[float]) -> Summary:
+def summarize(values: Sequence[float] | np.ndarray) -> Summary:
     """Returns mean and percentile bootstrap interval over clips.
 
     Args:

@@ -1,15 +1,20 @@
 import numpy as np
 import pytest
 import torch
-from helpers.face_films import WOMAN
+from helpers.face_videos import WOMAN
 from skimage.filters import gaussian
 from skimage.filters import laplace as skimage_laplace
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from diff2lip_diffusers.boxes import FaceBox
-from diff2lip_diffusers.evaluation.picture import mean_squared_error, psnr_db, ssim
-from diff2lip_diffusers.evaluation.sharpness import border_gradient, high_band_energy, laplacian_variance, luma
-from diff2lip_diffusers.evaluation.steadiness import shift_between
+from diff2lip_diffusers.evaluation.measures.picture import mean_squared_error, psnr_db, ssim
+from diff2lip_diffusers.evaluation.measures.sharpness import (
+    border_gradient,
+    high_band_energy,
+    laplacian_variance,
+    luma,
+)
+from diff2lip_diffusers.evaluation.measures.steadiness import shift_between
 
 
 @pytest.fixture(scope="module")

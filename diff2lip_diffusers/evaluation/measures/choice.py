@@ -4,18 +4,22 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from ..errors import Diff2LipError
-from ..syncnet import load_syncnet
+from ...errors import Diff2LipError
+from ...syncnet import load_syncnet
+from ..options import EvaluateOptions
+from ..syncnet2016 import load_syncnet2016
 from .cost import CostGroup
-from .measure_group import GroupFactory
-from .measures import GROUPS
-from .options import EvaluateOptions
+from .group import GroupFactory
+from .lse import LseGroup
 from .own_sync import OwnSyncGroup
 from .picture import PictureGroup
 from .sharpness import SharpnessGroup
 from .steadiness import SteadinessGroup
+from .table import GROUPS
 
+# The name of the SyncNet that comes with the package and knows drawn people only.
 DRAWN = "drawn"
+DRAWN_SYNCNET = Path(__file__).parents[1] / "assets" / "syncnet"
 
 
 def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
@@ -27,6 +31,7 @@ def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
         Diff2LipError: if a package is missing.
     """
     makers = {
+        "lse": _lse,
         "own_sync": _own_sync,
         "picture": _picture,
         "sharpness": lambda _: SharpnessGroup,
@@ -42,11 +47,20 @@ def left_out(options: EvaluateOptions, made: Mapping[str, GroupFactory]) -> dict
     return {name: GROUPS[name] for name in options.wanted_groups() if name not in made}
 
 
+def _lse(options: EvaluateOptions) -> GroupFactory | None:
+    if options.syncnet is None:
+        return None
+    syncnet = load_syncnet2016(options.syncnet).to(options.device)
+    return partial(LseGroup, syncnet=syncnet, protocol=options.syncnet_protocol)
+
+
 def _own_sync(options: EvaluateOptions) -> GroupFactory | None:
     if options.own_syncnet is None:
         return None
-    path = Path(__file__).parent / "assets" / "syncnet" if options.own_syncnet == DRAWN else options.own_syncnet
-    return partial(OwnSyncGroup, syncnet=load_syncnet(path).to(options.device))
+    path = DRAWN_SYNCNET if options.own_syncnet == DRAWN else options.own_syncnet
+    syncnet = load_syncnet(path)
+    syncnet.to(options.device)  # pyright: ignore[reportArgumentType]  # ModelMixin.to has no true annotation
+    return partial(OwnSyncGroup, syncnet=syncnet)
 
 
 def _picture(options: EvaluateOptions) -> GroupFactory:

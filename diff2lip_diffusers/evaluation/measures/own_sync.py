@@ -7,13 +7,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..errors import AudioTooShortError, NoAudioError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from ..lipsync.speech import read_speech
-from ..sync_score import offset_distances, score_of_distances
-from ..syncnet import MEL_STEPS, SYNC_FRAMES, SyncNet, sync_mel_windows
-from .aligned_frames import AlignedFrame, NotMeasurable, cut
-from .measure_group import ClipView, MeasureGroup
+from ...errors import AudioTooShortError, NoAudioError
+from ...feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ...lipsync.speech import read_speech
+from ...sync_score import offset_distances, score_of_distances
+from ...syncnet import MEL_STEPS, SYNC_FRAMES, SyncNet, sync_mel_windows
+from ..aligned_frames import AlignedFrame, NotMeasurable, cut
+from .group import ClipView, MeasureGroup
 
 SYNCNET_FPS = 25
 # Faces that are embedded at a time.
@@ -34,6 +34,7 @@ class OwnSyncGroup(MeasureGroup):
             raise NotMeasurable("needs a face, and none was found")
         self._syncnet, self._view = syncnet, view
         self._faces = FaceEmbedder(syncnet)
+        self._input_px: int = syncnet.config["input_size"]
         self._num_shown = 0
         self._last: np.ndarray | None = None
         self._curve: list[float] = []
@@ -41,7 +42,7 @@ class OwnSyncGroup(MeasureGroup):
     def add(self, frame: AlignedFrame) -> None:
         """Takes in one frame, as often as it is shown at 25 frames per second."""
         if frame.box is not None:
-            self._last = _crop(cut(frame.output, frame.box), self._syncnet.config.input_size)
+            self._last = _crop(cut(frame.output, frame.box), self._input_px)
         until = (frame.index + 1) * Fraction(SYNCNET_FPS) / self._view.fps
         while self._num_shown < until:
             self._num_shown += 1
@@ -56,14 +57,14 @@ class OwnSyncGroup(MeasureGroup):
         score = score_of_distances(target)
         self._curve = [target[offset] for offset in sorted(target)]
         found = {
-            "own_lse_c": score.confidence,
-            "own_lse_d": score.distance,
+            "own_lse_c": score.lse_c,
+            "own_lse_d": score.lse_d,
             "own_offset": float(score.offset_frames),
         }
         original = self._view.clip.reference
         if original is not None and self._view.clip.audio is not None and original != self._view.clip.audio:
             try:
-                found["own_lse_c_original"] = score_of_distances(self._distances(faces, original, lead)).confidence
+                found["own_lse_c_original"] = score_of_distances(self._distances(faces, original, lead)).lse_c
             except NotMeasurable:  # a silent source video has nothing to leak
                 pass
         return found

@@ -4,11 +4,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ..errors import NoAudioError
-from ..media.reader import read_audio
-from .agreement import MAX_LAG, agreement
-from .aligned_frames import AlignedFrame, NotMeasurable
-from .measure_group import ClipView, MeasureGroup
+from ...errors import NoAudioError
+from ...media.reader import read_audio
+from ..agreement import MAX_LAG, agreement
+from ..aligned_frames import AlignedFrame, NotMeasurable
+from .group import ClipView, MeasureGroup
 
 # A frame is silent below both of these: an absolute level, and one under the loud parts of the speech.
 SILENCE_DBFS, SILENCE_BELOW_LOUD_DB = -50.0, -35.0

@@ -5,8 +5,8 @@ import math
 import numpy as np
 import torch
 
-from .aligned_frames import AlignedFrame, NotMeasurable, cut
-from .measure_group import ClipView, MeasureGroup
+from ..aligned_frames import AlignedFrame, NotMeasurable, cut
+from .group import ClipView, MeasureGroup
 
 # Equal frames have no finite PSNR; this stands for it.
 BEST_PSNR_DB = 100.0

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 
 from .clips import Unmatched
-from .measures import MEASURES
+from .measures.table import MEASURES
 from .statistics import Difference, Summary, compare, summarize
 
 

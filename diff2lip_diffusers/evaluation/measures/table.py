@@ -52,7 +52,7 @@ OVER_ALL_CLIPS = ("fid", "fid_painted", "kid", "kid_painted", "fvd")
 
 def _read_table() -> dict[str, Measure]:
     """The measures by name, from the table beside this file."""
-    with (Path(__file__).parent / "measures.csv").open(newline="", encoding="utf-8") as lines:
+    with (Path(__file__).parent / "table.csv").open(newline="", encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines))
     measures = [
         Measure(range=(float(row.pop("low")), float(row.pop("high"))), **row)  # pyright: ignore[reportArgumentType]

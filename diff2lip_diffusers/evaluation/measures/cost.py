@@ -1,7 +1,7 @@
 """Seconds and memory a frame, as the records of a batch tell them."""
 
-from .aligned_frames import NotMeasurable
-from .measure_group import ClipView, MeasureGroup
+from ..aligned_frames import NotMeasurable
+from .group import ClipView, MeasureGroup
 
 
 class CostGroup(MeasureGroup):

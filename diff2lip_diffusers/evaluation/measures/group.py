@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from ..boxes import FaceBox
-from .aligned_frames import AlignedFrame
-from .clips import Clip
+from ...boxes import FaceBox
+from ..aligned_frames import AlignedFrame
+from ..clips import Clip
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..output_paths import writing
-from .clips import Clip
-from .results_table import Results, write_json
+from ...output_paths import writing
+from ..clips import Clip
+from ..results import Results, write_json
 
 JSON_NAME = "report.json"
 

@@ -4,9 +4,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ..boxes import FaceBox
-from .aligned_frames import AlignedFrame, NotMeasurable, cut
-from .measure_group import ClipView, MeasureGroup
+from ...boxes import FaceBox
+from ..aligned_frames import AlignedFrame, NotMeasurable, cut
+from .group import ClipView, MeasureGroup
 from .picture import reference_of
 from .sharpness import luma
 
