@@ -24,9 +24,7 @@ class LseGroup(MeasureGroup):
             found = score_clip(self._view.output, self._syncnet, self._protocol, self._view.speech)
         except (NoAudioError, AudioTooShortError, ValueError) as error:
             raise NotMeasurable(str(error)) from error
-        scores = (
-            [track.score for track in found if isinstance(track, TrackScore)] if isinstance(found, list) else [found]
-        )
+        scores = [track.score for track in found] if isinstance(found, list) else [found]
         if not scores:
             raise NotMeasurable("has no face track of 100 frames; --syncnet-protocol wav2lip needs none")
         return {
