@@ -69,7 +69,7 @@ def video_stream(container: InputContainer, path: str | Path) -> av.VideoStream:
     """
     stream = _find_video_stream(container)
     if stream is None:
-        raise MediaError(path, "has no video stream; pass a video file")
+        raise MediaError(path, "has no video stream; pass a file with video")
     stream.thread_type = "AUTO"
     return stream
 

@@ -265,7 +265,7 @@ FAILING_CONVERT = {
     "no_model": ["no_model", "directory"],
     "empty": ["empty.pt", "truncated"],
     "truncated": ["truncated.pt", "truncated"],
-    "text": ["text.pt", "no checkpoint"],
+    "text": ["text.pt", "not a checkpoint"],
     "other": ["other.pt", "not a Diff2Lip checkpoint", "time_embed.0.weight"],
     "list": ["list.pt", "dict of tensors"],
     "nested": ["nested.pt", "state_dict", "flat dict"],
