@@ -30,7 +30,9 @@ setup(
     project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
     python_requires=">=3.11",
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
-    package_data={"diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**"]},
+    package_data={
+        "diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**", "evaluation/**/*.csv"]
+    },
     install_requires=[
         "torch>=2.6",
         "diffusers>=0.42,<1",
@@ -51,6 +53,7 @@ setup(
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
         "docs": ["mkdocs-material", "mkdocstrings[python]", "ruff"],  # `make docs`; ruff formats the signatures
         "decord": ["decord"],  # another reader of training clips, faster at random access
+        "evaluate": ["torchmetrics>=1.9", "matplotlib"],  # SSIM, MS-SSIM, FID and KID; the figures of a report
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
         "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
@@ -60,6 +63,9 @@ setup(
             "ruff",
             "basedpyright",
             "espeakng-loader",
+            "torchmetrics>=1.9",
+            "matplotlib",
+            "scipy",  # reference statistics
             "hypothesis",
             "peft",
             "scikit-image",  # a public-domain photo of a face, and reference metrics

@@ -1,0 +1,147 @@
+"""Results of an evaluation: every number of every clip, means with intervals, and tests between systems."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+from .clips import Unmatched
+from .measures.table import MEASURES
+from .statistics import Difference, Summary, compare, summarize
+
+
+@dataclass(frozen=True)
+class SystemResults:
+    """The numbers of one system.
+
+    Attributes:
+        name: of the system.
+        clips: by clip, its numbers by measure.
+        curves: by clip, what the report draws.
+        summaries: mean and interval by measure.
+        overall: measures that have one value for all clips (FID and its kin).
+    """
+
+    name: str
+    clips: dict[str, dict[str, float]] = field(default_factory=dict)
+    curves: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    summaries: dict[str, Summary] = field(default_factory=dict)
+    overall: dict[str, float] = field(default_factory=dict)
+
+    def value(self, measure: str) -> float | None:
+        """The mean, or the one value, of a measure; None if it was not measured."""
+        if measure in self.overall:
+            return self.overall[measure]
+        return self.summaries[measure].mean if measure in self.summaries else None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired test between two systems on the clips that both have."""
+
+    first: str
+    second: str
+    measure: str
+    difference: Difference
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything that a report shows.
+
+    Attributes:
+        systems: in the order in which they were named.
+        comparisons: of each pair of systems, by measure.
+        problems: files that take no part, or only a part, with the reason.
+        left_out: groups of measures that were not computed, with what they need.
+        settings: what was chosen.
+    """
+
+    systems: list[SystemResults]
+    comparisons: list[Comparison]
+    problems: list[Unmatched]
+    left_out: dict[str, str]
+    settings: dict
+
+    def measures(self) -> list[str]:
+        """The names of all measures that some system has, in the order of the table."""
+        found = {name for system in self.systems for name in (*system.summaries, *system.overall)}
+        return [name for name in MEASURES if name in found]
+
+    def to_json(self) -> dict:
+        """Plain JSON values, the same for the same results."""
+        return {
+            "settings": self.settings,
+            "systems": [
+                {
+                    "name": system.name,
+                    "summaries": {name: asdict(summary) for name, summary in system.summaries.items()},
+                    "overall": system.overall,
+                    "clips": system.clips,
+                }
+                for system in self.systems
+            ],
+            "comparisons": [asdict(comparison) for comparison in self.comparisons],
+            "problems": [asdict(problem) for problem in self.problems],
+            "left_out": self.left_out,
+        }
+
+
+def build_results(
+    systems: Sequence[str],
+    records: Iterable[dict],
+    unmatched: Sequence[Unmatched],
+    overall: dict[str, dict[str, float]],
+    left_out: dict[str, str],
+    settings: dict,
+) -> Results:
+    """Returns the results of all clips.
+
+    Args:
+        systems: their names.
+        records: of each clip, from `measure_clip`.
+        unmatched: what could not be matched by name.
+        overall: by system, measures over all clips.
+        left_out: groups of measures that were not computed, with the reason.
+        settings: what was chosen, as plain JSON values.
+    """
+    found = {name: SystemResults(name, overall=overall.get(name, {})) for name in systems}
+    problems = list(unmatched)
+    for record in records:
+        problems += [Unmatched(record["name"], "reference", note) for note in record["notes"]]
+        for system, measured in record["systems"].items():
+            problems += [Unmatched(record["name"], system, note) for note in measured["notes"]]
+            if not measured.get("failed"):
+                found[system].clips[record["name"]] = measured["values"]
+                found[system].curves[record["name"]] = measured["curves"]
+    for system in found.values():
+        system.summaries.update(_summaries(system))
+    return Results(list(found.values()), _comparisons(list(found.values())), problems, left_out, settings)
+
+
+def _summaries(system: SystemResults) -> dict[str, Summary]:
+    columns = {
+        name: [values[name] for values in system.clips.values() if name in values]
+        for name in MEASURES
+        if any(name in values for values in system.clips.values())
+    }
+    return {name: summarize(values) for name, values in columns.items()}
+
+
+def _comparisons(systems: Sequence[SystemResults]) -> list[Comparison]:
+    found = []
+    for first, second in combinations(systems, 2):
+        for name in MEASURES:
+            both = [
+                clip for clip, values in first.clips.items() if name in values and name in second.clips.get(clip, {})
+            ]
+            if both:
+                pairs = ([system.clips[clip][name] for clip in both] for system in (first, second))
+                found.append(Comparison(first.name, second.name, name, compare(*pairs)))
+    return found
+
+
+def write_json(results: Results, path: Path) -> None:
+    """Writes the results for programs."""
+    path.write_text(json.dumps(results.to_json(), indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
