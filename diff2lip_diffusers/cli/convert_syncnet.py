@@ -18,6 +18,6 @@ def add_convert_syncnet(commands) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from ..evaluation.syncnet2016 import convert_syncnet
+    from ..evaluation.syncnet2016.network import convert_syncnet
 
     print(f"{convert_syncnet(args.source, args.output)}: converted; the weights stay under their authors' terms")

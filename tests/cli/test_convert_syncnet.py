@@ -4,7 +4,7 @@ import torch
 from helpers.recorded_syncnet2016 import made_up_weights, write_legacy
 
 from diff2lip_diffusers.cli import main
-from diff2lip_diffusers.evaluation.syncnet2016 import load_syncnet2016
+from diff2lip_diffusers.evaluation.syncnet2016.network import load_syncnet2016
 
 
 def test_converts_and_says_so(tmp_path, capfd):

@@ -6,7 +6,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from diff2lip_diffusers.evaluation.syncnet2016 import SyncNet2016, load_syncnet2016
+from diff2lip_diffusers.evaluation.syncnet2016.network import SyncNet2016, load_syncnet2016
 
 from .recorded import DATA, fill
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from ...errors import Diff2LipError
 from ...syncnet import load_syncnet
 from ..options import EvaluateOptions
-from ..syncnet2016 import load_syncnet2016
+from ..syncnet2016.network import load_syncnet2016
 from .cost import CostGroup
 from .group import GroupFactory
 from .lse import LseGroup

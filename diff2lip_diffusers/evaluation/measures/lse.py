@@ -4,8 +4,8 @@ import statistics
 
 from ...errors import AudioTooShortError, NoAudioError
 from ..aligned_frames import NotMeasurable
-from ..syncnet2016 import SyncNet2016
-from ..syncnet2016_protocols import score_clip
+from ..syncnet2016.network import SyncNet2016
+from ..syncnet2016.protocols import score_clip
 from .group import ClipView, MeasureGroup
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from helpers.recorded_syncnet2016 import golden, recorded_audio
 
-from diff2lip_diffusers.evaluation import mfcc as mfcc_module
-from diff2lip_diffusers.evaluation.mfcc import cosine_matrix, mel_filters, mfcc
+from diff2lip_diffusers.evaluation.syncnet2016 import mfcc as mfcc_module
+from diff2lip_diffusers.evaluation.syncnet2016.mfcc import cosine_matrix, mel_filters, mfcc
 
 
 @pytest.mark.parametrize(("name", "samples"), [("a", 16000), ("b", 32300)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers.recorded_syncnet2016 import golden, recorded_frames
 
-from diff2lip_diffusers.evaluation.opencv_resize import resize_bilinear
+from diff2lip_diffusers.evaluation.syncnet2016.opencv_resize import resize_bilinear
 
 
 @pytest.mark.parametrize("size", [160, 300])

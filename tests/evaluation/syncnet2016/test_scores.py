@@ -5,8 +5,8 @@ import pytest
 import torch
 from helpers.recorded_syncnet2016 import golden, recorded_audio, recorded_frames, recorded_syncnet
 
-from diff2lip_diffusers.evaluation.syncnet2016 import EMBED_DIM, SyncNet2016
-from diff2lip_diffusers.evaluation.syncnet2016_scores import (
+from diff2lip_diffusers.evaluation.syncnet2016.network import EMBED_DIM, SyncNet2016
+from diff2lip_diffusers.evaluation.syncnet2016.scores import (
     FaceEmbedder,
     embed_speech,
     score_embeds,

@@ -8,10 +8,10 @@ from dataclasses import astuple, dataclass
 
 import numpy as np
 
-from ..boxes import FaceBox
+from ...boxes import FaceBox
 from .median_filter import median_filter
+from .network import FRAME_PX
 from .opencv_resize import resize_bilinear
-from .syncnet2016 import FRAME_PX
 
 # A scene with fewer frames, and a track with no more detections than this, is left out.
 MIN_TRACK = 100

@@ -5,7 +5,7 @@ import pytest
 from helpers.recorded_syncnet2016 import golden, recorded_frames
 
 from diff2lip_diffusers import FaceBox
-from diff2lip_diffusers.evaluation.face_tracks import crop_face, track_scenes
+from diff2lip_diffusers.evaluation.syncnet2016.face_tracks import crop_face, track_scenes
 
 
 def recorded_boxes(frame: int) -> list[FaceBox]:

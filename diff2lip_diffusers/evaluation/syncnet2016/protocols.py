@@ -17,16 +17,16 @@ from pathlib import Path
 import av
 import numpy as np
 
-from ..boxes import Detection, FaceBox
-from ..errors import MediaError
-from ..faces.detectors import FaceDetector, load_face_detector
-from ..faces.search import find_faces, is_cut
-from ..media.reader import INT16_STEPS, read_audio, read_rgb
+from ...boxes import Detection, FaceBox
+from ...errors import MediaError
+from ...faces.detectors import FaceDetector, load_face_detector
+from ...faces.search import find_faces, is_cut
+from ...media.reader import INT16_STEPS, read_audio, read_rgb
 from .face_tracks import FaceTrack, crop_face, track_scenes
 from .mfcc import SAMPLING_RATE
+from .network import FRAME_PX, WINDOW_FRAMES, SyncNet2016
 from .opencv_resize import resize_bilinear
-from .syncnet2016 import FRAME_PX, WINDOW_FRAMES, SyncNet2016
-from .syncnet2016_scores import (
+from .scores import (
     FPS,
     MAX_SHIFT,
     SAMPLES_PER_FRAME,

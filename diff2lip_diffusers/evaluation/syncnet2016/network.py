@@ -10,9 +10,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..errors import CheckpointError, MediaError
-from ..original_checkpoint import StateDict, load_checkpoint_file
-from ..output_paths import hidden_folder_beside, writing
+from ...errors import CheckpointError, MediaError
+from ...original_checkpoint import StateDict, load_checkpoint_file
+from ...output_paths import hidden_folder_beside, writing
 
 FRAME_PX = 224
 WINDOW_FRAMES = 5

@@ -14,10 +14,10 @@ from PIL import Image
 from diff2lip_diffusers import FaceBox
 from diff2lip_diffusers.boxes import Detection
 from diff2lip_diffusers.errors import MediaError, NoAudioError
-from diff2lip_diffusers.evaluation.face_tracks import crop_face
-from diff2lip_diffusers.evaluation.opencv_resize import resize_bilinear
-from diff2lip_diffusers.evaluation.syncnet2016 import EMBED_DIM
-from diff2lip_diffusers.evaluation.syncnet2016_protocols import (
+from diff2lip_diffusers.evaluation.syncnet2016.face_tracks import crop_face
+from diff2lip_diffusers.evaluation.syncnet2016.network import EMBED_DIM
+from diff2lip_diffusers.evaluation.syncnet2016.opencv_resize import resize_bilinear
+from diff2lip_diffusers.evaluation.syncnet2016.protocols import (
     default_detector,
     find_tracks,
     read_speech,
@@ -26,7 +26,7 @@ from diff2lip_diffusers.evaluation.syncnet2016_protocols import (
     score_face_tracks,
     score_whole_frame,
 )
-from diff2lip_diffusers.evaluation.syncnet2016_scores import embed_speech
+from diff2lip_diffusers.evaluation.syncnet2016.scores import embed_speech
 from diff2lip_diffusers.faces.detectors import load_face_detector
 from diff2lip_diffusers.media.reader import read_rgb
 

@@ -18,8 +18,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from diff2lip_diffusers.errors import CheckpointError, MediaError
-from diff2lip_diffusers.evaluation.mfcc import mfcc
-from diff2lip_diffusers.evaluation.syncnet2016 import convert_syncnet, load_syncnet2016, tensor_shapes
+from diff2lip_diffusers.evaluation.syncnet2016.mfcc import mfcc
+from diff2lip_diffusers.evaluation.syncnet2016.network import convert_syncnet, load_syncnet2016, tensor_shapes
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from .median_filter import median_filter
 from .mfcc import SAMPLING_RATE, mfcc
-from .syncnet2016 import EMBED_DIM, MFCC_STEPS, WINDOW_FRAMES, SyncNet2016
+from .network import EMBED_DIM, MFCC_STEPS, WINDOW_FRAMES, SyncNet2016
 
 FPS = 25
 SAMPLES_PER_FRAME = SAMPLING_RATE // FPS
