@@ -3,16 +3,20 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+
+import torch
 
 from ..errors import MediaError
 from ..output_paths import writing
 from ..worker_processes import run_in_processes
 from .clips import Clip, find_clips
-from .measure_clip import measure_clip
+from .measure_clip import measure_clip, rounded
 from .measures.choice import left_out, make_groups
+from .measures.over_all_clips import measure_over_all_clips
 from .options import EvaluateOptions
 from .report.write import write_report
 from .results import Results, build_results
@@ -78,7 +82,9 @@ def evaluate(
             on_progress(count, len(clips))
     measured = (record for clip in clips if (record := state.read(clip)) is not None)
     missing = left_out(settings, groups)
-    table = build_results(list(named), measured, unmatched, {}, missing, settings.as_json())
+    overall, problems = measure_over_all_clips(state.features_of(clips), list(named), groups)
+    overall = {system: {name: rounded(value) for name, value in found.items()} for system, found in overall.items()}
+    table = build_results(list(named), measured, [*unmatched, *problems], overall, missing, settings.as_json())
     return Evaluation(table, write_report(table, clips, Path(output), settings.num_clips_shown))
 
 
@@ -87,8 +93,19 @@ def _measured(clips: list[Clip], state: "_State", settings: EvaluateOptions) -> 
     if min(settings.workers, len(clips)) > 1:
         yield from run_in_processes(make_work, clips, min(settings.workers, len(clips)))
         return
-    work = make_work()
-    yield from map(work, clips)
+    with _one_thread():
+        yield from map(make_work(), clips)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Computes as worker processes do: sums over several threads end in other digits."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Work:

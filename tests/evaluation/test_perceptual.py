@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from diff2lip_diffusers.errors import CheckpointError, Diff2LipError, MediaError
-from diff2lip_diffusers.training.perceptual import ALEX, VGG, PerceptualDistance, load_distance
+from diff2lip_diffusers.evaluation.perceptual import ALEX, VGG, PerceptualDistance, load_distance
 
 
 @pytest.fixture
