@@ -6,8 +6,8 @@ from functools import cache
 import numpy as np
 
 SIZES = {"small": (60, 84), "odd": (299, 173), "large": (360, 640)}
-SET_SIZE, SET_SHAPE = 24, (72, 96)
-SUBSET_SIZE, SUBSETS = 10, 100
+SET_SIZES, SET_SHAPE = (12, 10), (72, 96)
+SUBSET_SIZE, SUBSETS = 6, 100
 
 
 def made_up_weight(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -36,4 +36,4 @@ def images(seed: int, count: int, height: int, width: int) -> np.ndarray:
 @cache
 def two_sets() -> tuple[np.ndarray, np.ndarray]:
     """The two small sets of images whose distances were recorded."""
-    return images(1, SET_SIZE, *SET_SHAPE), images(2, SET_SIZE - 4, *SET_SHAPE)
+    return images(1, SET_SIZES[0], *SET_SHAPE), images(2, SET_SIZES[1], *SET_SHAPE)

@@ -62,15 +62,16 @@ def frechet_distance(one: Moments, other: Moments) -> float:
         raise ValueError(f"`one` has {one.count} and `other` {other.count} vectors, expected 2 or more")
     covariance, other_covariance = one.covariance, other.covariance
     values, vectors = np.linalg.eigh(covariance)
-    root = vectors * np.sqrt(_without_rounding(values))
+    kept = _above_rounding(values)
+    root = vectors[:, kept] * np.sqrt(values[kept])
     shared = np.linalg.eigvalsh(root.T @ other_covariance @ root)
     step = one.mean - other.mean
     traces = np.trace(covariance) + np.trace(other_covariance)
-    return max(0.0, float(step @ step + traces - 2 * np.sqrt(_without_rounding(shared)).sum()))
+    return max(0.0, float(step @ step + traces - 2 * np.sqrt(shared[_above_rounding(shared)]).sum()))
 
 
-def _without_rounding(eigenvalues: np.ndarray) -> np.ndarray:
-    return np.where(eigenvalues > ROUNDING * eigenvalues.max(), eigenvalues, 0.0)
+def _above_rounding(eigenvalues: np.ndarray) -> np.ndarray:
+    return eigenvalues > ROUNDING * eigenvalues.max(initial=0.0)
 
 
 def kernel_distance(
