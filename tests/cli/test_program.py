@@ -157,7 +157,7 @@ FAILING_SYNC = {
     "folder as video": ({"video": "no_model"}, ["no_model", "folder without images", "pass a video file"]),
     "empty video": ({"video": "empty.mp4"}, ["empty.mp4", "empty", "again"]),
     "text as video": ({"video": "text.mp4"}, ["text.mp4", "video"]),
-    "sound as video": ({"video": "speech.wav"}, ["speech.wav", "no video stream", "pass a video file"]),
+    "sound as video": ({"video": "speech.wav"}, ["speech.wav", "no video stream", "pass a file"]),
     "truncated video": ({"video": "truncated.mp4"}, ["truncated.mp4", "again"]),
     "no face": ({"box": None}, ["no face", "--box"]),
     "short sound": ({"audio": "short.wav"}, ["0.150 s", "0.200 s", "longer"]),
