@@ -3,16 +3,13 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
 from ..errors import MediaError
 from ..output_paths import writing
-from ..worker_processes import run_in_processes
+from ..worker_processes import run_jobs
 from .clips import Clip, find_clips
 from .measure_clip import measure_clip, rounded
 from .measures.choice import left_out, make_groups
@@ -89,23 +86,7 @@ def evaluate(
 
 
 def _measured(clips: list[Clip], state: "_State", settings: EvaluateOptions) -> Iterator[object]:
-    make_work = partial(_Work, state, settings)
-    if min(settings.workers, len(clips)) > 1:
-        yield from run_in_processes(make_work, clips, min(settings.workers, len(clips)))
-        return
-    with _one_thread():
-        yield from map(make_work(), clips)
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Computes as worker processes do: sums over several threads end in other digits."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return run_jobs(partial(_Work, state, settings), clips, settings.workers)
 
 
 class _Work:
