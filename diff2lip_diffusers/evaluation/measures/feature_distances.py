@@ -50,8 +50,8 @@ class Moments:
 def frechet_distance(one: Moments, other: Moments) -> float:
     """Returns the squared Fréchet distance of two normal distributions, 0 or more.
 
-    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½), where the last trace is taken from the eigenvalues of S₁^½ S₂ S₁^½, which
-    are those of S₁ S₂ and stay exact where there are fewer vectors than dimensions.
+    |m₁ - m₂|² + tr(S₁ + S₂ - 2 (S₁ S₂)^½). The trace of the last root is the sum of the singular values of R₁ᵀ R₂ with
+    R Rᵀ = S, which have no rounding errors of the size of a root, even with fewer vectors than dimensions.
 
     Raises:
         ValueError: if either has fewer than 2 vectors.
@@ -60,18 +60,18 @@ def frechet_distance(one: Moments, other: Moments) -> float:
     """
     if min(one.count, other.count) < 2:
         raise ValueError(f"`one` has {one.count} and `other` {other.count} vectors, expected 2 or more")
-    covariance, other_covariance = one.covariance, other.covariance
-    values, vectors = np.linalg.eigh(covariance)
-    kept = _above_rounding(values)
-    root = vectors[:, kept] * np.sqrt(values[kept])
-    shared = np.linalg.eigvalsh(root.T @ other_covariance @ root)
+    covariances = one.covariance, other.covariance
+    root, other_root = (_root(covariance) for covariance in covariances)
+    shared = np.linalg.svd(root.T @ other_root, compute_uv=False).sum()
     step = one.mean - other.mean
-    traces = np.trace(covariance) + np.trace(other_covariance)
-    return max(0.0, float(step @ step + traces - 2 * np.sqrt(shared[_above_rounding(shared)]).sum()))
+    return max(0.0, float(step @ step + sum(map(np.trace, covariances)) - 2 * shared))
 
 
-def _above_rounding(eigenvalues: np.ndarray) -> np.ndarray:
-    return eigenvalues > ROUNDING * eigenvalues.max(initial=0.0)
+def _root(covariance: np.ndarray) -> np.ndarray:
+    """A matrix R (D, K) with R Rᵀ equal to the covariance (D, D); K is its rank."""
+    values, vectors = np.linalg.eigh(covariance)
+    kept = values > ROUNDING * values[-1]
+    return vectors[:, kept] * np.sqrt(values[kept])
 
 
 def kernel_distance(

@@ -28,10 +28,11 @@ SHA256_START = "6726825d"
 CURE = f"name {FILE_NAME}, which torch-fidelity's releases offer (--inception)"
 
 # One unit: name, channels, kernel (height, width), stride. Units with stride 1 keep the size, others have no padding.
-Unit = tuple[str, int, int | tuple[int, int], int]
+Kernel = int | tuple[int, int]
+Unit = tuple[str, int, Kernel, int]
 
 
-def _unit(name: str, channels: int, kernel: int | tuple[int, int], stride: int = 1) -> Unit:
+def _unit(name: str, channels: int, kernel: Kernel, stride: int = 1) -> Unit:
     return name, channels, kernel, stride
 
 
@@ -136,7 +137,7 @@ class InceptionFeatures(nn.Module):
 class _Convolution(nn.Module):
     """Convolution, normalization by stored statistics, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, kernel, stride: int = 1, padding=0):
+    def __init__(self, inputs: int, outputs: int, kernel: Kernel, stride: int = 1, padding: Kernel = 0):
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(outputs, eps=0.001)
@@ -160,8 +161,8 @@ class _Block(nn.Module):
     def _add(self, inputs: int, units: list[Unit]) -> int:
         """Adds units that see the same input."""
         for name, channels, kernel, stride in units:
-            sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
-            padding = tuple(side // 2 if stride == 1 else 0 for side in sides)
+            height, width = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+            padding = (height // 2, width // 2) if stride == 1 else 0
             self.add_module(name, _Convolution(inputs, channels, kernel, stride, padding))
         return sum(unit[1] for unit in units)
 

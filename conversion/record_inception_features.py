@@ -1,6 +1,6 @@
-"""Records `inception.npz`: features, FID and KID of torch-fidelity 0.4.0 with made-up weights.
+"""Records `tests/data/inception.npz`: features, FID and KID of torch-fidelity 0.4.0 with made-up weights.
 
-PYTHONPATH=tests python tests/data/record_inception.py WEIGHTS.pth tests/data/inception.npz
+PYTHONPATH=tests python conversion/record_inception_features.py WEIGHTS.pth tests/data/inception.npz
 """
 
 import sys
