@@ -20,6 +20,7 @@ class LpipsGroup(MeasureGroup):
 
     Pictures are compared at their own size: whole frames at the reference's, painted parts as they are cut. None is
     scaled, so numbers of videos of different sizes do not compare. Pictures of less than 32 pixels are left out.
+    A pair of frames of 1920 x 1080 takes a second and 0.2 GB with AlexNet, 24 s and 2.5 GB with VGG (one CPU core).
 
     Args:
         view: the output.
