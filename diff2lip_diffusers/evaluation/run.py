@@ -109,7 +109,7 @@ class _State:
 
     def __init__(self, output: Path, settings: EvaluateOptions):
         self._folder = output / STATE_NAME
-        self._settings = settings.as_json()
+        self._settings = [settings.as_json(), [_stamp(path) for path in settings.weights()]]
         with writing(output):
             self._folder.mkdir(parents=True, exist_ok=True)
 
