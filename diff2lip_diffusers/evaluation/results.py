@@ -144,4 +144,5 @@ def _comparisons(systems: Sequence[SystemResults]) -> list[Comparison]:
 
 def write_json(results: Results, path: Path) -> None:
     """Writes the results for programs."""
-    path.write_text(json.dumps(results.to_json(), indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
+    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
+    path.write_text(text + "\n", "utf-8", errors="backslashreplace")  # file names may hold what UTF-8 has not
