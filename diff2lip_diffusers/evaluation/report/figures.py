@@ -15,7 +15,7 @@ from .text import shown
 
 OFFSET_CURVE = "own_sync_distances"
 WIDTH_IN, ROW_IN, MARGIN_IN = 4.6, 0.36, 0.75
-NAME_LENGTH = 24
+NAME_LENGTH = 20
 COLORS = ("#1d5fa8", "#c8553d", "#3f8f5f", "#8a63b8", "#b98a1e", "#4a9fb5", "#b0508c", "#6b6f76")
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib
@@ -122,7 +122,10 @@ def _offset_curves(systems: Sequence[SystemResults], folder: Path) -> Picture:
     axes.set_xlabel("offset (frames of 40 ms)")
     axes.set_ylabel("mean distance")
     axes.legend(frameon=False, fontsize=8, loc="best")
-    caption = "Offset curves: distance of mouth and speech over the shift of the speech, mean over clips; a deep valley at 0 is good"
+    caption = (
+        "Offset curves: distance of mouth and speech over the shift of the speech, mean over clips;"
+        " best is a deep valley at 0"
+    )
     return _saved(figure, folder, "offset_curves", caption)
 
 

@@ -11,7 +11,6 @@ from ..results import Comparison, Results
 from .figures import Picture
 from .published import read_published
 from .shown_clips import ShownClip, ranking_measure
-from .side_by_side import MAX_SHOWN_S
 from .tables import (
     MAX_PROBLEMS_SHOWN,
     clip_table,
@@ -24,6 +23,7 @@ from .tables import (
     systems_table,
 )
 from .text import escaped
+from .words import ABOUT_CLIPS, ABOUT_FIGURES, ABOUT_PUBLISHED, ABOUT_SYSTEMS, ABOUT_TESTS
 
 STYLE = Path(__file__).parent / "style.css"
 # The page may load its own pictures and videos, and nothing else.
@@ -38,12 +38,14 @@ class PlayedClip:
         clip: which, and why it was chosen.
         path: of the video, below the report's folder; None if it could not be made.
         size: width and height of the video in pixels.
+        poster: picture that is shown before it plays, below the report's folder.
         reason: why there is no video.
     """
 
     clip: ShownClip
     path: str | None
     size: tuple[int, int] = (0, 0)
+    poster: str | None = None
     reason: str = ""
 
 
@@ -75,7 +77,8 @@ def make_page(
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Lip-sync evaluation: {_names(results)}</title>\n"
-        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+        f"<style>\n{STYLE.read_text(encoding='utf-8')}</style>\n</head>\n"
+        f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -101,7 +104,8 @@ def _introduction(results: Results, clips: Sequence[Clip]) -> str:
         speech = "the speech is that of each video"
     problems = ""
     if results.problems:
-        problems = f' <a href="#problems">{len(results.problems)} remarks</a> tell what is missing or was compared only in part.'
+        link = f'<a href="#problems">{len(results.problems)} remark{"" if len(results.problems) == 1 else "s"}</a>'
+        problems = f" See {link} on what is missing or was compared in part."
     return (
         "<h1>Lip-sync evaluation</h1>\n"
         f"<p>Judged: {systems}. {reference.capitalize()}; {speech}.{problems}</p>\n"
@@ -117,29 +121,19 @@ def _count(clips) -> str:
 def _systems(results: Results) -> str:
     if not results.measures():
         return _section("Systems", _paragraph("Nothing could be measured."))
-    text = (
-        "Mean over clips, with its 95&nbsp;% bootstrap interval; measures over all clips at once have none. ↑ higher is"
-        " better, ↓ lower is better, → nearer to that number is better. The best system of a row is bold, whether or not"
-        " the difference is more than chance."
-    )
-    return _section("Systems", systems_table(results), _paragraph(text))
+    return _section("Systems", systems_table(results), _paragraph(ABOUT_SYSTEMS))
 
 
 def _tests(comparisons: Sequence[Comparison]) -> str:
     if not comparisons:
         return ""
-    text = (
-        "First system less second, on the clips that both have. <i>p</i> is that of the two-sided paired test by flipped"
-        " signs. It is not adjusted for the number of measures and systems: of 20 rows without any true difference, one"
-        " is expected below 0.05."
-    )
     pairs = [(pair, list(rows)) for pair, rows in groupby(comparisons, lambda row: (row.first, row.second))]
     tables = (
-        f"<details{' open' if len(pairs) == 1 else ''}><summary>{escaped(first)} less {escaped(second)}</summary>"
+        f"<details{'' if index else ' open'}><summary>{escaped(first)} less {escaped(second)}</summary>"
         f"{comparisons_table(rows)}</details>"
-        for (first, second), rows in pairs
+        for index, ((first, second), rows) in enumerate(pairs)
     )
-    return _section("Paired tests", _paragraph(text), *tables)
+    return _section("Paired tests", _paragraph(ABOUT_TESTS), *tables)
 
 
 def _pictures(pictures: Sequence[Picture] | None) -> str:
@@ -148,16 +142,12 @@ def _pictures(pictures: Sequence[Picture] | None) -> str:
         return _section("Figures", _paragraph(escaped(cure)))
     if not pictures:
         return ""
-    text = (
-        "Boxes reach from the first to the third quartile over clips, with the median in them; whiskers to the last clip"
-        " within 1.5 times that length. Every point is a clip."
-    )
     figures = "\n".join(
         f'<figure><img src="{picture.path}" alt="{escaped(picture.caption)}">'
         f"<figcaption>{escaped(picture.caption)}</figcaption></figure>"
         for picture in pictures
     )
-    return _section("Figures", _paragraph(text), f'<div class="figures">\n{figures}\n</div>')
+    return _section("Figures", _paragraph(ABOUT_FIGURES), f'<div class="figures">\n{figures}\n</div>')
 
 
 def _clips(results: Results, played: Sequence[PlayedClip]) -> str:
@@ -167,11 +157,9 @@ def _clips(results: Results, played: Sequence[PlayedClip]) -> str:
     ranked = "in the order of their names"
     if measure is not None:
         ranked = f"ranked by {escaped(MEASURES[measure].title)}, the mean over systems"
-    text = (
-        f"Clips {ranked}. Below each video its painted part is magnified: the lower half of the face, the same part for"
-        f" every system. At most {MAX_SHOWN_S} seconds are shown; a gray panel means that there is no video."
+    return _section(
+        "Clips", _paragraph(f"Clips {ranked}. {ABOUT_CLIPS}"), *(_clip(results, entry) for entry in played)
     )
-    return _section("Clips", _paragraph(text), *(_clip(results, entry) for entry in played))
 
 
 def _clip(results: Results, entry: PlayedClip) -> str:
@@ -183,7 +171,7 @@ def _clip(results: Results, entry: PlayedClip) -> str:
         width, height = entry.size
         video = (
             f'<video controls loop playsinline preload="metadata" width="{width}" height="{height}"'
-            f' style="max-width:{width}px" src="{entry.path}"></video>'
+            f' style="max-width:{width}px" poster="{entry.poster}" src="{entry.path}"></video>'
         )
     numbers = f"<details><summary>Numbers of this clip</summary>{clip_table(results, entry.clip.name)}</details>"
     return f'<div class="clip">{title}\n{video}\n{numbers}</div>'
@@ -194,11 +182,7 @@ def _published(results: Results) -> str:
     if not found:
         text = "Papers print LSE-C, FID, FVD and LMD; none of these was measured here."
         return _section("Published numbers", _paragraph(text))
-    text = (
-        "Data and protocols differ from paper to paper and from this evaluation, also where the measure has the same"
-        " name. So these numbers do not compare, unless the data and the protocol in the row are those used here."
-    )
-    return _section("Published numbers", _paragraph(text), found)
+    return _section("Published numbers", _paragraph(ABOUT_PUBLISHED), found)
 
 
 def _problems(results: Results) -> str:

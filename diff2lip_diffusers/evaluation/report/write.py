@@ -4,8 +4,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import PIL.Image
+
 from ...errors import Diff2LipError
-from ...media.reader import probe_video
+from ...media.reader import read_rgb
 from ...output_paths import filling_folder
 from ..clips import Clip
 from ..results import Results, write_json
@@ -16,8 +18,9 @@ from .shown_clips import ShownClip, choose_clips
 from .side_by_side import show_side_by_side
 
 PAGE_NAME, JSON_NAME, CSV_NAME = "index.html", "report.json", "clips.csv"
+POSTER_QUALITY = 88
 # Names of files that an earlier report may have left.
-OLD_FILES = {"figures": re.compile(r"\w+\.svg"), "clips": re.compile(r"\d{2,}\.mp4")}
+OLD_FILES = {"figures": re.compile(r"\w+\.svg"), "clips": re.compile(r"\d{2,}\.(mp4|jpg)")}
 
 
 def write_report(results: Results, clips: Sequence[Clip], folder: Path, num_clips_shown: int) -> Path:
@@ -62,12 +65,14 @@ def _play(results: Results, shown: ShownClip, clip: Clip, folder: Path, path: st
     except Diff2LipError as error:
         (folder / path).unlink(missing_ok=True)
         return PlayedClip(shown, None, reason=str(error))
-    info = probe_video(folder / path)
-    return PlayedClip(shown, path, (info.width, info.height))
+    poster = path.replace(".mp4", ".jpg")
+    first = next(read_rgb(folder / path))
+    PIL.Image.fromarray(first).save(folder / poster, quality=POSTER_QUALITY)
+    return PlayedClip(shown, path, (first.shape[1], first.shape[0]), poster)
 
 
 def _remove_old(folder: Path, pictures: Sequence[Picture], played: Sequence[PlayedClip]) -> None:
-    new = {picture.path for picture in pictures} | {entry.path for entry in played}
+    new = {picture.path for picture in pictures} | {path for entry in played for path in (entry.path, entry.poster)}
     for name, pattern in OLD_FILES.items():
         for file in sorted((folder / name).glob("*")):
             if pattern.fullmatch(file.name) and f"{name}/{file.name}" not in new:
