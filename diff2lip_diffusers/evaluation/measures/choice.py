@@ -7,15 +7,21 @@ from pathlib import Path
 from ...errors import Diff2LipError
 from ...syncnet import load_syncnet
 from ..options import EvaluateOptions
+from ..perceptual import load_distance
 from ..syncnet2016.network import load_syncnet2016
 from .cost import CostGroup
 from .group import GroupFactory
+from .image_features import ImageFeaturesGroup
+from .inception import load_inception
+from .lpips import LpipsGroup
 from .lse import LseGroup
 from .own_sync import OwnSyncGroup
 from .picture import PictureGroup
 from .sharpness import SharpnessGroup
 from .steadiness import SteadinessGroup
+from .stored_features import ReferenceFeatures
 from .table import GROUPS
+from .video_features import VideoFeaturesGroup, load_i3d
 
 # The name of the SyncNet that comes with the package and knows drawn people only.
 DRAWN = "drawn"
@@ -34,6 +40,9 @@ def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
         "lse": _lse,
         "own_sync": _own_sync,
         "picture": _picture,
+        "lpips": _lpips,
+        "fid": _fid,
+        "fvd": _fvd,
         "sharpness": lambda _: SharpnessGroup,
         "steadiness": lambda _: SteadinessGroup,
         "cost": lambda _: CostGroup,
@@ -70,3 +79,24 @@ def _picture(options: EvaluateOptions) -> GroupFactory:
         cure = 'pip install "diff2lip-diffusers[evaluate]"'
         raise Diff2LipError(f"picture measures need the package torchmetrics: {cure}") from error
     return PictureGroup
+
+
+def _lpips(options: EvaluateOptions) -> GroupFactory | None:
+    if options.lpips is None:
+        return None
+    distance = load_distance(options.lpips, options.device)
+    return partial(LpipsGroup, distance=distance, device=options.device)
+
+
+def _fid(options: EvaluateOptions) -> GroupFactory | None:
+    if options.inception is None:
+        return None
+    network = load_inception(options.inception, options.device)
+    return partial(ImageFeaturesGroup, network=network, references=ReferenceFeatures(), device=options.device)
+
+
+def _fvd(options: EvaluateOptions) -> GroupFactory | None:
+    if options.i3d is None:
+        return None
+    network = load_i3d(options.i3d, options.device)
+    return partial(VideoFeaturesGroup, network=network, references=ReferenceFeatures(), device=options.device)
