@@ -1,7 +1,7 @@
 """Results of an evaluation: every number of every clip, means with intervals, and tests between systems."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
@@ -130,8 +130,10 @@ def _gathered(
 
     What all clips of a system have in common is one problem.
     """
-    clips: dict[tuple[str, str], int] = Counter((problem.system, problem.reason) for problem in problems)
-    common = {(name, reason) for (name, reason), count in clips.items() if _is_common(systems.get(name), count)}
+    clips: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for problem in problems:
+        clips[problem.system, problem.reason].add(problem.clip)
+    common = {(name, reason) for (name, reason), having in clips.items() if _are_all(having, systems.get(name))}
     everywhere = {reason for _, reason in common if all((name, reason) in common for name in systems)}
     in_no_clip = dict(reason.split(": ", 1) for reason in everywhere if reason.split(": ", 1)[0] in GROUPS)
     kept: dict[Unmatched, None] = {}
@@ -143,8 +145,8 @@ def _gathered(
     return list(kept), {group: in_no_clip[group] for group in GROUPS if group in in_no_clip}
 
 
-def _is_common(system: SystemResults | None, count: int) -> bool:
-    return system is not None and count == len(system.clips) > 1
+def _are_all(clips: set[str], system: SystemResults | None) -> bool:
+    return system is not None and len(clips) > 1 and clips == system.clips.keys()
 
 
 def _summaries(system: SystemResults) -> dict[str, Summary]:

@@ -170,8 +170,8 @@ def _clip(results: Results, entry: PlayedClip) -> str:
     else:
         width, height = entry.size
         video = (
-            f'<video controls loop playsinline preload="metadata" width="{width}" height="{height}"'
-            f' style="max-width:{width}px" poster="{entry.poster}" src="{entry.path}"></video>'
+            f'<div class="film"><video controls loop playsinline preload="metadata" width="{width}" height="{height}"'
+            f' style="max-width:{width}px" poster="{entry.poster}" src="{entry.path}"></video></div>'
         )
     numbers = f"<details><summary>Numbers of this clip</summary>{clip_table(results, entry.clip.name)}</details>"
     return f'<div class="clip">{title}\n{video}\n{numbers}</div>'

@@ -24,6 +24,8 @@ from .clip_writer import audio_track, write_clip
 REFERENCE = "reference"
 MAX_WIDTH_PX, PANEL_WIDTHS_PX = 1280, (160, 360)
 LABEL_PX, GAP_PX, FONT_PX = 28, 8, 16
+# Room below the panels, where browsers lay their controls.
+CONTROLS_PX = 64
 MAX_PANEL_ASPECT = Fraction(3, 2)
 MAX_FPS = 30
 MAX_SHOWN_S = 10
@@ -161,7 +163,7 @@ class _Layout:
         self._part_height = _even(self._width * parts[0].height / parts[0].width) if parts else 0
         self.size = (
             len(names) * (self._width + GAP_PX) - GAP_PX,
-            LABEL_PX + self._height + (GAP_PX + self._part_height if parts else 0),
+            LABEL_PX + self._height + (GAP_PX + self._part_height if parts else 0) + CONTROLS_PX,
         )
         self._blank = self._labels()
 
@@ -171,10 +173,9 @@ class _Layout:
         for number, name in enumerate(self._names):
             left = number * (self._width + GAP_PX)
             draw.text((left + 2, 4), _fitting(name, draw, font, self._width - 4), INK, font)
-            draw.rectangle((left, LABEL_PX, left + self._width - 1, self.size[1]), EMPTY)
-            if self._part_height:
-                top = LABEL_PX + self._height
-                draw.rectangle((left, top, left + self._width - 1, top + GAP_PX - 1), PAPER)
+            for top, height in ((LABEL_PX, self._height), (LABEL_PX + self._height + GAP_PX, self._part_height)):
+                if height:
+                    draw.rectangle((left, top, left + self._width - 1, top + height - 1), EMPTY)
         return picture
 
     def picture(self, frames: Sequence[Frame | None], parts: Sequence[FaceBox | None]) -> np.ndarray:

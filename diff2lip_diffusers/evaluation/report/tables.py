@@ -23,7 +23,7 @@ def table(head: Iterable[str], rows: Iterable[str]) -> str:
 
 def systems_table(results: Results) -> str:
     """Returns the table of measures and systems; the best of each row is bold."""
-    head = ["<th>Measure</th>", *(f'<th class="number">{escaped(system.name)}</th>' for system in results.systems)]
+    head = ["<th>Measure</th>", *(f'<th class="number system">{escaped(system.name)}</th>' for system in results.systems)]
     return table(head, (_measure_row(results.systems, name) for name in results.measures()))
 
 
@@ -123,14 +123,14 @@ def problems_table(problems: Sequence[Unmatched]) -> str:
 def left_out_table(left_out: dict[str, str]) -> str:
     """Returns the measures that were not computed, with what they need."""
     rows = (
-        f'<tr><td class="name">{_titles(group)}</td><td class="wide">{escaped(needs)}</td></tr>'
+        f'<tr><td class="name">{_titles(group)}</td><td class="wide">{escaped(needs.removeprefix("needs "))}</td></tr>'
         for group, needs in left_out.items()
     )
     return table(["<th>Measures</th>", "<th>Need</th>"], rows)
 
 
 def _titles(group: str) -> str:
-    return ", ".join(escaped(measure.title) for measure in MEASURES.values() if measure.group == group)
+    return "; ".join(escaped(measure.title) for measure in MEASURES.values() if measure.group == group)
 
 
 def meanings_table(names: Sequence[str]) -> str:
@@ -151,7 +151,7 @@ def _meaning_row(name: str) -> str:
 
 def clip_table(results: Results, clip: str) -> str:
     """Returns the numbers of one clip."""
-    head = ["<th>Measure</th>", *(f'<th class="number">{escaped(system.name)}</th>' for system in results.systems)]
+    head = ["<th>Measure</th>", *(f'<th class="number system">{escaped(system.name)}</th>' for system in results.systems)]
     found = [system.clips.get(clip, {}) for system in results.systems]
     rows = (
         f"<tr><th>{measure_title(name)}</th>"
