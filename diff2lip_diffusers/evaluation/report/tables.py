@@ -23,7 +23,10 @@ def table(head: Iterable[str], rows: Iterable[str]) -> str:
 
 def systems_table(results: Results) -> str:
     """Returns the table of measures and systems; the best of each row is bold."""
-    head = ["<th>Measure</th>", *(f'<th class="number system">{escaped(system.name)}</th>' for system in results.systems)]
+    head = [
+        "<th>Measure</th>",
+        *(f'<th class="number system">{escaped(system.name)}</th>' for system in results.systems),
+    ]
     return table(head, (_measure_row(results.systems, name) for name in results.measures()))
 
 
@@ -151,7 +154,10 @@ def _meaning_row(name: str) -> str:
 
 def clip_table(results: Results, clip: str) -> str:
     """Returns the numbers of one clip."""
-    head = ["<th>Measure</th>", *(f'<th class="number system">{escaped(system.name)}</th>' for system in results.systems)]
+    head = [
+        "<th>Measure</th>",
+        *(f'<th class="number system">{escaped(system.name)}</th>' for system in results.systems),
+    ]
     found = [system.clips.get(clip, {}) for system in results.systems]
     rows = (
         f"<tr><th>{measure_title(name)}</th>"
