@@ -124,6 +124,8 @@ def _limit(text: str) -> tuple[str, float]:
 def _run(args: argparse.Namespace) -> int:
     from ..evaluation.run import evaluate
 
+    if args.results is None and not args.system:
+        raise ValueError("nothing to judge; name RESULTS, or --system NAME=PATH")
     options = {name: getattr(args, name) for name in EvaluateOptions.__dataclass_fields__ if hasattr(args, name)}
     with tqdm(unit="clip", disable=None) as bar:
         found = evaluate(

@@ -1,7 +1,7 @@
 """The program `diff2lip`: its commands, and how errors become exit codes.
 
 Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else. A batch of
-which some pairs failed ends with 3.
+which some pairs failed ends with 3, an evaluation that misses a limit with 4.
 """
 
 import argparse

@@ -73,6 +73,7 @@ def test_each_problem_is_named(damaged, tmp_path, capfd):
         (["--workers=0"], 1, "`workers` is 0"),
         (["--clips-shown=-1"], 1, "`num_clips_shown` is -1"),
         (["--detector=none"], 1, "detector"),
+        (["--device=moon"], 1, "`device` is 'moon'"),
     ],
 )
 def test_bad_input_ends_in_one_line(judged, tmp_path, capfd, arguments, code, words):
@@ -89,7 +90,7 @@ def test_bad_input_ends_in_one_line(judged, tmp_path, capfd, arguments, code, wo
 
 def test_nothing_to_judge(tmp_path, capfd):
     code, _, errors = run_command(capfd, "evaluate", f"--output={tmp_path / 'report'}")
-    assert (code, len(errors)) == (1, 1)
+    assert (code, errors) == (1, ["diff2lip evaluate: nothing to judge; name RESULTS, or --system NAME=PATH"])
 
 
 def test_no_audio_is_one_line_for_all_clips(tmp_path, capfd):
