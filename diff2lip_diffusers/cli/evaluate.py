@@ -51,6 +51,14 @@ def add_evaluate(commands) -> None:
     _add_networks(evaluate.add_argument_group("networks and truth"))
     _add_limits(evaluate)
     evaluate.add_argument("--detector", **UNLESS_GIVEN, metavar="NAME", help="face detector (default: mtcnn)")
+    evaluate.add_argument(
+        "--clips-shown",
+        dest="num_clips_shown",
+        type=int,
+        **UNLESS_GIVEN,
+        metavar="N",
+        help="clips that the report plays: the best, the worst and those between (default: 3)",
+    )
     evaluate.add_argument("--workers", type=int, **UNLESS_GIVEN, metavar="N", help="processes (default: 1)")
     evaluate.add_argument("--device", **UNLESS_GIVEN, help="where networks run (default: cpu)")
     evaluate.set_defaults(run=_run)
@@ -116,15 +124,18 @@ def _limit(text: str) -> tuple[str, float]:
 def _run(args: argparse.Namespace) -> int:
     from ..evaluation.run import evaluate
 
+    if args.results is None and not args.system:
+        raise ValueError("nothing to judge; name RESULTS, or --system NAME=PATH")
     options = {name: getattr(args, name) for name in EvaluateOptions.__dataclass_fields__ if hasattr(args, name)}
     with tqdm(unit="clip", disable=None) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
         found = evaluate(
-            args.results, args.output, args.reference, dict(args.system), args.audio, on_progress=show, **options
+            args.results,
+            args.output,
+            args.reference,
+            _systems(args.system),
+            args.audio,
+            on_progress=lambda done, total: _show_progress(bar, done, total),
+            **options,
         )
     _print_table(found.results)
     print(f"{found.report}: the report")
@@ -133,6 +144,21 @@ def _run(args: argparse.Namespace) -> int:
     for line in missed:
         print(line, file=sys.stderr)
     return EXIT_BELOW if missed else 0
+
+
+def _systems(named: list[tuple[str, str]]) -> dict[str, str]:
+    names = [name for name, _ in named]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"--system names {twice!r} twice; give each system a name of its own")
+    return dict(named)
+
+
+def _show_progress(bar: tqdm, done: int, total: int) -> None:
+    if bar.total is None:  # what an earlier run has done says nothing about the time left
+        bar.reset(total)
+        bar.initial = bar.n = done
+    bar.update(done - bar.n)
 
 
 def _print_table(results: Results) -> None:

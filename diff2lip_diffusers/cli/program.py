@@ -1,7 +1,7 @@
 """The program `diff2lip`: its commands, and how errors become exit codes.
 
 Bad input ends in one line on the error stream: exit code 2 for a wrong command, 1 for anything else. A batch of
-which some pairs failed ends with 3.
+which some pairs failed ends with 3, an evaluation that misses a limit with 4.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from .batch import add_batch
 from .convert import add_convert
 from .convert_syncnet import add_convert_syncnet
 from .demo import add_demo
+from .evaluate import add_evaluate
 from .export import add_export
 from .make_corpus import add_make_corpus
 from .prepare import add_prepare
@@ -72,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_convert_syncnet(commands)
     add_export(commands)
     add_demo(commands)
+    add_evaluate(commands)
     add_make_corpus(commands)
     add_prepare(commands)
     add_pretrain_audio(commands)

@@ -128,6 +128,8 @@ def follow_face(video: Path, fps: Fraction, options: SyncOptions) -> list[FaceBo
     Raises:
         MediaError: if the video or its boxes cannot be read.
     """
+    known = known_boxes(video)
+    options = options if known is None else SyncOptions(detections=known)
     frames = BoxedFrames(SourceVideo(video), fps, 0, None, options, torch.device("cpu"), StageTimer())
     with closing(iter(frames)) as boxed:
         return [entry.box for entry in boxed]

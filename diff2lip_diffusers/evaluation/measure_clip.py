@@ -8,7 +8,7 @@ from pathlib import Path
 from ..errors import Diff2LipError
 from ..lipsync.options import SyncOptions
 from ..media.reader import probe_video
-from .aligned_frames import AlignedClip, AlignedFrame, NotMeasurable, follow_face, known_boxes
+from .aligned_frames import AlignedClip, AlignedFrame, NotMeasurable, follow_face
 from .clips import Clip
 from .measures.group import ClipView, GroupFactory, MeasureGroup
 from .measures.stored_features import features_place
@@ -66,7 +66,7 @@ def _measure_output(
     except NotMeasurable as error:
         notes.append(f"{_line(error)}; measures that need a reference are left out")
         reference, aligned = None, AlignedClip(output, None, [])
-    aligned.boxes = _boxes(reference or output, aligned, detection)
+    aligned.boxes = follow_face(reference or output, aligned.fps, detection)
     if not any(aligned.boxes):
         notes.append("no face was found; measures of the face are left out")
     place = features_place(features, system)
@@ -76,12 +76,6 @@ def _measure_output(
         looking_on.add(frame)
     values, curves = looking_on.results()
     return {"values": values, "curves": curves, "notes": [*aligned.notes, *notes], "num_frames": aligned.num_frames}
-
-
-def _boxes(video: Path, aligned: AlignedClip, detection: SyncOptions) -> list:
-    known = known_boxes(video)
-    options = detection if known is None else SyncOptions(detections=known)
-    return follow_face(video, aligned.fps, options)
 
 
 class _Groups:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from ..lipsync.options import SyncOptions
 from .measures.table import GROUPS, MEASURES
@@ -65,6 +66,7 @@ class EvaluateOptions:
                 known = ", ".join([*GROUPS, *MEASURES])
                 raise ValueError(f"`measures` has {name!r}, known are {known}")
         self.detection()  # refuses an unknown detector
+        _check_device(self.device)
 
     def detection(self) -> SyncOptions:
         """How the face is found."""
@@ -89,3 +91,10 @@ class EvaluateOptions:
         return {name: None if value is None else str(value) for name, value in chosen.items()} | {
             "groups": self.wanted_groups()
         }
+
+
+def _check_device(device: str) -> None:
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for CUDA
+        raise ValueError(f"`device` is {device!r}, which this machine does not have; use cpu") from error

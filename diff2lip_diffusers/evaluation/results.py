@@ -1,13 +1,14 @@
 """Results of an evaluation: every number of every clip, means with intervals, and tests between systems."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
 
 from .clips import Unmatched
-from .measures.table import MEASURES
+from .measures.table import GROUPS, MEASURES
 from .statistics import Difference, Summary, compare, summarize
 
 
@@ -117,7 +118,35 @@ def build_results(
                 found[system].curves[record["name"]] = measured["curves"]
     for system in found.values():
         system.summaries.update(_summaries(system))
-    return Results(list(found.values()), _comparisons(list(found.values())), problems, left_out, settings)
+    problems, in_no_clip = _gathered(problems, found)
+    comparisons = _comparisons(list(found.values()))
+    return Results(list(found.values()), comparisons, problems, left_out | in_no_clip, settings)
+
+
+def _gathered(
+    problems: Sequence[Unmatched], systems: Mapping[str, SystemResults]
+) -> tuple[list[Unmatched], dict[str, str]]:
+    """Returns the problems, and the groups of measures that no clip has, with the one reason.
+
+    What all clips of a system have in common is one problem.
+    """
+    clips: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for problem in problems:
+        clips[problem.system, problem.reason].add(problem.clip)
+    common = {(name, reason) for (name, reason), having in clips.items() if _are_all(having, systems.get(name))}
+    everywhere = {reason for _, reason in common if all((name, reason) in common for name in systems)}
+    in_no_clip = dict(reason.split(": ", 1) for reason in everywhere if reason.split(": ", 1)[0] in GROUPS)
+    kept: dict[Unmatched, None] = {}
+    for problem in problems:
+        if (problem.system, problem.reason) not in common:
+            kept[problem] = None
+        elif problem.reason.split(": ", 1)[0] not in in_no_clip:
+            kept[Unmatched(f"all {len(systems[problem.system].clips)} clips", problem.system, problem.reason)] = None
+    return list(kept), {group: in_no_clip[group] for group in GROUPS if group in in_no_clip}
+
+
+def _are_all(clips: set[str], system: SystemResults | None) -> bool:
+    return system is not None and len(clips) > 1 and clips == system.clips.keys()
 
 
 def _summaries(system: SystemResults) -> dict[str, Summary]:
@@ -144,4 +173,5 @@ def _comparisons(systems: Sequence[SystemResults]) -> list[Comparison]:
 
 def write_json(results: Results, path: Path) -> None:
     """Writes the results for programs."""
-    path.write_text(json.dumps(results.to_json(), indent=1, ensure_ascii=False, sort_keys=True) + "\n", "utf-8")
+    text = json.dumps(results.to_json(), indent=1, ensure_ascii=False, sort_keys=True)
+    path.write_text(text + "\n", "utf-8", errors="backslashreplace")  # file names may hold what UTF-8 has not
