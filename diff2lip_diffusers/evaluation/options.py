@@ -1,17 +1,19 @@
 """What can be chosen about an evaluation."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
+from ..boxes import FaceBox
 from ..lipsync.options import SyncOptions
 from .measures.table import GROUPS, MEASURES
 
 SYNCNET_PROTOCOLS = ("wav2lip", "joonson")
 # (N, 2) points of a face in pixels, from a frame (H, W, 3) uint8 RGB and its face box; None where there is no face.
-LandmarkDetector = Callable[[np.ndarray, "object"], np.ndarray | None]
+LandmarkDetector = Callable[[np.ndarray, FaceBox], np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ class EvaluateOptions:
         """What a result depends on, as plain JSON values."""
         free = ("workers", "num_clips_shown", "measures")
         chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in free}
-        return {name: None if value is None else str(value) for name, value in chosen.items()} | {
+        return {name: None if value is None else _named(value) for name, value in chosen.items()} | {
             "groups": self.wanted_groups()
         }
+
+
+def _named(value: object) -> str:
+    """A value as text that is the same in every process; a function goes by its name."""
+    return f"{value.__module__}.{value.__qualname__}" if inspect.isroutine(value) else str(value)

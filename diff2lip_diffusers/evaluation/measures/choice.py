@@ -9,8 +9,11 @@ from ...syncnet import load_syncnet
 from ..options import EvaluateOptions
 from ..syncnet2016.network import load_syncnet2016
 from .cost import CostGroup
+from .drawn_truth import check_truth
 from .group import GroupFactory
+from .landmarks import load_landmarks
 from .lse import LseGroup
+from .mouth import MouthGroup
 from .own_sync import OwnSyncGroup
 from .picture import PictureGroup
 from .sharpness import SharpnessGroup
@@ -36,6 +39,7 @@ def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
         "picture": _picture,
         "sharpness": lambda _: SharpnessGroup,
         "steadiness": lambda _: SteadinessGroup,
+        "mouth": _mouth,
         "cost": lambda _: CostGroup,
     }
     made = {name: makers[name](options) for name in options.wanted_groups() if name in makers}
@@ -70,3 +74,11 @@ def _picture(options: EvaluateOptions) -> GroupFactory:
         cure = 'pip install "diff2lip-diffusers[evaluate]"'
         raise Diff2LipError(f"picture measures need the package torchmetrics: {cure}") from error
     return PictureGroup
+
+
+def _mouth(options: EvaluateOptions) -> GroupFactory | None:
+    if options.truth is None and options.landmarks is None:
+        return None
+    truth = None if options.truth is None else check_truth(options.truth)
+    detect = None if options.landmarks is None else load_landmarks(options.landmarks, options.device)
+    return partial(MouthGroup, truth=truth, detect=detect)

@@ -61,8 +61,8 @@ class OwnSyncGroup(MeasureGroup):
             "own_lse_d": score.lse_d,
             "own_offset": float(score.offset_frames),
         }
-        original = self._view.clip.reference
-        if original is not None and self._view.clip.audio is not None and original != self._view.clip.audio:
+        original = self._view.original_speech
+        if original is not None:
             try:
                 found["own_lse_c_original"] = score_of_distances(self._distances(faces, original, lead)).lse_c
             except NotMeasurable:  # a silent source video has nothing to leak
