@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -12,6 +12,32 @@ from typing import Any, cast
 import torch
 
 from .errors import Diff2LipError
+
+
+def run_jobs(make_work: Callable[[], Callable], jobs: Sequence[Any], workers: int) -> Iterator[Any]:
+    """Runs jobs in worker processes, or in this one where one is enough; yields each result as soon as it is there.
+
+    Each process computes with one thread, because results depend on the number of threads. Several workers need
+    picklable `make_work`, jobs and results, and an `if __name__ == "__main__"` guard in the calling program.
+
+    Args:
+        make_work: called once in each process; returns the function that does one job.
+        jobs: jobs to run.
+        workers: the most processes that run at a time.
+
+    Raises:
+        Diff2LipError: if a job raises an error in a worker process, as one line; or if a process died.
+    """
+    if min(workers, len(jobs)) > 1:
+        for _, result in run_in_processes(make_work, jobs, min(workers, len(jobs))):
+            yield result
+        return
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from map(make_work(), jobs)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def run_in_processes(make_work: Callable[[], Callable], jobs: Iterable[Any], count: int) -> Iterator[tuple[Any, Any]]:

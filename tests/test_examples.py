@@ -6,7 +6,7 @@ from pathlib import Path
 
 import PIL.Image
 import pytest
-from helpers.face_films import WOMAN, write_film
+from helpers.face_videos import WOMAN, write_video
 from helpers.recorded import make_pipeline
 
 from diff2lip_diffusers.demo.demo_clip import load_demo_clip
@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
     make_pipeline("tiny").save_pretrained(folder / "model")
     shutil.copy(load_demo_clip().speech, folder / "voice.wav")
     PIL.Image.fromarray(WOMAN[60:220, 34:194]).save(folder / "crop.png")
-    write_film(folder / "face.mp4", [WOMAN] * 3)
+    write_video(folder / "face.mp4", [WOMAN] * 3)
     return folder
 
 

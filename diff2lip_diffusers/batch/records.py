@@ -18,7 +18,7 @@ import torch
 from ..boxes import FaceBox
 from ..errors import Diff2LipError
 from ..lipsync.job import SyncResult
-from ..lipsync.options import OPTIONS, SyncOptions
+from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 from ..media.reader import exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .pairs import Pair
@@ -114,10 +114,11 @@ def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], ou
     Raises:
         Diff2LipError: if the settings of an output differ.
     """
-    changed = [output for output in wanted if output in done and done[output].get("settings") != wanted[output]]
+    recorded = {output: _with_present_names(done[output].get("settings", {})) for output in wanted if output in done}
+    changed = [output for output, settings in recorded.items() if settings != wanted[output]]
     if not changed:
         return
-    was, now = done[changed[0]].get("settings", {}), wanted[changed[0]]
+    was, now = recorded[changed[0]], wanted[changed[0]]
     default = "the default"
     name = next(name for name in {**was, **now} if was.get(name, default) != now.get(name, default))
     difference = f"`{name}` was {was.get(name, default)}, now it is {now.get(name, default)}"
@@ -127,6 +128,11 @@ def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], ou
         f"{output_dir}: {changed[0]}{made} with different settings: {difference};"
         " choose another folder, or delete these outputs"
     )
+
+
+def _with_present_names(settings: Mapping[str, object]) -> dict[str, object]:
+    """Settings that an older version may have recorded, with the options' present names."""
+    return {OLD_NAMES.get(name, name): value for name, value in settings.items()}
 
 
 def fingerprint(pipe: Diff2LipPipeline) -> str:

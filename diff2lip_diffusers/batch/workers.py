@@ -7,8 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from ..errors import MediaError
+from ..lipsync.frame_tasks import Job
 from ..lipsync.job import SyncJob, SyncResult
 from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan
@@ -74,16 +76,16 @@ class Worker:
                 return
             time.sleep(WAIT_S)
 
-    def jobs(self) -> Iterator[SyncJob]:
+    def jobs(self) -> Iterator[Job]:
         """Yields the jobs that this process can take now."""
         raise NotImplementedError
 
-    def end(self, job: SyncJob, outcome: SyncResult | None | Exception) -> None:
+    def end(self, job: Any, outcome: Any) -> None:
         """Handles the outcome of a job: its result, or the error that ended it."""
         raise NotImplementedError
 
     def put_in_place(
-        self, pair: Pair, made: Path, plan: JobPlan | None, result: SyncResult, started_s: float
+        self, pair: Pair, made: Path, plan: JobPlan, result: SyncResult, started_s: float
     ) -> Exception | None:
         """Moves an output to its final path and records it; returns the error if that fails or the video is cut."""
         try:
@@ -102,8 +104,8 @@ class Worker:
         self.queue.finish(self.records.failed(pair, self.options[pair.output], started_s, error))
 
 
-def _check_whole(pair: Pair, plan: JobPlan | None, result: SyncResult) -> None:
-    expected = None if plan is None else plan.expected_frames
+def _check_whole(pair: Pair, plan: JobPlan, result: SyncResult) -> None:
+    expected = plan.expected_frames
     if expected is not None and result.num_frames < MIN_FRAMES_PART * expected:
         frames = f"{result.num_frames} of the {expected} frames that its header states"
         raise MediaError(pair.video, f"has only {frames}; it was cut short; download or convert it again")

@@ -14,7 +14,7 @@ from ..errors import Diff2LipError, MediaError
 from ..faces.detections_file import DetectionsWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import hidden_folder_beside, writing
-from ..worker_processes import run_in_processes
+from ..worker_processes import run_jobs
 from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings
 from .espeak import check_espeak
 from .head import render_frame
@@ -99,7 +99,7 @@ def make_corpus(
     wanted = [CorpusClip(folder, clip_name(index), settings.fps) for index in range(clips)]
     waiting = [index for index, clip in enumerate(wanted) if not clip.description.is_file()]
     make_work = partial(_clip_maker, folder, settings)
-    made = run_in_processes(make_work, waiting, min(workers, len(waiting)))
+    made = run_jobs(make_work, waiting, workers)
     for done, _ in enumerate(made, start=clips - len(waiting) + 1):
         if on_progress is not None:
             on_progress(done, clips)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import MediaError
 from ..output_paths import writing
-from ..worker_processes import run_in_processes
+from ..worker_processes import run_jobs
 from .clips import Clip, find_clips
 from .measure_clip import measure_clip
 from .measures.choice import left_out, make_groups
@@ -83,12 +83,7 @@ def evaluate(
 
 
 def _measured(clips: list[Clip], state: "_State", settings: EvaluateOptions) -> Iterator[object]:
-    make_work = partial(_Work, state, settings)
-    if min(settings.workers, len(clips)) > 1:
-        yield from run_in_processes(make_work, clips, min(settings.workers, len(clips)))
-        return
-    work = make_work()
-    yield from map(work, clips)
+    return run_jobs(partial(_Work, state, settings), clips, settings.workers)
 
 
 class _Work:

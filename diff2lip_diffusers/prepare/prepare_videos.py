@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import torch
-
-from ..worker_processes import run_in_processes
+from ..worker_processes import run_jobs
 from .clip_sync import ClipSync, syncnet_digest
 from .prepare_options import PrepareOptions
 from .prepare_video import prepare_video
@@ -79,17 +77,7 @@ def prepare_videos(
 
 def _prepared(folder: SetFolder, options: PrepareOptions, videos: Sequence[InputVideo]) -> Iterator[dict]:
     """Yields the record of each video when it is done."""
-    make_work = partial(_make_work, folder, options)
-    if min(options.workers, len(videos)) > 1:
-        for _, record in run_in_processes(make_work, videos, min(options.workers, len(videos))):
-            yield record
-        return
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # results depend on the number of threads
-    try:
-        yield from map(make_work(), videos)
-    finally:
-        torch.set_num_threads(threads)
+    return run_jobs(partial(_make_work, folder, options), videos, options.workers)
 
 
 def _make_work(folder: SetFolder, options: PrepareOptions) -> Callable[[InputVideo], dict]:

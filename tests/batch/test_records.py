@@ -343,6 +343,13 @@ def test_what_is_the_same_is_accepted():
     check_same_settings(through_json({output: done_with() for output in WANTED}), WANTED, "out")
 
 
+def test_settings_of_an_older_version_are_compared_by_their_present_names():
+    wanted = {"a.mp4": done_with(crf=16)["settings"]}
+    check_same_settings({"a.mp4": done_with(quality=16)}, wanted, "out")
+    with pytest.raises(Diff2LipError, match="`crf` was 18, now it is 16"):
+        check_same_settings({"a.mp4": done_with(quality=18)}, wanted, "out")
+
+
 def test_settings_that_come_from_json_are_the_same(records):
     contradict = ("voxceleb2_crop", "crf", "restore")
     settings = settings_of(

@@ -266,7 +266,7 @@ def test_a_wrong_root_is_found_before_the_work(tmp_path, small_pipe, data):
         sync_batch(small_pipe, read_pairs(data, root=tmp_path), tmp_path / "out", **OPTIONS)
 
 
-@pytest.mark.parametrize("bad", [{"split": "videos"}, {"seed": "x"}, {"quality": 99}])
+@pytest.mark.parametrize("bad", [{"split": "videos"}, {"seed": "x"}, {"crf": 99}])
 def test_bad_options_are_refused(tmp_path, small_pipe, data, bad):
     with pytest.raises(ValueError, match=f"`{next(iter(bad))}` is"):
         sync_batch(small_pipe, read_pairs(data), tmp_path / "out", **bad)

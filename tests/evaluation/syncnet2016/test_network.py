@@ -120,7 +120,7 @@ class Code:
 def test_files_with_code_are_refused(tmp_path, capsys, legacy):
     path = tmp_path / "evil.model"
     torch.save({"netcnnlip.0.weight": Code()}, path, _use_new_zipfile_serialization=not legacy)
-    check_refused(path, "it holds more than tensors", "; pass the original syncnet_v2.model")
+    check_refused(path, "it contains more than tensors", "; pass the original syncnet_v2.model")
     assert "code ran" not in capsys.readouterr().out
 
 
