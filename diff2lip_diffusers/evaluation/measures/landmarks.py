@@ -74,10 +74,8 @@ class MouthLandmarks:
             return None
         points = np.asarray(points, np.float64)
         if points.ndim != 2 or points.shape[1] < 2 or len(points) not in MOUTH_POINTS:
-            known = ", ".join(map(str, MOUTH_POINTS))
-            raise NotMeasurable(
-                f"`landmarks` gave an array of shape {points.shape}, expected (N, 2) with N of {known}"
-            )
+            known = " or ".join(f"({count}, 2)" for count in MOUTH_POINTS)
+            raise NotMeasurable(f"`landmarks` gave an array of shape {points.shape}, expected {known}")
         mouth = points[list(MOUTH_POINTS[len(points)]), :2]
         return (mouth - (box.x1, box.y1)) / (box.width, box.height)
 
