@@ -25,8 +25,8 @@ from ..media.video_writer import VideoWriter
 FIRST_SEED = 900_001
 FPS, SIZE_PX = 25, 192
 AT_REST = (0.0, 0.5, 0.05, 0.0, 0.0, 0.0)
-# By how many frames the mouth of the shifted control is late, and how wide its blur is in the blurred one.
-LATE_FRAMES, BLUR_SIGMA_PX = 3, 1.5
+# By how many frames the mouth of the shifted control is late; the blur of the blurred one, as a part of the frame.
+LATE_FRAMES, BLUR_SIGMA = 3, 1 / 128
 CONTROLS = ("truth", "shifted", "frozen", "blurred", "silent")
 
 
@@ -168,7 +168,7 @@ def _write_blurred(path: Path, true: Path, speech: Path, person: DrawnPerson, se
             box = face_box(person.identity, pose, size).clipped(size, size).rounded()
             top, x1, x2 = int(box.y1 + box.y2) // 2, int(box.x1), int(box.x2)
             blurred = frame.copy()
-            blurred[top : int(box.y2), x1:x2] = gaussian_blur(frame, BLUR_SIGMA_PX)[top : int(box.y2), x1:x2]
+            blurred[top : int(box.y2), x1:x2] = gaussian_blur(frame, BLUR_SIGMA * size)[top : int(box.y2), x1:x2]
             writer.write(blurred)
 
 

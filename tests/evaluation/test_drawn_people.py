@@ -16,13 +16,13 @@ from diff2lip_diffusers.evaluation.drawn_people import (
     write_control,
     write_people,
 )
-from diff2lip_diffusers.evaluation.measures.choice import DRAWN_SYNCNET
+from diff2lip_diffusers.evaluation.measures.choice import DRAWN, DRAWN_SYNCNET
 from diff2lip_diffusers.evaluation.offset_check import found_offsets
 from diff2lip_diffusers.evaluation.run import evaluate
 from diff2lip_diffusers.media.reader import probe_video
 from diff2lip_diffusers.syncnet import load_syncnet
 
-MEASURES = ("mouth", "picture", "sharpness", "steadiness")
+MEASURES = ("mouth", "picture", "sharpness", "steadiness", "own_sync")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,13 @@ def judged(tmp_path_factory):
             write_control(folder / control, control, person, folder / "truth", size_px=96)
     systems = {control: folder / control for control in CONTROLS} | {"source": folder / "source"}
     found = evaluate(
-        None, folder / "report", folder / "truth", systems, truth=folder / "truth", measures=MEASURES
+        None,
+        folder / "report",
+        folder / "truth",
+        systems,
+        truth=folder / "truth",
+        own_syncnet=DRAWN,
+        measures=MEASURES,
     ).results
     assert not found.problems
     assert [pair.video.name for pair in pairs] == ["clip_00000.mp4", "clip_00001.mp4"]
@@ -54,12 +60,14 @@ def test_truth_against_itself_is_perfect(judged):
     for name in ("flicker", "position_jitter", "opening_lag", "lip_leak"):
         assert truth[name] == pytest.approx(0, abs=1e-6)
     assert truth["opening_correlation"] > 0.95
+    assert truth["own_offset"] == 0
 
 
 @needs_espeak
 def test_a_shift_is_found(judged):
     assert judged["shifted"]["opening_lag"] == LATE_FRAMES
     assert judged["shifted"]["opening_correlation"] < 0.8
+    assert judged["shifted"]["own_offset"] == -LATE_FRAMES  # a late mouth is an early audio
 
 
 @needs_espeak
@@ -70,6 +78,8 @@ def test_blur_lowers_sharpness_and_picture_only(judged):
     assert blurred["opening_lag"] == 0 and blurred["lip_leak"] == 0
     assert blurred["opening_correlation"] > truth["opening_correlation"] - 0.1
     assert abs(blurred["position_jitter"]) < 0.1
+    assert blurred["own_offset"] == 0
+    assert blurred["own_lse_c"] == pytest.approx(truth["own_lse_c"], rel=0.15)
 
 
 @needs_espeak
@@ -77,6 +87,7 @@ def test_a_frozen_mouth_follows_nothing_and_leaks_nothing(judged):
     frozen = judged["frozen"]
     assert abs(frozen["opening_correlation"]) < 0.5
     assert frozen["opening_ratio"] < 0.2
+    assert frozen["own_lse_c"] < 0.5 * judged["truth"]["own_lse_c"]
     assert frozen["lip_leak"] == 0
     assert abs(frozen["opening_original"]) < 0.5
 
@@ -84,6 +95,7 @@ def test_a_frozen_mouth_follows_nothing_and_leaks_nothing(judged):
 @needs_espeak
 def test_a_mouth_that_speaks_in_silence_is_caught(judged):
     assert judged["silent"]["lip_leak"] > 0.2
+    assert judged["silent"]["own_lse_c"] < 0.5 * judged["truth"]["own_lse_c"]
     assert judged["silent"]["psnr"] == 100
 
 
@@ -91,6 +103,7 @@ def test_a_mouth_that_speaks_in_silence_is_caught(judged):
 def test_an_unchanged_source_follows_its_own_speech(judged):
     assert judged["source"]["opening_original"] > 0.95
     assert judged["source"]["opening_correlation"] < 0.8
+    assert "own_lse_c_original" not in judged["truth"]
 
 
 @needs_espeak
@@ -135,7 +148,6 @@ def test_a_folder_without_truth_is_refused(tmp_path):
 
 @pytest.mark.slow
 @needs_espeak
-@pytest.mark.skipif(not DRAWN_SYNCNET.is_dir(), reason="needs the SyncNet of the package")
 def test_known_offsets_are_found(tmp_path):
     torch.set_num_threads(1)
     syncnet, shifts = load_syncnet(DRAWN_SYNCNET), range(-10, 11)

@@ -8,7 +8,7 @@ import numpy as np
 from ...errors import MediaError, NoAudioError
 from ...media.reader import read_audio
 
-# A frame is silent below both of these: an absolute level, and one under the loud parts of the speech.
+# A frame is silent below one of these: an absolute level, and one under the loud parts of the speech.
 SILENCE_DBFS, SILENCE_BELOW_LOUD_DB = -50.0, -35.0
 # Lips move before and after the sound: so many frames at each end of a pause belong to the speech.
 LIPS_FRAMES = 3
