@@ -11,6 +11,7 @@ from ..media.reader import probe_video
 from .aligned_frames import AlignedClip, AlignedFrame, NotMeasurable, follow_face, known_boxes
 from .clips import Clip
 from .measures.group import ClipView, GroupFactory, MeasureGroup
+from .measures.stored_features import features_place
 
 DIGITS = 6
 # Rounding errors of nothing.
@@ -68,7 +69,7 @@ def _measure_output(
     aligned.boxes = _boxes(reference or output, aligned, detection)
     if not any(aligned.boxes):
         notes.append("no face was found; measures of the face are left out")
-    place = features / f"{system}"
+    place = features_place(features, system)
     view = ClipView(clip, system, aligned.fps, aligned.boxes, reference is not None, place)
     looking_on = _Groups(groups, view, notes)
     for frame in aligned:
@@ -104,8 +105,8 @@ class _Groups:
         for name, group in list(self._running.items()):
             with self._noting(name):
                 found = group.values()
-                values |= {key: _rounded(value) for key, value in found.items() if math.isfinite(value)}
-                curves |= {key: [_rounded(value) for value in curve] for key, curve in group.curves().items()}
+                values |= {key: rounded(value) for key, value in found.items() if math.isfinite(value)}
+                curves |= {key: [rounded(value) for value in curve] for key, curve in group.curves().items()}
         return values, curves
 
     @contextmanager
@@ -117,8 +118,8 @@ class _Groups:
             self._notes.append(f"{name}: {_line(error)}")
 
 
-def _rounded(value: float) -> float:
-    """A number that rounding errors of another machine hardly change."""
+def rounded(value: float) -> float:
+    """Returns a number that rounding errors of another machine hardly change."""
     return 0.0 if abs(value) < NOTHING else float(f"{float(value):.{DIGITS}g}")
 
 

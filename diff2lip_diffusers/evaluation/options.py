@@ -79,6 +79,11 @@ class EvaluateOptions:
         wanted = {MEASURES[name].group if name in MEASURES else name for name in self.measures}
         return [group for group in GROUPS if group in wanted]
 
+    def weights(self) -> list[Path]:
+        """The files and folders of weights that are given."""
+        given = (self.syncnet, self.own_syncnet, self.inception, self.lpips, self.i3d)
+        return [Path(path) for path in given if path is not None]
+
     def as_json(self) -> dict:
         """What a result depends on, as plain JSON values."""
         free = ("workers", "num_clips_shown", "measures")

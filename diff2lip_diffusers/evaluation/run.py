@@ -11,8 +11,9 @@ from ..errors import MediaError
 from ..output_paths import writing
 from ..worker_processes import run_jobs
 from .clips import Clip, find_clips
-from .measure_clip import measure_clip
+from .measure_clip import measure_clip, rounded
 from .measures.choice import left_out, make_groups
+from .measures.over_all_clips import measure_over_all_clips
 from .options import EvaluateOptions
 from .report.write import write_report
 from .results import Results, build_results
@@ -78,7 +79,9 @@ def evaluate(
             on_progress(count, len(clips))
     measured = (record for clip in clips if (record := state.read(clip)) is not None)
     missing = left_out(settings, groups)
-    table = build_results(list(named), measured, unmatched, {}, missing, settings.as_json())
+    overall, problems = measure_over_all_clips(state.features_of(clips), list(named), groups)
+    overall = {system: {name: rounded(value) for name, value in found.items()} for system, found in overall.items()}
+    table = build_results(list(named), measured, [*unmatched, *problems], overall, missing, settings.as_json())
     return Evaluation(table, write_report(table, clips, Path(output), settings.num_clips_shown))
 
 
@@ -106,7 +109,7 @@ class _State:
 
     def __init__(self, output: Path, settings: EvaluateOptions):
         self._folder = output / STATE_NAME
-        self._settings = settings.as_json()
+        self._settings = [settings.as_json(), [_stamp(path) for path in settings.weights()]]
         with writing(output):
             self._folder.mkdir(parents=True, exist_ok=True)
 

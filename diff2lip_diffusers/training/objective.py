@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ..evaluation.perceptual import load_distance
 from ..syncnet import SyncNet, load_syncnet
 from .config import TrainConfig
 from .diffusion import Diffusion, NoisyBatch
@@ -21,7 +22,6 @@ from .losses import (
     x0_loss,
     x0_timestep_weight,
 )
-from .perceptual import load_distance
 
 logger = logging.getLogger(__name__)
 

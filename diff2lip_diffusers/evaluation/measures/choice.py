@@ -7,18 +7,24 @@ from pathlib import Path
 from ...errors import Diff2LipError
 from ...syncnet import load_syncnet
 from ..options import EvaluateOptions
+from ..perceptual import load_distance
 from ..syncnet2016.network import load_syncnet2016
 from .cost import CostGroup
 from .drawn_truth import check_truth
 from .group import GroupFactory
+from .image_features import ImageFeaturesGroup
+from .inception import load_inception
 from .landmarks import load_landmarks
+from .lpips import LpipsGroup
 from .lse import LseGroup
 from .mouth import MouthGroup
 from .own_sync import OwnSyncGroup
 from .picture import PictureGroup
 from .sharpness import SharpnessGroup
 from .steadiness import SteadinessGroup
+from .stored_features import ReferenceFeatures
 from .table import GROUPS
+from .video_features import VideoFeaturesGroup, load_i3d
 
 # The name of the SyncNet that comes with the package and knows drawn people only.
 DRAWN = "drawn"
@@ -37,6 +43,9 @@ def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
         "lse": _lse,
         "own_sync": _own_sync,
         "picture": _picture,
+        "lpips": _lpips,
+        "fid": _fid,
+        "fvd": _fvd,
         "sharpness": lambda _: SharpnessGroup,
         "steadiness": lambda _: SteadinessGroup,
         "mouth": _mouth,
@@ -82,3 +91,24 @@ def _mouth(options: EvaluateOptions) -> GroupFactory | None:
     truth = None if options.truth is None else check_truth(options.truth)
     detect = None if options.landmarks is None else load_landmarks(options.landmarks, options.device)
     return partial(MouthGroup, truth=truth, detect=detect)
+
+
+def _lpips(options: EvaluateOptions) -> GroupFactory | None:
+    if options.lpips is None:
+        return None
+    distance = load_distance(options.lpips, options.device)
+    return partial(LpipsGroup, distance=distance, device=options.device)
+
+
+def _fid(options: EvaluateOptions) -> GroupFactory | None:
+    if options.inception is None:
+        return None
+    network = load_inception(options.inception, options.device)
+    return partial(ImageFeaturesGroup, network=network, references=ReferenceFeatures(), device=options.device)
+
+
+def _fvd(options: EvaluateOptions) -> GroupFactory | None:
+    if options.i3d is None:
+        return None
+    network = load_i3d(options.i3d, options.device)
+    return partial(VideoFeaturesGroup, network=network, references=ReferenceFeatures(), device=options.device)

@@ -16,6 +16,7 @@ from ..errors import CheckpointError, Diff2LipError
 from ..original_checkpoint import load_checkpoint_file
 
 PACKAGE = "package"
+CURE = 'make the file by torch.save(lpips.LPIPS(net="alex").state_dict(), FILE), where lpips is installed'
 # Mean and deviation of the networks' training images, for values in [-1, 1].
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 # Slices of both networks: (index in the network, convolution or pooling). Each slice ends after its last ReLU.
@@ -100,20 +101,20 @@ def _from_file(path: Path) -> PerceptualDistance:
     try:
         tensors = load_file(path) if path.suffix == ".safetensors" else load_checkpoint_file(path)
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path}: cannot be read as LPIPS weights") from error
+        raise CheckpointError(f"{path}: cannot be read as LPIPS weights; {CURE}") from error
     first = tensors.get("net.slice1.0.weight") if isinstance(tensors, dict) else None
     if not isinstance(tensors, dict) or first is None or first.shape[-1] not in NETWORKS:
-        raise CheckpointError(f"{path}: holds no LPIPS weights with AlexNet or VGG features")
+        raise CheckpointError(f"{path}: holds no LPIPS weights with AlexNet or VGG features; {CURE}")
     distance = PerceptualDistance(*NETWORKS[first.shape[-1]])
     wanted = distance.state_dict().keys()
     missing = tuple(name for name in wanted if name not in tensors)
     if missing:
-        raise CheckpointError(f"{path}: LPIPS weights are incomplete", missing=missing)
+        raise CheckpointError(f"{path}: LPIPS weights are incomplete; {CURE}", missing=missing)
     try:
         # Other tensors in the file are second names of the same weights, or constants.
         distance.load_state_dict({name: tensors[name] for name in wanted})
     except RuntimeError as error:
-        raise CheckpointError(f"{path}: holds LPIPS weights of another size") from error
+        raise CheckpointError(f"{path}: holds LPIPS weights of another size; {CURE}") from error
     return distance
 
 
