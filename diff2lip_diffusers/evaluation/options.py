@@ -80,8 +80,8 @@ class EvaluateOptions:
         return [group for group in GROUPS if group in wanted]
 
     def weights(self) -> list[Path]:
-        """The files and folders of weights that are given."""
-        given = (self.syncnet, self.own_syncnet, self.inception, self.lpips, self.i3d)
+        """The files and folders of weights and of truth that are given."""
+        given = (self.syncnet, self.own_syncnet, self.inception, self.lpips, self.i3d, self.truth)
         return [Path(path) for path in given if path is not None]
 
     def as_json(self) -> dict:
