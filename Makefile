@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo demo-weights test test-slow quality style docs demo-picture benchmark clean
+.PHONY: install demo demo-weights evaluate-demo test test-slow quality style docs demo-picture benchmark clean
 
 install: $(INSTALLED)
 
@@ -61,6 +61,10 @@ docs: $(DOCS_INSTALLED)
 $(DOCS_INSTALLED): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	touch $@
+
+# Judges the demo's weights on 20 drawn people: the numbers in docs/evaluation.md. Resumes where it was stopped.
+evaluate-demo: $(INSTALLED)
+	$(BIN)/python benchmarks/evaluate_demo.py --output evaluate-demo
 
 # The animated picture of the README.
 demo-picture: demo

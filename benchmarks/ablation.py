@@ -8,13 +8,12 @@ Each run starts from the same model and has the same steps and samples; only the
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip
-from diff2lip_diffusers.evaluation.mouth_sync import draw_people, measure_reconstruction, measure_sync, mouth_zones
+from diff2lip_diffusers.batch.pairs import Pair
+from diff2lip_diffusers.evaluation.drawn_people import draw_people, write_people
+from diff2lip_diffusers.evaluation.lip_sync_drawn import lip_sync_drawn
+from diff2lip_diffusers.evaluation.run import evaluate
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.schedulers import make_scheduler
 from diff2lip_diffusers.training.config import TrainConfig
@@ -34,17 +33,15 @@ SAMPLER, STEPS = "dpmsolver++", 8
 def main() -> None:
     """Prints a row for each variant, and one for the initial weights."""
     args = parse_args()
-    clips = draw_people(args.clips, args.size, args.frames)
-    print("losses          correlation  with the original speech    lag  PSNR, dB")
-    print_row("before", args.model, args.size, clips)
-    for name, (syncnet, adversarial) in VARIANTS.items():
-        with tempfile.TemporaryDirectory() as folder:
-            run(
-                args,
-                Path(folder),
-                LossWeights(syncnet_weight=syncnet, adversarial_weight=adversarial, lpips_weight=0.0),
-            )
-            print_row(name, f"{folder}/model", args.size, clips)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        pairs = write_people(folder, draw_people(args.clips, args.frames))
+        print("losses          correlation  with the original speech    lag  PSNR, dB")
+        print_row("before", args.model, args.size, folder, pairs)
+        for name, (syncnet, adversarial) in VARIANTS.items():
+            losses = LossWeights(syncnet_weight=syncnet, adversarial_weight=adversarial, lpips_weight=0.0)
+            run(args, folder / f"run {name}", losses)
+            print_row(name, str(folder / f"run {name}" / "model"), args.size, folder, pairs)
 
 
 def parse_args() -> argparse.Namespace:
@@ -88,18 +85,19 @@ def run(args: argparse.Namespace, output: Path, losses: LossWeights) -> None:
         pass
 
 
-def print_row(name: str, model: str, size: int, clips: Sequence[DrawnClip]) -> None:
-    """Measures a model folder."""
+def print_row(name: str, model: str, size: int, folder: Path, pairs: list[Pair]) -> None:
+    """Measures a model folder: medians over the people."""
     pipe = load_pipeline(model, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
     pipe.unet.register_to_config(sample_size=size)
     pipe.scheduler = make_scheduler(SAMPLER, pipe.scheduler.config)
-    sync, ratios = measure_sync(pipe, STEPS, clips, mouth_zones(clips)), measure_reconstruction(pipe, STEPS, clips)
-    target, original = (
-        np.median([one.correlation for one in some]) for some in (sync.target_speech, sync.original_speech)
-    )
-    lag = np.median([one.lag_frames for one in sync.target_speech])
-    print(f"{name:<14}  {target:11.3f}  {original:26.3f}  {lag:3g}  {np.median(ratios):8.2f}", flush=True)
+    results = lip_sync_drawn(pipe, pairs, folder / name, num_inference_steps=STEPS)
+    truth = folder / "truth"
+    found = evaluate(results, folder / f"report {name}", truth, truth=truth, measures=("mouth", "picture")).results
+    median = {measure: summary.median for measure, summary in found.systems[0].summaries.items()}
+    target, original = median["opening_correlation"], median["opening_original"]
+    lag, psnr = median["opening_lag"], median["psnr_painted"]
+    print(f"{name:<14}  {target:11.3f}  {original:26.3f}  {lag:3g}  {psnr:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

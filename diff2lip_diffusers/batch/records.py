@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import math
 import platform
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
@@ -22,6 +23,11 @@ from ..media.reader import exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .pairs import Pair
 from .work_queue import DONE, FAILED
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 PACKAGES = ("diff2lip-diffusers", "torch", "diffusers", "av")
 
@@ -66,6 +72,7 @@ class BatchRecords:
             "duration_s": round(result.duration_s, 3),
             "speech_s": round(result.speech_s, 3),
             "stage_s": {stage: round(seconds, 3) for stage, seconds in result.stage_s.items()},
+            "peak_memory_mb": peak_memory_mb(),
         }
         return self._record(DONE, pair, options, started_s) | numbers
 
@@ -86,6 +93,14 @@ class BatchRecords:
             "settings": self.settings(pair, options),
             **self._common,
         }
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory that this process ever had, in MB; None where the system does not tell."""
+    if resource is None:
+        return None
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6, 1)
 
 
 def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], output_dir: str | Path) -> None:

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from ..batch.pair_files import describe_first_missing, inspect_files, missing_files
 from ..batch.pair_lists import read_pairs
 from ..batch.pairs import RESULTS_NAME, Pair
+from ..batch.presets import PRESETS
 from ..batch.process_group import ProcessGroup
 from ..batch.run import SPLITS, BatchResult, sync_batch
 from ..errors import MediaError
@@ -19,8 +20,6 @@ from .options import add_model, add_options, load_model, options_of
 from .status import print_failures
 
 EXIT_SOME_FAILED = 3
-# The paper's settings. In LRW, faces are detected; the videos of VoxCeleb2 are face crops.
-PRESETS = {"voxceleb2": {"reproduce": True, "voxceleb2_crop": True}, "lrw": {"reproduce": True}}
 
 
 def add_batch(commands) -> None:

@@ -2,12 +2,16 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from tqdm import tqdm
 
+from ..batch.pair_lists import read_pairs
 from ..evaluation.measures.table import GROUPS, MEASURES
 from ..evaluation.options import SYNCNET_PROTOCOLS, EvaluateOptions
+from ..evaluation.paper_protocols import PAPER_PROTOCOLS, lip_sync_by_protocol
 from ..evaluation.results import Results
+from ..hub import load_pipeline
 
 EXIT_BELOW = 4
 UNLESS_GIVEN = {"default": argparse.SUPPRESS}
@@ -48,6 +52,7 @@ def add_evaluate(commands) -> None:
         help=f"measures or groups of them, comma-separated (default: all that what is given allows); groups:"
         f" {', '.join(GROUPS)}",
     )
+    _add_protocol(evaluate)
     _add_networks(evaluate.add_argument_group("networks and truth"))
     _add_limits(evaluate)
     evaluate.add_argument("--detector", **UNLESS_GIVEN, metavar="NAME", help="face detector (default: mtcnn)")
@@ -64,14 +69,19 @@ def add_evaluate(commands) -> None:
     evaluate.set_defaults(run=_run)
 
 
+def _add_protocol(evaluate) -> None:
+    evaluate.add_argument(
+        "--protocol",
+        choices=[*SYNCNET_PROTOCOLS, *PAPER_PROTOCOLS],
+        help="what LSE sees: whole frames (wav2lip, the default) or face tracks (joonson); or a paper's protocol,"
+        " which first lip-syncs the list of pairs RESULTS with --model, across pairs and in reconstruction",
+    )
+    evaluate.add_argument("--model", metavar="DIR_OR_REPO", help="model folder or repository, for a paper's protocol")
+    evaluate.add_argument("--root", metavar="DIR", help="folder that names in the list of pairs are relative to")
+
+
 def _add_networks(group) -> None:
     group.add_argument("--syncnet", **UNLESS_GIVEN, metavar="FILE", help="SyncNet of 2016: syncnet_v2.model, for LSE")
-    group.add_argument(
-        "--syncnet-protocol",
-        choices=SYNCNET_PROTOCOLS,
-        **UNLESS_GIVEN,
-        help="whole frames (wav2lip, the default) or face tracks (joonson)",
-    )
     group.add_argument(
         "--own-syncnet",
         **UNLESS_GIVEN,
@@ -127,12 +137,17 @@ def _run(args: argparse.Namespace) -> int:
     if args.results is None and not args.system:
         raise ValueError("nothing to judge; name RESULTS, or --system NAME=PATH")
     options = {name: getattr(args, name) for name in EvaluateOptions.__dataclass_fields__ if hasattr(args, name)}
+    systems: dict[str, str | Path] = dict(_systems(args.system))
+    if args.protocol in SYNCNET_PROTOCOLS:
+        options["syncnet_protocol"] = args.protocol
+    elif args.protocol is not None:
+        systems, args.results = _lip_sync(args) | systems, None
     with tqdm(unit="clip", disable=None) as bar:
         found = evaluate(
             args.results,
             args.output,
             args.reference,
-            _systems(args.system),
+            systems,
             args.audio,
             on_progress=lambda done, total: _show_progress(bar, done, total),
             **options,
@@ -159,6 +174,21 @@ def _show_progress(bar: tqdm, done: int, total: int) -> None:
         bar.reset(total)
         bar.initial = bar.n = done
     bar.update(done - bar.n)
+
+
+def _lip_sync(args: argparse.Namespace) -> dict[str, Path]:
+    """Makes the outputs of a paper's protocol, below the report; returns them by mode."""
+    if args.model is None or args.results is None:
+        raise ValueError(f"--protocol {args.protocol} needs a list of pairs as RESULTS, and --model")
+    pipe = load_pipeline(args.model, getattr(args, "device", "cpu"))
+    pairs = read_pairs(args.results, args.root)
+    with tqdm(unit="pair", disable=None) as bar:
+
+        def show(done: int, failed: int, waiting: int) -> None:
+            bar.total = done + failed + waiting
+            bar.update(done + failed - bar.n)
+
+        return lip_sync_by_protocol(pipe, args.protocol, pairs, Path(args.output) / "outputs", show)
 
 
 def _print_table(results: Results) -> None:

@@ -20,7 +20,7 @@ class Clip:
         name: path below its folder, without suffix; the same for all systems.
         outputs: the lip-synced video of each system that has one.
         reference: the video that the outputs were made from, or the truth; None if there is none.
-        audio: file with the speech that the mouth should follow; None for the audio of each output itself.
+        audio: file with the speech that the mouths of all systems should follow, as the user named it.
         records: what `results.jsonl` says about the output of a system.
     """
 
@@ -29,6 +29,16 @@ class Clip:
     reference: Path | None = None
     audio: Path | None = None
     records: dict[str, dict] = field(default_factory=dict)
+
+    def speech_of(self, system: str) -> Path:
+        """The file with the speech that a system's mouth should follow, by default the output itself."""
+        record = self.records.get(system)
+        return self.audio or (Path(record["audio"]) if record else self.outputs[system])
+
+    def source_of(self, system: str) -> Path | None:
+        """The video that a system's output was made from, as far as is known; otherwise the reference."""
+        record = self.records.get(system)
+        return Path(record["video"]) if record else self.reference
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,6 @@ class _Entry:
 
     output: Path | None
     reference: Path | None = None
-    audio: Path | None = None
     record: dict | None = None
     problem: str | None = None
 
@@ -95,10 +104,9 @@ def find_clips(
 
 def _clip(name: str, entries: dict[str, _Entry], references: "_Files", speech: "_Files") -> Clip:
     named_reference = next((entry.reference for entry in entries.values() if entry.reference), None)
-    named_audio = next((entry.audio for entry in entries.values() if entry.audio), None)
     outputs = {system: entry.output for system, entry in entries.items() if entry.output}
     records = {system: entry.record for system, entry in entries.items() if entry.record}
-    return Clip(name, outputs, references.get(name) or named_reference, speech.get(name) or named_audio, records)
+    return Clip(name, outputs, references.get(name) or named_reference, speech.get(name), records)
 
 
 def _problem(entry: _Entry | None, path: str | Path) -> str:
@@ -161,11 +169,11 @@ def _entries_of_batch(path: Path) -> Iterable[tuple[str, _Entry]]:
         try:
             record = json.loads(line)
             output, status = Path(record["output"]), record["status"]
-            video, audio = Path(record["video"]), Path(record["audio"])
+            video, _ = Path(record["video"]), Path(record["audio"])
         except (ValueError, KeyError, TypeError) as error:
             raise MediaError(path, f"line {number} is no record of a batch; name a results.jsonl") from error
         name = output.with_suffix("").as_posix()
         if status == "done":
-            yield name, _Entry(path.parent / output, video, audio, record)
+            yield name, _Entry(path.parent / output, video, record)
         else:
             yield name, _Entry(None, problem=f"failed in the batch: {record.get('error', 'no reason is known')}")

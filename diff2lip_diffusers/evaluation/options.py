@@ -1,5 +1,6 @@
 """What can be chosen about an evaluation."""
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ..boxes import FaceBox
 from ..lipsync.options import SyncOptions
 from .measures.table import GROUPS, MEASURES
 
 SYNCNET_PROTOCOLS = ("wav2lip", "joonson")
 # (N, 2) points of a face in pixels, from a frame (H, W, 3) uint8 RGB and its face box; None where there is no face.
-LandmarkDetector = Callable[[np.ndarray, "object"], np.ndarray | None]
+LandmarkDetector = Callable[[np.ndarray, FaceBox], np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -80,15 +82,15 @@ class EvaluateOptions:
         return [group for group in GROUPS if group in wanted]
 
     def weights(self) -> list[Path]:
-        """The files and folders of weights that are given."""
-        given = (self.syncnet, self.own_syncnet, self.inception, self.lpips, self.i3d)
+        """The files and folders of weights and of truth that are given."""
+        given = (self.syncnet, self.own_syncnet, self.inception, self.lpips, self.i3d, self.truth)
         return [Path(path) for path in given if path is not None]
 
     def as_json(self) -> dict:
         """What a result depends on, as plain JSON values."""
         free = ("workers", "num_clips_shown", "measures")
         chosen = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in free}
-        return {name: None if value is None else str(value) for name, value in chosen.items()} | {
+        return {name: None if value is None else _named(value) for name, value in chosen.items()} | {
             "groups": self.wanted_groups()
         }
 
@@ -98,3 +100,8 @@ def _check_device(device: str) -> None:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts that it was built for CUDA
         raise ValueError(f"`device` is {device!r}, which this machine does not have; use cpu") from error
+
+
+def _named(value: object) -> str:
+    """A value as text that is the same in every process; a function goes by its name."""
+    return f"{value.__module__}.{value.__qualname__}" if inspect.isroutine(value) else str(value)

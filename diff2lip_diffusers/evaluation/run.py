@@ -114,7 +114,7 @@ class _State:
             self._folder.mkdir(parents=True, exist_ok=True)
 
     def _path(self, clip: Clip) -> Path:
-        files = [*clip.outputs.values(), clip.reference, clip.audio]
+        files = [*clip.outputs.values(), clip.reference, *map(clip.speech_of, clip.outputs)]
         facts = [clip.name, list(clip.outputs), [_stamp(file) for file in files], clip.records, self._settings]
         return self._folder / hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 

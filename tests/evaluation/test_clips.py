@@ -48,7 +48,11 @@ def test_a_batch_names_source_and_speech_itself(folders):
     failed = {**done, "output": "y.mp4", "status": "failed", "error": "no face found"}
     lines = "".join(json.dumps(record) + "\n" for record in (done, failed))
     (clip,), unmatched = find_clips({"ours": write(folders / "out/results.jsonl", lines)})
-    assert (clip.outputs["ours"], str(clip.reference), str(clip.audio)) == (folders / "out/x.mp4", "/v.mp4", "/a.wav")
+    assert (clip.outputs["ours"], str(clip.reference), str(clip.speech_of("ours"))) == (
+        folders / "out/x.mp4",
+        "/v.mp4",
+        "/a.wav",
+    )
     assert clip.records == {"ours": done}
     assert unmatched == [Unmatched("y", "ours", "failed in the batch: no face found")]
 

@@ -10,11 +10,14 @@ from ..options import EvaluateOptions
 from ..perceptual import load_distance
 from ..syncnet2016.network import load_syncnet2016
 from .cost import CostGroup
+from .drawn_truth import check_truth
 from .group import GroupFactory
 from .image_features import ImageFeaturesGroup
 from .inception import load_inception
+from .landmarks import load_landmarks
 from .lpips import LpipsGroup
 from .lse import LseGroup
+from .mouth import MouthGroup
 from .own_sync import OwnSyncGroup
 from .picture import PictureGroup
 from .sharpness import SharpnessGroup
@@ -45,6 +48,7 @@ def make_groups(options: EvaluateOptions) -> dict[str, GroupFactory]:
         "fvd": _fvd,
         "sharpness": lambda _: SharpnessGroup,
         "steadiness": lambda _: SteadinessGroup,
+        "mouth": _mouth,
         "cost": lambda _: CostGroup,
     }
     made = {name: makers[name](options) for name in options.wanted_groups() if name in makers}
@@ -79,6 +83,14 @@ def _picture(options: EvaluateOptions) -> GroupFactory:
         cure = 'pip install "diff2lip-diffusers[evaluate]"'
         raise Diff2LipError(f"picture measures need the package torchmetrics: {cure}") from error
     return PictureGroup
+
+
+def _mouth(options: EvaluateOptions) -> GroupFactory | None:
+    if options.truth is None and options.landmarks is None:
+        return None
+    truth = None if options.truth is None else check_truth(options.truth)
+    detect = None if options.landmarks is None else load_landmarks(options.landmarks, options.device)
+    return partial(MouthGroup, truth=truth, detect=detect)
 
 
 def _lpips(options: EvaluateOptions) -> GroupFactory | None:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 from ...boxes import FaceBox
 from ..aligned_frames import AlignedFrame
 from ..clips import Clip
+from .speech_levels import has_audio, say_the_same
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,15 @@ class ClipView:
     @property
     def speech(self) -> Path:
         """The file with the speech that the mouth should follow."""
-        return self.clip.audio or self.output
+        return self.clip.speech_of(self.system)
+
+    @cached_property
+    def original_speech(self) -> Path | None:
+        """The source video, if it has another speech than the one that the mouth should follow."""
+        source = self.clip.source_of(self.system)
+        if source is None or not has_audio(source) or say_the_same(self.speech, source, self.fps):
+            return None
+        return source
 
 
 class MeasureGroup:

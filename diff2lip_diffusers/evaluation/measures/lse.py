@@ -26,7 +26,7 @@ class LseGroup(MeasureGroup):
             raise NotMeasurable(str(error)) from error
         scores = [track.score for track in found] if isinstance(found, list) else [found]
         if not scores:
-            raise NotMeasurable("has no face track of 100 frames; --syncnet-protocol wav2lip needs none")
+            raise NotMeasurable("has no face track of 100 frames; --protocol wav2lip needs none")
         return {
             "lse_c": statistics.fmean(score.lse_c for score in scores),
             "lse_d": statistics.fmean(score.lse_d for score in scores),

@@ -1,22 +1,22 @@
 """The mouth's opening: whether it follows the speech, how wide it goes, and whether it leaks or moves in silence."""
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from ...errors import NoAudioError
-from ...media.reader import read_audio
 from ..agreement import MAX_LAG, agreement
 from ..aligned_frames import AlignedFrame, NotMeasurable
+from ..options import LandmarkDetector
+from .drawn_truth import DrawnMouth
 from .group import ClipView, MeasureGroup
+from .landmarks import MouthLandmarks
+from .speech_levels import silent_frames
 
-# A frame is silent below both of these: an absolute level, and one under the loud parts of the speech.
-SILENCE_DBFS, SILENCE_BELOW_LOUD_DB = -50.0, -35.0
-# Shorter pauses belong to the speech: lips need time to close.
-MIN_SILENCE_FRAMES = 5
 # A mouth is open above this part of the way from the reference's closed to its open mouth.
 OPEN_ABOVE = 0.25
 CLOSED_QUANTILE, OPEN_QUANTILE = 0.05, 0.95
+MIN_FRAMES = 2 * MAX_LAG + 2
 
 
 class OpeningMeter(Protocol):
@@ -31,51 +31,60 @@ class OpeningMeter(Protocol):
         ...
 
     def original_curve(self) -> np.ndarray | None:
-        """Returns the true opening of the original speech (N,), in any unit, if it is known."""
+        """Returns the true opening of the original speech (N,), in any unit, if it is known and another."""
         ...
 
 
 class MouthGroup(MeasureGroup):
-    """Measures of the mouth's opening.
+    """Measures of the mouth's opening, by the renderer's truth if there is one, and by landmarks otherwise.
 
-    `opening_correlation`, `opening_lag`: with the true opening of the target speech, or the reference's mouth if the
-    speech is the reference's own. `opening_original`: correlation with the opening of the original speech, which
-    should be near 0. `opening_ratio`: range of the opening (5 % to 95 %) against the reference's. `lip_leak`: part of
-    the silent frames in which the mouth is open.
+    `lmd`: distance of landmarks from the reference's. `opening_correlation`, `opening_lag`: with the true opening of
+    the target speech, or the reference's mouth if the reference says that speech. `opening_original`: correlation with
+    the opening of the original speech, which should be near 0. `opening_ratio`: range of the opening (5 % to 95 %)
+    against the reference's. `lip_leak`: part of the silent frames in which the mouth is open.
 
     Source: LipLeak after KeySync (Bigata et al. 2025), here by openings between those of the reference.
+
+    Args:
+        view: the output that is judged.
+        truth: folder with the true mouths of drawn people.
+        detect: finds landmarks.
     """
 
-    def __init__(self, view: ClipView, meter: OpeningMeter):
-        self._view, self._meter = view, meter
+    def __init__(self, view: ClipView, truth: Path | None, detect: LandmarkDetector | None):
+        self._view = view
+        self._landmarks = None if detect is None else MouthLandmarks(detect)
+        meter = self._landmarks if truth is None else DrawnMouth(view, truth)
+        if meter is None:
+            raise NotMeasurable("needs --truth or --landmarks")
+        self._meter: OpeningMeter = meter
         self._outputs: list[float] = []
         self._references: list[float] = []
         self._indices: list[int] = []
+        self._distances: list[float] = []
 
     def add(self, frame: AlignedFrame) -> None:
         """Measures one frame."""
+        distance = None if self._landmarks is None else self._landmarks.distance(frame)
+        if distance is not None:
+            self._distances.append(distance)
         output = self._meter.opening(frame.output, frame)
         if output is None:
             return
+        reference = None if frame.reference is None else self._meter.opening(frame.reference, frame)
         self._indices.append(frame.index)
         self._outputs.append(output)
-        if frame.reference is not None:
-            reference = self._meter.opening(frame.reference, frame)
-            self._references.append(float("nan") if reference is None else reference)
+        self._references.append(float("nan") if reference is None else reference)
 
     def values(self) -> dict[str, float]:
         """Numbers of the clip."""
-        if len(self._outputs) < 2 * MAX_LAG + 2:
-            raise NotMeasurable(f"the mouth is seen in {len(self._outputs)} frames, {2 * MAX_LAG + 2} are needed")
+        found = {"lmd": float(np.mean(self._distances))} if self._distances else {}
+        if len(self._outputs) < MIN_FRAMES:
+            if not found:
+                raise NotMeasurable(f"the mouth is seen in {len(self._outputs)} frames, {MIN_FRAMES} are needed")
+            return found
         outputs, references = np.array(self._outputs), np.array(self._references)
-        found = self._agreements(outputs, references)
-        if len(references) and np.isfinite(references).any():
-            closed, wide = np.nanquantile(references, [CLOSED_QUANTILE, OPEN_QUANTILE])
-            if wide > closed:
-                low, high = np.quantile(outputs, [CLOSED_QUANTILE, OPEN_QUANTILE])
-                found["opening_ratio"] = float((high - low) / (wide - closed))
-                found |= self._leak((outputs - closed) / (wide - closed))
-        return found
+        return found | self._agreements(outputs, references) | self._ranges(outputs, references)
 
     def curves(self) -> dict[str, list[float]]:
         """Openings over time."""
@@ -84,7 +93,7 @@ class MouthGroup(MeasureGroup):
     def _agreements(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, float]:
         found = {}
         true = self._at_seen_frames(self._meter.true_curve())
-        if true is None and self._is_own_speech() and np.isfinite(references).all() and len(references):
+        if true is None and np.isfinite(references).all() and self._view.original_speech is None:
             true = references
         if true is not None:
             followed = agreement(outputs, true)
@@ -94,46 +103,23 @@ class MouthGroup(MeasureGroup):
             found["opening_original"] = agreement(outputs, original).correlation
         return found
 
-    def _is_own_speech(self) -> bool:
-        return self._view.clip.audio in (None, self._view.clip.reference)
-
     def _at_seen_frames(self, curve: np.ndarray | None) -> np.ndarray | None:
         """The part of a curve over all frames that belongs to the frames in which the mouth was seen."""
-        if curve is None or not len(curve) or self._indices[-1] >= len(curve):
+        if curve is None or self._indices[-1] >= len(curve):
             return None
         return curve[self._indices]
 
-    def _leak(self, openness: np.ndarray) -> dict[str, float]:
-        silent = silent_frames(self._view)
-        indices = np.array(self._indices)
-        known = indices < len(silent)
-        quiet = silent[indices[known]]
-        if not quiet.any():
+    def _ranges(self, outputs: np.ndarray, references: np.ndarray) -> dict[str, float]:
+        if not np.isfinite(references).any():
             return {}
-        return {"lip_leak": float((openness[known][quiet] > OPEN_ABOVE).mean())}
+        closed, wide = np.nanquantile(references, [CLOSED_QUANTILE, OPEN_QUANTILE])
+        if wide <= closed:
+            return {}
+        low, high = np.quantile(outputs, [CLOSED_QUANTILE, OPEN_QUANTILE])
+        return {"opening_ratio": float((high - low) / (wide - closed))} | self._leak(
+            (outputs - closed) / (wide - closed)
+        )
 
-
-def silent_frames(view: ClipView) -> np.ndarray:
-    """Returns which frames of a clip are silent, (N,) bool: pauses of the target speech of 5 frames or more.
-
-    A file without audio is silent throughout.
-    """
-    try:
-        waveform, sampling_rate = read_audio(view.speech)
-    except NoAudioError:
-        return np.ones(len(view.boxes), bool)
-    ends = np.arange(1, int(len(waveform) * view.fps / sampling_rate) + 1) * sampling_rate / float(view.fps)
-    starts = np.concatenate([[0], ends[:-1]]).astype(int)
-    powers = np.array([np.square(waveform[a : int(b)]).mean() for a, b in zip(starts, ends, strict=True)])
-    levels = 10 * np.log10(powers + 1e-12)
-    limit = SILENCE_DBFS if not len(levels) else max(SILENCE_DBFS, np.quantile(levels, 0.95) + SILENCE_BELOW_LOUD_DB)
-    return _long_runs(levels < limit)
-
-
-def _long_runs(silent: np.ndarray) -> np.ndarray:
-    """Only the runs of True that are long enough."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], silent, [False]]).astype(int)))
-    kept = np.zeros_like(silent)
-    for first, end in edges.reshape(-1, 2):
-        kept[first:end] = end - first >= MIN_SILENCE_FRAMES
-    return kept
+    def _leak(self, openness: np.ndarray) -> dict[str, float]:
+        silent = silent_frames(self._view.speech, self._view.fps, self._indices[-1] + 1)[self._indices]
+        return {"lip_leak": float((openness[silent] > OPEN_ABOVE).mean())} if silent.any() else {}

@@ -42,7 +42,7 @@ class OwnSyncGroup(MeasureGroup):
     def add(self, frame: AlignedFrame) -> None:
         """Takes in one frame, as often as it is shown at 25 frames per second."""
         if frame.box is not None:
-            self._last = _crop(cut(frame.output, frame.box), self._input_px)
+            self._last = face_crop(cut(frame.output, frame.box), self._input_px)
         until = (frame.index + 1) * Fraction(SYNCNET_FPS) / self._view.fps
         while self._num_shown < until:
             self._num_shown += 1
@@ -61,8 +61,8 @@ class OwnSyncGroup(MeasureGroup):
             "own_lse_d": score.lse_d,
             "own_offset": float(score.offset_frames),
         }
-        original = self._view.clip.reference
-        if original is not None and self._view.clip.audio is not None and original != self._view.clip.audio:
+        original = self._view.original_speech
+        if original is not None:
             try:
                 found["own_lse_c_original"] = score_of_distances(self._distances(faces, original, lead)).lse_c
             except NotMeasurable:  # a silent source video has nothing to leak
@@ -121,7 +121,6 @@ class FaceEmbedder:
         self._waiting = self._waiting[len(windows) :]
 
 
-@torch.no_grad()
 def speech_embeds(syncnet: SyncNet, speech: Path, first: int, count: int) -> torch.Tensor:
     """Returns embeddings (N, E) of the speech that belongs to windows of frames, N at most `count`.
 
@@ -134,11 +133,17 @@ def speech_embeds(syncnet: SyncNet, speech: Path, first: int, count: int) -> tor
     Raises:
         NotMeasurable: if the file has no speech, or too little.
     """
-    extractor = Diff2LipFeatureExtractor()
     try:
-        mel = read_speech(speech, extractor).mel
+        mel = read_speech(speech, Diff2LipFeatureExtractor()).mel
     except (NoAudioError, AudioTooShortError) as error:
         raise NotMeasurable(str(error)) from error
+    return mel_embeds(syncnet, mel, first, count)
+
+
+@torch.no_grad()
+def mel_embeds(syncnet: SyncNet, mel: torch.Tensor, first: int, count: int) -> torch.Tensor:
+    """Returns embeddings (N, E) of the part of a mel spectrogram that belongs to windows of frames, as above."""
+    extractor = Diff2LipFeatureExtractor()
     steps_per_frame = Fraction(80, SYNCNET_FPS)
     last = min(first + count, int((mel.shape[1] - MEL_STEPS) / steps_per_frame) + 1)
     embeds = [
@@ -148,8 +153,8 @@ def speech_embeds(syncnet: SyncNet, speech: Path, first: int, count: int) -> tor
     return torch.cat(embeds).float().cpu() if embeds else torch.zeros(0, 0)
 
 
-def _crop(pixels: np.ndarray, size_px: int) -> np.ndarray:
-    """A face (3, S, S) in [-1, 1], resized as training sets are."""
+def face_crop(pixels: np.ndarray, size_px: int) -> np.ndarray:
+    """Returns a face (3, S, S) float32 in [-1, 1] from pixels (h, w, 3) uint8, resized as training sets are."""
     tensor = torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1)[None].float()
     resized = F.interpolate(tensor, (size_px, size_px), mode="bilinear", align_corners=False, antialias=True)
     return (resized[0] / 127.5 - 1).clamp(-1, 1).numpy()

@@ -62,3 +62,14 @@ def _read_table() -> dict[str, Measure]:
 
 
 MEASURES = _read_table()
+
+
+def table_as_markdown() -> str:
+    """Returns the table of measures for the documentation."""
+    rows = ["| name | in reports | better | range | meaning | source |", "|---|---|---|---|---|---|"]
+    for measure in MEASURES.values():
+        low, high = (f"{end:g}".replace("inf", "∞").replace("-", "−") for end in measure.range)
+        ends = f"{low} to {high} {measure.unit}".strip()
+        cells = (f"`{measure.name}`", measure.title, measure.better, ends, measure.meaning, measure.source)
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows) + "\n"
