@@ -101,7 +101,8 @@ def published_table(results: Results, published: Sequence[Published]) -> str:
 def _our_row(system: SystemResults, name: str) -> str:
     value = system.value(name)
     assert value is not None
-    clips = f"{system.summaries[name].count} clips" if name in system.summaries else f"{len(system.clips)} clips"
+    count = system.summaries[name].count if name in system.summaries else len(system.clips)
+    clips = f"{count} clip{'' if count == 1 else 's'}"
     cells = f"{_number_cell(number(value))}<td>this evaluation</td><td>{clips}</td>"
     return f'<tr class="ours"><td class="name">{escaped(system.name)}</td>{cells}</tr>'
 
