@@ -265,7 +265,8 @@ def test_the_record_of_a_success(records):
     before_s = time.time()
     record = records.done(PAIR, options, 1000.12345, result)
     assert before_s - 0.001 <= record["ended_s"] <= time.time() + 0.001
-    assert {name: record[name] for name in record if name not in ("ended_s", "versions")} == {
+    assert record["peak_memory_mb"] > 50
+    assert {name: record[name] for name in record if name not in ("ended_s", "versions", "peak_memory_mb")} == {
         "output": "sub/o.mp4",
         "status": "done",
         "video": "faces/v.mp4",
