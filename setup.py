@@ -31,7 +31,14 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
     package_data={
-        "diff2lip_diffusers": ["py.typed", "model_card.md", "weights/*", "demo/assets/**", "evaluation/**/*.csv"]
+        "diff2lip_diffusers": [
+            "py.typed",
+            "model_card.md",
+            "weights/*",
+            "demo/assets/**",
+            "evaluation/**/*.csv",
+            "evaluation/assets/**",
+        ]
     },
     install_requires=[
         "torch>=2.6",
