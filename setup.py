@@ -37,6 +37,7 @@ setup(
             "weights/*",
             "demo/assets/**",
             "evaluation/**/*.csv",
+            "evaluation/assets/**",
             "evaluation/report/*.css",
         ]
     },
@@ -64,7 +65,6 @@ setup(
         "mediapipe": ["mediapipe>=0.10"],  # landmarks by a model file of the user, for diff2lip evaluate
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
-        "mediapipe": ["mediapipe"],  # landmarks in `diff2lip evaluate`, with a model file of your own
         "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
         "dev": [
             "pytest",

@@ -22,6 +22,12 @@ def judged(tmp_path_factory) -> JudgedClips:
     return write_judged_clips(tmp_path_factory.mktemp("clips"), 2)
 
 
+@pytest.fixture(scope="module")
+def report_folder(tmp_path_factory) -> Path:
+    """Shared, so that what is measured once is not measured again."""
+    return tmp_path_factory.mktemp("reports") / "report"
+
+
 @pytest.fixture
 def damaged(tmp_path) -> JudgedClips:
     """Twenty clips: 3 are missing, 1 is shorter, 1 is damaged, 1 has no face."""
@@ -39,7 +45,9 @@ def damaged(tmp_path) -> JudgedClips:
 
 
 def test_each_problem_is_named(damaged, tmp_path, capfd):
-    code, _, errors = run_command(capfd, "evaluate", f"--output={tmp_path / 'report'}", *damaged.arguments())
+    code, _, errors = run_command(
+        capfd, "evaluate", f"--output={tmp_path / 'report'}", "--clips-shown=0", *damaged.arguments()
+    )
     assert code == 0
     expected = {
         ("03", "sharp"): "no video of this name",
@@ -111,11 +119,11 @@ def test_no_audio_is_one_line_for_all_clips(tmp_path, capfd):
         ("--fail-below=lse_c=6", 4, "sharp: lse_c was not measured"),
     ],
 )
-def test_limits(judged, tmp_path, capfd, limit, code, words):
-    command = ["evaluate", f"--output={tmp_path / 'report'}", *judged.arguments(), "--clips-shown=0", limit]
+def test_limits(judged, report_folder, capfd, limit, code, words):
+    command = ["evaluate", f"--output={report_folder}", *judged.arguments(), "--clips-shown=0", limit]
     found, lines, errors = run_command(capfd, *command)
     assert found == code
-    assert lines[-1] == f"{tmp_path / 'report' / 'index.html'}: the report"
+    assert lines[-1] == f"{report_folder / 'index.html'}: the report"
     assert words is None or errors[0].startswith(words)
 
 

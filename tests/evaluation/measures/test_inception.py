@@ -46,7 +46,7 @@ def test_fid_and_kid_of_two_small_sets_are_torch_fidelitys_own(network):
             side.add(rows)
     assert frechet_distance(*moments) == pytest.approx(float(RECORDED["fid"]), rel=1e-5)
     found = kernel_distance(one.__getitem__, other.__getitem__, len(one), len(other), SUBSET_SIZE, SUBSETS)
-    assert found == pytest.approx(float(RECORDED["kid"]), rel=1e-5)
+    assert found == pytest.approx(float(RECORDED["kid"]), rel=1e-4)
 
 
 def test_another_file_is_one_line(weights, tmp_path):

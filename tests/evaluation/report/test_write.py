@@ -5,12 +5,14 @@ import html.parser
 import shutil
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from helpers.judged_clips import write_judged_clips
 
 from diff2lip_diffusers.evaluation.clips import Clip, Unmatched
+from diff2lip_diffusers.evaluation.report.clip_writer import audio_track, write_clip
 from diff2lip_diffusers.evaluation.report.write import write_report
 from diff2lip_diffusers.evaluation.results import build_results
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
@@ -139,14 +141,15 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_encoding_in_another_process_gives_the_same_bytes(made, tmp_path):
+    source = made.parent / "clips" / "01.mp4"
     script = f"""if True:
         from fractions import Fraction
         from pathlib import Path
         from diff2lip_diffusers.evaluation.report.clip_writer import audio_track, write_clip
         from diff2lip_diffusers.media.reader import read_rgb
-        source = Path({str(made.parent / "clips" / "01.mp4")!r})
-        write_clip(Path({str(tmp_path)!r}) / "NAME.mp4", read_rgb(source), Fraction(25), audio_track([source]))
+        source = Path({str(source)!r})
+        write_clip(Path({str(tmp_path)!r}) / "there.mp4", read_rgb(source), Fraction(25), audio_track([source]))
     """
-    for name in ("a", "b"):
-        subprocess.run([sys.executable, "-c", script.replace("NAME", name)], check=True)
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    subprocess.run([sys.executable, "-c", script], check=True)
+    write_clip(tmp_path / "here.mp4", read_rgb(source), Fraction(25), audio_track([source]))
+    assert (tmp_path / "here.mp4").read_bytes() == (tmp_path / "there.mp4").read_bytes()
