@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 
+from ..boxes import FaceBox
 from ..errors import Diff2LipError
 from ..lipsync.options import SyncOptions
 from ..media.reader import probe_video
@@ -34,9 +36,10 @@ def measure_clip(clip: Clip, groups: Mapping[str, GroupFactory], detection: Sync
     measured: dict = {"name": clip.name, "notes": [], "systems": {}}
     reference, notes = _usable_reference(clip)
     measured["notes"] += notes
+    faces = _Faces(detection)
     for system in clip.outputs:
         try:
-            measured["systems"][system] = _measure_output(clip, system, reference, groups, detection, features)
+            measured["systems"][system] = _measure_output(clip, system, reference, groups, faces, features)
         except Diff2LipError as error:
             measured["systems"][system] = {"values": {}, "curves": {}, "notes": [_line(error)], "failed": True}
     return measured
@@ -57,7 +60,7 @@ def _measure_output(
     system: str,
     reference: Path | None,
     groups: Mapping[str, GroupFactory],
-    detection: SyncOptions,
+    faces: "_Faces",
     features: Path,
 ) -> dict:
     output, notes = clip.outputs[system], []
@@ -66,7 +69,7 @@ def _measure_output(
     except NotMeasurable as error:
         notes.append(f"{_line(error)}; measures that need a reference are left out")
         reference, aligned = None, AlignedClip(output, None, [])
-    aligned.boxes = follow_face(reference or output, aligned.fps, detection)
+    aligned.boxes = faces.boxes(reference or output, aligned.fps)
     if not any(aligned.boxes):
         notes.append("no face was found; measures of the face are left out")
     place = features_place(features, system)
@@ -76,6 +79,19 @@ def _measure_output(
         looking_on.add(frame)
     values, curves = looking_on.results()
     return {"values": values, "curves": curves, "notes": [*aligned.notes, *notes], "num_frames": aligned.num_frames}
+
+
+class _Faces:
+    """The boxes of the face, found once for the reference that all systems share."""
+
+    def __init__(self, detection: SyncOptions):
+        self._detection = detection
+        self._found: dict[tuple[Path, Fraction], list[FaceBox | None]] = {}
+
+    def boxes(self, video: Path, fps: Fraction) -> list[FaceBox | None]:
+        if (video, fps) not in self._found:
+            self._found[video, fps] = follow_face(video, fps, self._detection)
+        return self._found[video, fps]
 
 
 class _Groups:
