@@ -21,7 +21,7 @@ from ..aligned_frames import follow_face
 from ..clips import Clip
 from .clip_writer import audio_track, write_clip
 
-REFERENCE = "reference"
+REFERENCE, SOURCE = "reference", "source"
 MAX_WIDTH_PX, PANEL_WIDTHS_PX = 1280, (160, 360)
 LABEL_PX, GAP_PX, FONT_PX = 28, 8, 16
 # Room below the panels, where browsers lay their controls.
@@ -51,7 +51,7 @@ class _Column:
 
 
 def show_side_by_side(clip: Clip, systems: Sequence[str], detector: str, path: Path) -> None:
-    """Writes a video with the reference and the output of every system.
+    """Writes a video with the reference, the source video where that is another, and the output of every system.
 
     Only the first 10 s are shown. A system without a usable video gets an empty panel.
 
@@ -64,8 +64,7 @@ def show_side_by_side(clip: Clip, systems: Sequence[str], detector: str, path: P
     Raises:
         MediaError: if no video of the clip can be read, or the result cannot be written.
     """
-    videos = [(REFERENCE, clip.reference)] if clip.reference else []
-    videos += [(system, clip.outputs.get(system)) for system in systems]
+    videos = [*_originals(clip), *((system, clip.outputs.get(system)) for system in systems)]
     infos = [_info(video) for _, video in videos]
     leading = next((index for index, info in enumerate(infos) if info), None)
     if leading is None:
@@ -77,6 +76,12 @@ def show_side_by_side(clip: Clip, systems: Sequence[str], detector: str, path: P
     columns = [_column(name, path, found, info, parts) for (name, path), found in zip(videos, infos, strict=True)]
     frames = islice(_frames(columns, leading, fps, info), int(MAX_SHOWN_S * fps))
     write_clip(path, frames, fps, audio_track(_speech(clip, systems)))
+
+
+def _originals(clip: Clip) -> list[tuple[str, Path | None]]:
+    sources = [source for system in clip.outputs if (source := clip.source_of(system)) not in (None, clip.reference)]
+    references = [] if clip.reference is None else [(REFERENCE, clip.reference)]
+    return [*references, *((SOURCE, source) for source in sources[:1])]
 
 
 def _info(video: Path | None) -> VideoInfo | None:
