@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import torch
 from helpers.recorded_inception import SIZES, SUBSET_SIZE, SUBSETS, images, made_up_weight, two_sets
+from torch import library as torch_operators
 
 
 def main(weights: str, result: str) -> None:
@@ -63,7 +64,7 @@ def _write_weights(extractor, module, path: str) -> None:
 
 def _stub_torchvision() -> None:
     """Declares the operators of a torchvision that was built for another torch; nothing here calls them."""
-    library = torch.library.Library("torchvision", "DEF")
+    library = torch_operators.Library("torchvision", "DEF")
     for name in ("nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool", "deform_conv2d"):
         library.define(f"{name}(Tensor x) -> Tensor")
         library.define(f"_{name}_backward(Tensor x) -> Tensor")
