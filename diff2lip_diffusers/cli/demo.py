@@ -17,13 +17,18 @@ def add_demo(commands) -> None:
         metavar="FILE",
         help="video to write; beside it a contact sheet, .png (default: demo.mp4)",
     )
+    demo.add_argument(
+        "--text",
+        metavar="SENTENCE",
+        help='what the drawn person says, in English (needs pip install "diff2lip-diffusers[corpus]")',
+    )
     demo.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
     from ..demo.run_demo import run_demo
 
-    result = run_demo(args.output)
+    result = run_demo(args.output, text=args.text)
     print(f'{result.sync.output}: a drawn face says "{result.text}"; contact sheet: {result.sheet}')
     print(
         f"correlation of its mouth opening with the target speech: {result.target_speech.correlation:.2f}, lag"

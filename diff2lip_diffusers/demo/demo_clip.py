@@ -57,9 +57,9 @@ def demo_model_folder() -> Path:
     return ASSETS / "model"
 
 
-def load_demo_clip() -> DemoClip:
-    """The clip in the package."""
-    face, speech = (CorpusClip(ASSETS, name, FPS) for name in ("face", "speech"))
+def load_demo_clip(folder: Path = ASSETS) -> DemoClip:
+    """The clip in the package, or one that [`write_demo_clip`] wrote."""
+    face, speech = (CorpusClip(folder, name, FPS) for name in ("face", "speech"))
     described = speech.read_description()
     own_mouth, mouth = read_mouth_table(face.mouth_table), read_mouth_table(speech.mouth_table)
     seed = described["seed"]
@@ -69,12 +69,20 @@ def load_demo_clip() -> DemoClip:
     )
 
 
-def write_demo_clip(folder: Path = ASSETS) -> None:
-    """Makes the clip again; needs espeak-ng. The video is as long as the target speech.
+def write_demo_clip(folder: Path = ASSETS, text: str = SPEECH_TEXT) -> None:
+    """Makes the clip again, or with another target speech; needs espeak-ng. The video is as long as that speech.
 
     Other versions of espeak-ng give other samples than the clip in the package has.
+
+    Args:
+        folder: of the files.
+        text: the target speech, in English.
+
+    Raises:
+        ValueError: if the text has no words.
+        EspeakError: if espeak-ng is not installed.
     """
-    speech = _spoken(SPEECH_TEXT, SPEECH_VOICE)
+    speech = _spoken(text, SPEECH_VOICE)
     times_s = np.arange(int(speech.duration_s * FPS)) / FPS
     face = _spoken(FACE_TEXT, FACE_VOICE)
     settings = CorpusSettings(split="test", fps=FPS, size_px=SIZE_PX)

@@ -1,5 +1,6 @@
 """Runs the demo: lip-syncs the clip in the package and measures how well the mouth follows the speech."""
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ..media.reader import read_audio, read_rgb
 from ..output_paths import check_output_path, hidden_folder_beside, writing
 from ..schedulers import make_scheduler
 from .contact_sheet import contact_sheet
-from .demo_clip import FPS, SIZE_PX, DemoClip, demo_model_folder, load_demo_clip
+from .demo_clip import FPS, SIZE_PX, DemoClip, demo_model_folder, load_demo_clip, write_demo_clip
 
 SCHEDULER, STEPS, BATCH_SIZE = "dpmsolver++", 8, 16
 CROP_PX, COLUMNS, COLUMN_PX = 64, 7, 160
@@ -41,18 +42,29 @@ class DemoResult:
     original_speech: Agreement
 
 
-def run_demo(output: str | Path, device: str | None = None) -> DemoResult:
+def run_demo(output: str | Path, device: str | None = None, text: str | None = None) -> DemoResult:
     """Lip-syncs the clip in the package and writes a contact sheet beside the result.
 
     Args:
         output: path of the video; the contact sheet has the same name with `.png`.
         device: as in [`load_pipeline`].
+        text: what the drawn person shall say, in English; needs espeak-ng. By default the sentence in the package.
 
     Raises:
+        ValueError: if `text` has no words.
+        EspeakError: if there is a text, but espeak-ng is not installed.
         MediaError: if the video or the sheet cannot be written.
     """
     check_output_path(output)
-    clip, sheet = load_demo_clip(), Path(output).with_suffix(".png")
+    if text is None:
+        return _lip_sync(load_demo_clip(), output, device)
+    with tempfile.TemporaryDirectory(prefix="diff2lip-demo-") as folder:
+        write_demo_clip(Path(folder), text)
+        return _lip_sync(load_demo_clip(Path(folder)), output, device)
+
+
+def _lip_sync(clip: DemoClip, output: str | Path, device: str | None) -> DemoResult:
+    sheet = Path(output).with_suffix(".png")
     pipe = load_pipeline(demo_model_folder(), device, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = make_scheduler(SCHEDULER, pipe.scheduler.config)

@@ -21,6 +21,7 @@ from ..corpus.mouth_table import write_mouth_table
 from ..corpus.utterance import SpokenClip, draw_utterance
 from ..media.reader import read_rgb
 from ..media.video_writer import VideoWriter
+from .gaussian_blur import gaussian_blur
 
 FIRST_SEED = 900_001
 FPS, SIZE_PX = 25, 192
@@ -170,15 +171,3 @@ def _write_blurred(path: Path, true: Path, speech: Path, person: DrawnPerson, se
             blurred = frame.copy()
             blurred[top : int(box.y2), x1:x2] = gaussian_blur(frame, BLUR_SIGMA * size)[top : int(box.y2), x1:x2]
             writer.write(blurred)
-
-
-def gaussian_blur(frame: np.ndarray, sigma_px: float) -> np.ndarray:
-    """Returns a frame (H, W, 3) uint8 after a Gaussian of this width, edges repeated."""
-    reach = int(3 * sigma_px + 0.5)
-    weights = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma_px**2))
-    weights = (weights / weights.sum()).astype(np.float32)
-    height, width = frame.shape[:2]
-    padded = np.pad(frame.astype(np.float32), ((reach, reach), (reach, reach), (0, 0)), mode="edge")
-    rows = sum(weight * padded[index : index + height] for index, weight in enumerate(weights))
-    both = sum(weight * rows[:, index : index + width] for index, weight in enumerate(weights))  # pyright: ignore
-    return np.clip(np.round(both), 0, 255).astype(np.uint8)

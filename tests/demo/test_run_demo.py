@@ -57,6 +57,16 @@ def test_clip_can_be_made_again(tmp_path):
     assert probe_video(tmp_path / "face.mp4").has_audio
 
 
+@needs_espeak
+def test_clip_of_another_sentence_is_as_long_as_that(tmp_path):
+    write_demo_clip(tmp_path, "Oh, why?")
+    clip = load_demo_clip(tmp_path)
+    samples, sampling_rate = read_audio(clip.speech)
+    assert clip.text == "Oh, why?"
+    assert len(list(read_rgb(clip.video))) == len(clip.mouth) == int(len(samples) / sampling_rate * FPS)
+    assert len(clip.mouth) < len(load_demo_clip().mouth) and clip.mouth[:, 0].max() > 0.3
+
+
 def test_contact_sheet_shows_rows_wave_and_curves():
     rows = [(name, [np.full((20, 30, 3), level, np.uint8)] * 3) for name, level in (("one", 90), ("two", 160))]
     tone, curve = np.sin(np.arange(1600) / 9).astype(np.float32), np.linspace(0, 1, 50)

@@ -97,6 +97,8 @@ class DrawnMouth:
         folder: of truth.
     """
 
+    reads_colors = True
+
     def __init__(self, view: ClipView, folder: Path):
         self._truth = read_truth(folder, view)
         self._zone: tuple[int, torch.Tensor] | None = None

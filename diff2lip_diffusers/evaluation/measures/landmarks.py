@@ -37,6 +37,8 @@ class MouthLandmarks:
         detect: see [`LandmarkDetector`].
     """
 
+    reads_colors = False
+
     def __init__(self, detect: LandmarkDetector):
         self._detect = detect
         self._known: dict[str, tuple[int, np.ndarray | None]] = {}

@@ -9,6 +9,7 @@ from ..agreement import MAX_LAG, agreement
 from ..aligned_frames import AlignedFrame, NotMeasurable
 from ..options import LandmarkDetector
 from .drawn_truth import DrawnMouth
+from .equal_softness import EqualSoftness
 from .group import ClipView, MeasureGroup
 from .landmarks import MouthLandmarks
 from .speech_levels import silent_frames
@@ -21,6 +22,8 @@ MIN_FRAMES = 2 * MAX_LAG + 2
 
 class OpeningMeter(Protocol):
     """Tells how far a mouth is open, in a unit of its own that grows with the opening."""
+
+    reads_colors: bool  # then a blur changes what it reads, and it is compared with an equally soft reference
 
     def opening(self, pixels: np.ndarray, frame: AlignedFrame) -> float | None:
         """Returns the opening in `pixels`, the output's or the reference's of `frame`; None without a mouth."""
@@ -41,7 +44,8 @@ class MouthGroup(MeasureGroup):
     `lmd`: distance of landmarks from the reference's. `opening_correlation`, `opening_lag`: with the true opening of
     the target speech, or the reference's mouth if the reference says that speech. `opening_original`: correlation with
     the opening of the original speech, which should be near 0. `opening_ratio`: range of the opening (5 % to 95 %)
-    against the reference's. `lip_leak`: part of the silent frames in which the mouth is open.
+    against the reference's. `lip_leak`: part of the silent frames in which the mouth is open. Where openings are read
+    from colors, the reference is blurred until it is as soft as the output ([`EqualSoftness`]).
 
     Source: LipLeak after KeySync (Bigata et al. 2025), here by openings between those of the reference.
 
@@ -59,7 +63,8 @@ class MouthGroup(MeasureGroup):
             raise NotMeasurable("needs --truth or --landmarks")
         self._meter: OpeningMeter = meter
         self._outputs: list[float] = []
-        self._references: list[float] = []
+        self._softness = EqualSoftness() if meter.reads_colors else None
+        self._references: list[list[float]] = []
         self._indices: list[int] = []
         self._distances: list[float] = []
 
@@ -71,10 +76,17 @@ class MouthGroup(MeasureGroup):
         output = self._meter.opening(frame.output, frame)
         if output is None:
             return
-        reference = None if frame.reference is None else self._meter.opening(frame.reference, frame)
         self._indices.append(frame.index)
         self._outputs.append(output)
-        self._references.append(float("nan") if reference is None else reference)
+        self._references.append(self._openings_of_reference(frame))
+
+    def _openings_of_reference(self, frame: AlignedFrame) -> list[float]:
+        """One opening, or one per width of [`EqualSoftness`]; NaN without a reference or a mouth in it."""
+        if frame.reference is None:
+            return [float("nan")]
+        references = [frame.reference] if self._softness is None else self._softness.references(frame)
+        openings = [self._meter.opening(pixels, frame) for pixels in references]
+        return [float("nan") if opening is None else opening for opening in openings]
 
     def values(self) -> dict[str, float]:
         """Numbers of the clip."""
@@ -83,8 +95,12 @@ class MouthGroup(MeasureGroup):
             if not found:
                 raise NotMeasurable(f"the mouth is seen in {len(self._outputs)} frames, {MIN_FRAMES} are needed")
             return found
-        outputs, references = np.array(self._outputs), np.array(self._references)
+        outputs, references = np.array(self._outputs), self._equally_soft_references()
         return found | self._agreements(outputs, references) | self._ranges(outputs, references)
+
+    def _equally_soft_references(self) -> np.ndarray:
+        by_width = np.array(self._references).T
+        return by_width[0] if self._softness is None or len(by_width) == 1 else self._softness.at_output(by_width)
 
     def curves(self) -> dict[str, list[float]]:
         """Openings over time."""

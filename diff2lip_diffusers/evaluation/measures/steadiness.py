@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from ...boxes import FaceBox
 from ..aligned_frames import AlignedFrame, NotMeasurable, cut
+from .equal_softness import EqualSoftness
 from .group import ClipView, MeasureGroup
 from .picture import reference_of
 from .sharpness import luma
@@ -17,7 +18,8 @@ PLACE_PX = 64
 class SteadinessGroup(MeasureGroup):
     """`flicker` and `position_jitter`: 0 is as steady as the reference.
 
-    `flicker` is the mean absolute change from frame to frame in the painted part, in levels, less the reference's.
+    `flicker` is the mean absolute change from frame to frame in the painted part, in levels, less that of the
+    reference, which is blurred until it is as soft as the output ([`EqualSoftness`]).
     `position_jitter` is the root mean square of the change from frame to frame of the shift between output and
     reference in the face box, in pixels; the shift is the peak of their phase correlation.
 
@@ -30,26 +32,33 @@ class SteadinessGroup(MeasureGroup):
         if not any(view.boxes):
             raise NotMeasurable("needs a face, and none was found")
         self._last: AlignedFrame | None = None
+        self._softness = EqualSoftness()
+        self._last_references: list[np.ndarray] = []
         self._last_shift: tuple[float, float] | None = None
         self._changes: list[float] = []
+        self._changes_of_references: list[list[float]] = []
         self._moves: list[float] = []
 
     def add(self, frame: AlignedFrame) -> None:
         """Compares one frame with the one before."""
         box, last = frame.painted_box, self._last
+        references = self._softness.references(frame)
         shift = None if frame.box is None else shift_between(frame.output, reference_of(frame), frame.box)
         if box is not None and last is not None and last.box is not None:
-            changes = [_change(last.output, frame.output, box), _change(reference_of(last), reference_of(frame), box)]
-            self._changes.append(changes[0] - changes[1])
+            self._changes.append(_change(last.output, frame.output, box))
+            pairs = zip(self._last_references, references, strict=True)
+            self._changes_of_references.append([_change(before, after, box) for before, after in pairs])
         if shift is not None and self._last_shift is not None:
             self._moves.append((shift[0] - self._last_shift[0]) ** 2 + (shift[1] - self._last_shift[1]) ** 2)
-        self._last, self._last_shift = frame, shift
+        self._last, self._last_shift, self._last_references = frame, shift, references
 
     def values(self) -> dict[str, float]:
         """Means over the clip."""
         if not self._changes:
             raise NotMeasurable("needs two frames in a row with a face")
-        return {"flicker": float(np.mean(self._changes)), "position_jitter": float(np.sqrt(np.mean(self._moves)))}
+        usual = self._softness.at_output(np.mean(self._changes_of_references, axis=0))
+        flicker = float(np.mean(self._changes) - usual)
+        return {"flicker": flicker, "position_jitter": float(np.sqrt(np.mean(self._moves)))}
 
 
 def _change(before: np.ndarray, after: np.ndarray, box: FaceBox) -> float:
