@@ -61,7 +61,7 @@ def _crop_of(item: object) -> CropOfTask | None:
 def _settings(chosen: CropOfTask) -> tuple:
     """What tasks must share to be sampled together."""
     options = chosen[0].job.options
-    return options.num_inference_steps, options.eta
+    return options.num_inference_steps, options.eta, options.guidance_scale, options.guidance_rescale
 
 
 def _painted(pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], batch_size: int) -> Iterator[tuple]:
@@ -83,6 +83,8 @@ def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -
         # All frames of a job share one noise image.
         generator=[torch.Generator().manual_seed(task.job.options.seed) for task, _ in full],
         eta=options.eta,
+        guidance_scale=options.guidance_scale,
+        guidance_rescale=options.guidance_rescale,
         output_type="np",
     )
     # The pipeline is annotated to return a tuple or an output, as pipelines are.
