@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from ..errors import Diff2LipError
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .frame_tasks import FaceCrop, FrameTask
 
@@ -70,6 +71,12 @@ def _painted(pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], ba
         yield item, next(faces) if _crop_of(item) else None
 
 
+def _stop_if_interrupted(pipe: Diff2LipPipeline, _step: int, _timestep: torch.Tensor, _tensors: dict) -> dict:
+    if pipe.interrupt:
+        raise Diff2LipError("interrupted (`pipe._interrupt` was set); nothing was written")
+    return {}
+
+
 def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -> np.ndarray:
     """Painted crops (N, S, S, 3) float32 in [0, 1]."""
     start = time.perf_counter()
@@ -86,6 +93,7 @@ def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -
         guidance_scale=options.guidance_scale,
         guidance_rescale=options.guidance_rescale,
         output_type="np",
+        callback_on_step_end=_stop_if_interrupted,
     )
     # The pipeline is annotated to return a tuple or an output, as pipelines are.
     painted = np.asarray(output.frames[: len(chosen)])  # pyright: ignore[reportAttributeAccessIssue]
