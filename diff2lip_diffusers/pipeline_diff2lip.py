@@ -621,7 +621,9 @@ def _check_scheduler(scheduler: SchedulerMixin) -> None:
     except TypeError:
         bound = {"timestep": None}
     if any(bound.get(argument, argument) != argument for argument in wanted):
-        raise ValueError(f"`scheduler` is a {name}, whose `step` takes other arguments than {', '.join(wanted)}; {cure}")
+        raise ValueError(
+            f"`scheduler` is a {name}, whose `step` takes other arguments than {', '.join(wanted)}; {cure}"
+        )
 
 
 def _schedule(

@@ -9,7 +9,7 @@ from diff2lip_diffusers.schedulers import SCHEDULERS, make_scheduler, original_s
 def test_every_name_keeps_the_noise_schedule(name):
     original = original_scheduler()
     scheduler = make_scheduler(name, original.config)
-    assert type(scheduler).__name__ == SCHEDULERS[name][0]
+    assert type(scheduler).__name__ == SCHEDULERS[name].class_name
     assert scheduler.alphas_cumprod.tolist() == pytest.approx(original.alphas_cumprod.tolist())
 
 

@@ -72,8 +72,8 @@ class SyncOptions:
     Args:
         num_inference_steps: denoising steps; the pipeline's own number by default.
         eta: weight of the noise in DDIM, in [0, 1].
-        guidance_scale: how much the speech counts: the prediction without speech plus so many times the difference that
-            the speech makes. 1 is off; more doubles the work. The pipeline's own scale by default.
+        guidance_scale: how much the speech counts: the prediction without speech, plus so many times the difference
+            that the speech makes. 1 is off; more doubles the work. The pipeline's own scale by default.
         guidance_rescale: how far the contrast that guidance adds is taken back, in [0, 1].
         seed: seed of the noise, which all frames share.
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.

@@ -214,6 +214,8 @@ def _check_together(config: TrainConfig) -> None:
         )
     if config.lora is not None and config.init_from is None:
         raise ValueError("`lora` needs `init_from`, the model folder that it adapts")
+    if config.lora is not None and config.audio_encoder_from is not None:
+        raise ValueError("`lora` keeps the audio encoder of `init_from`; leave out `audio_encoder_from`")
     begin, end = config.timestep_bias_begin, config.timestep_bias_end
     if begin >= end:
         raise ValueError(f"`timestep_bias_begin` is {begin}, expected less than `timestep_bias_end`, which is {end}")
