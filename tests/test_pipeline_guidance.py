@@ -36,6 +36,8 @@ def in_two_passes(pipe, frames, scale: float, rescale: float = 0.0) -> torch.Ten
     masked, sample = torch.where(mask > 0, latents, 2 * frames - 1), latents
     scheduler = copy.deepcopy(pipe.scheduler)
     scheduler.set_timesteps(3)
+    is_ddpm = isinstance(scheduler, DDPMScheduler)
+    extra = {"generator": noise_of_steps()} if is_ddpm else {"use_clipped_model_output": True}
     for timestep in scheduler.timesteps:
         null, heard = (
             pipe.unet(sample, timestep, masked, 2 * frames - 1, mask, some).sample
@@ -45,21 +47,17 @@ def in_two_passes(pipe, frames, scale: float, rescale: float = 0.0) -> torch.Ten
         # The upper half of a prediction means nothing.
         guided[:, :, 8:] = rescale_noise_cfg(guided[:, :, 8:], heard[:, :3, 8:], rescale)
         # The variance is that of the pass with the speech.
-        output = torch.cat([guided, heard[:, 3:]], 1) if isinstance(scheduler, DDPMScheduler) else guided
-        if isinstance(scheduler, DDPMScheduler):
-            extra = {
-                "generator": [seeded_after_latents() for _ in range(3)] if timestep == 999 else extra["generator"]
-            }
-        else:
-            extra = {"use_clipped_model_output": True}
+        output = torch.cat([guided, heard[:, 3:]], 1) if is_ddpm else guided
         sample = scheduler.step(output, timestep, sample, **extra).prev_sample
     return torch.where(mask > 0, (sample / 2 + 0.5).clamp(0, 1), frames)
 
 
-def seeded_after_latents() -> torch.Generator:
-    generator = seeded()
-    torch.randn(1, 3, 16, 16, generator=generator)
-    return generator
+def noise_of_steps() -> list[torch.Generator]:
+    """One generator for each frame, as they are when the first noise image is drawn."""
+    generators = [seeded() for _ in range(3)]
+    for generator in generators:
+        torch.randn(1, 3, 16, 16, generator=generator)
+    return generators
 
 
 @pytest.mark.parametrize("scale", [1, 1.0, 0, None])
@@ -67,9 +65,18 @@ def test_a_scale_not_above_one_is_off_to_the_bit(small_pipe, frames, scale):
     assert torch.equal(sample(small_pipe, frames, guidance_scale=scale), sample(small_pipe, frames))
 
 
+@pytest.fixture
+def exact_pipe(small_pipe):
+    """With a U-Net in float64: rounding depends on the size of a batch, and random weights amplify it."""
+    small_pipe.unet.double()
+    small_pipe.unet.conv_norm_out.__class__, small_pipe.unet.conv_out.__class__ = torch.nn.GroupNorm, torch.nn.Conv2d
+    return small_pipe
+
+
 @pytest.mark.parametrize("rescale", [0.0, 0.7])
 @torch.no_grad()
-def test_a_guided_batch_equals_two_passes(small_pipe, frames, rescale):
+def test_a_guided_batch_equals_two_passes(exact_pipe, frames, rescale):
+    small_pipe = exact_pipe
     guided = sample(small_pipe, frames, guidance_scale=2.5, guidance_rescale=rescale)
     expected = in_two_passes(small_pipe, frames, 2.5, rescale)
     torch.testing.assert_close(guided, expected, rtol=0, atol=1e-6)
@@ -78,11 +85,12 @@ def test_a_guided_batch_equals_two_passes(small_pipe, frames, rescale):
 
 
 @torch.no_grad()
-def test_guidance_leaves_the_learned_variance_alone(small_pipe, frames):
+def test_guidance_leaves_the_learned_variance_alone(exact_pipe, frames):
+    small_pipe = exact_pipe
     settings = {"variance_type": "learned_range", "timestep_spacing": "linspace"}
     small_pipe.scheduler = DDPMScheduler.from_config(small_pipe.scheduler.config, **settings)
     guided = sample(small_pipe, frames, guidance_scale=2.5)
-    torch.testing.assert_close(guided, in_two_passes(small_pipe, frames, 2.5), rtol=0, atol=1e-5)
+    torch.testing.assert_close(guided, in_two_passes(small_pipe, frames, 2.5), rtol=0, atol=1e-6)
 
 
 def test_both_passes_are_one_call_of_the_unet(small_pipe, frames):
