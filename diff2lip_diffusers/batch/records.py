@@ -169,8 +169,8 @@ def _guidance_and_adapters(pipe: Diff2LipPipeline) -> dict[str, object]:
 
 
 def _settings_in(config: Mapping[str, object]) -> dict[str, object]:
-    """A configuration without diffusers' notes on versions and paths."""
-    return {name: value for name, value in config.items() if not name.startswith("_")}
+    """A configuration without diffusers' notes on versions and paths, and without what the weights show."""
+    return {name: value for name, value in config.items() if not name.startswith("_") and name != "has_null_embeds"}
 
 
 def _as_json(value: object) -> object:

@@ -11,6 +11,8 @@ from ..output_paths import filling_folder
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
 from .config_checks import check_range
 
+ADAPTER = "default"
+
 
 @dataclass(frozen=True)
 class LoraSettings:
@@ -58,16 +60,14 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
             # PEFT takes any number as alpha; its annotation says int.
             alpha: Any = settings.alpha
             unet.add_adapter(
-                LoraConfig(
-                    r=settings.rank,
-                    lora_alpha=alpha,
-                    target_modules=list(settings.target_modules),
-                    base_model_name_or_path=str(Path(base).absolute()) if base and Path(base).exists() else base,
-                )
+                LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=list(settings.target_modules)), ADAPTER
             )
         except ValueError as error:
             names = ", ".join(settings.target_modules)
             raise ValueError(f"`lora.target_modules` is {names}: {str(error).partition('.')[0]}") from error
+    # `add_adapter` removes the name.
+    is_folder = base is not None and Path(base).exists()
+    unet.peft_config[ADAPTER].base_model_name_or_path = str(Path(base).absolute()) if is_folder else base
 
 
 def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
@@ -80,4 +80,4 @@ def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
         MediaError: if the folder cannot be written.
     """
     with filling_folder(folder) as hidden:
-        unet.save_lora_adapter(hidden)
+        unet.save_lora_adapter(hidden, ADAPTER)
