@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +20,9 @@ from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_s
 from .espeak import check_espeak
 from .head import render_frame
 from .head_view import face_box
-from .identity import Identity, draw_identity
-from .motion import Pose, draw_motion
+from .identity import Identity, draw_identity, look_of
+from .lifelike.framing import draw_poses
+from .motion import Pose
 from .mouth_table import write_mouth_table
 from .sentences import SPLITS
 from .utterance import SpokenClip, draw_utterance
@@ -28,6 +30,8 @@ from .utterance import SpokenClip, draw_utterance
 MIN_SIZE_PX = 96
 # Settings whose key in corpus.json differs from the field.
 STORED_NAMES = {"video": "pictures", "crf": "quality"}
+# Of settings that older corpora do not have.
+OLD_VALUES = {"look": "plain"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class CorpusSettings:
         video: False writes speech and mouth tables only, enough to train an audio encoder.
         crf: of the H.264 video, 0 to 51; lower is better.
         nonsense: uses meaningless words instead of sentences.
+        look: of the people: `"plain"`, `"life"`, or `"mixed"`, where each person's seed decides.
     """
 
     seed: int = 0
@@ -51,6 +56,7 @@ class CorpusSettings:
     video: bool = True
     crf: int = 16
     nonsense: bool = False
+    look: str = "mixed"
 
     def __post_init__(self):
         if self.seed < 0:
@@ -63,6 +69,7 @@ class CorpusSettings:
             raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {MIN_SIZE_PX} on")
         if not 0 <= self.crf <= 51:
             raise ValueError(f"`crf` is {self.crf}, expected 0 to 51")
+        look_of(0, self.look)
 
 
 def make_corpus(
@@ -111,7 +118,7 @@ def _check_folder(folder: Path, settings: CorpusSettings) -> None:
     if (folder / SETTINGS_NAME).is_file():
         theirs, ours = read_settings(folder), _settings_json(settings)
         for name, value in ours.items():
-            if theirs.get(name) != value:
+            if theirs.get(name, OLD_VALUES.get(name)) != value:
                 raise Diff2LipError(
                     f"{folder}: holds a corpus with {name} {theirs.get(name)!r}, not {value!r}; choose another folder"
                 )
@@ -143,15 +150,18 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
     write_speech(clip, spoken, mouth)
-    identity = draw_identity(seed)
+    identity = draw_identity(seed, settings.look)
     if settings.video:
-        write_video(clip, settings, identity, draw_motion(seed, times_s), mouth)
-    description = {
-        "seed": seed,
-        "text": spoken.text,
-        "voice": asdict(spoken.voice),
-        "identity": identity.to_json(),
-    }
+        write_video(clip, settings, identity, draw_poses(identity, times_s), mouth)
+    write_description(clip, identity, spoken)
+
+
+def write_description(clip: CorpusClip, identity: Identity, spoken: SpokenClip) -> None:
+    """Writes who a clip shows and what they say; this completes it."""
+    description: dict[str, Any] = {"seed": identity.seed}
+    if identity.look != "plain":
+        description["look"] = identity.look
+    description |= {"text": spoken.text, "voice": asdict(spoken.voice), "identity": identity.to_json()}
     write_text(clip.description, json.dumps(description, indent=2, ensure_ascii=False))
 
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from ...corpus.corpus_folder import CorpusClip
 from ...corpus.head_view import face_box
 from ...corpus.identity import Identity, draw_identity
-from ...corpus.motion import Pose, draw_motion
+from ...corpus.lifelike.framing import draw_poses
+from ...corpus.motion import Pose
 from ...corpus.mouth_table import read_mouth_table
 from ...corpus.visemes import PARAMETERS
 from ...errors import MediaError
@@ -81,8 +82,9 @@ def read_truth(folder: Path, view: ClipView) -> DrawnTruth:
             original = None
     else:
         raise NotMeasurable(f"{folder} has no {view.clip.name}.json, so the true mouth is not known")
-    seed = clip.read_description()["seed"]
-    return DrawnTruth(draw_identity(seed), draw_motion(seed, np.arange(num_frames) / fps), target, original)
+    described = clip.read_description()
+    identity = draw_identity(described["seed"], described.get("look", "plain"))
+    return DrawnTruth(identity, draw_poses(identity, np.arange(num_frames) / fps), target, original)
 
 
 def _opening(table: Path) -> np.ndarray | None:
