@@ -18,9 +18,10 @@ from ..output_paths import hidden_folder_beside, writing
 from ..worker_processes import run_jobs
 from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings
 from .espeak import check_espeak
-from .head import render_frame
 from .head_view import face_box
 from .identity import Identity, draw_identity, look_of
+from .lifelike.camera import camera_of, film
+from .lifelike.frame import mouth_is_covered
 from .lifelike.framing import draw_poses
 from .motion import Pose
 from .mouth_table import write_mouth_table
@@ -149,10 +150,13 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
     spoken = draw_utterance(seed, settings.split, settings.nonsense)
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
-    write_speech(clip, spoken, mouth)
     identity = draw_identity(seed, settings.look)
     if settings.video:
-        write_video(clip, settings, identity, draw_poses(identity, times_s), mouth)
+        poses = draw_poses(identity, times_s)
+        write_speech(clip, spoken, mouth, covered_mouths(identity, poses))
+        write_video(clip, settings, identity, poses, mouth)
+    else:
+        write_speech(clip, spoken, mouth)
     write_description(clip, identity, spoken)
 
 
@@ -170,9 +174,16 @@ def clip_seed(settings: CorpusSettings, index: int) -> int:
     return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
 
 
-def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
+def covered_mouths(identity: Identity, poses: list[Pose]) -> list[bool] | None:
+    """Whether something before the face hides the mouth in each frame; None for plain people, who have nothing."""
+    return None if identity.traits is None else [mouth_is_covered(identity, pose) for pose in poses]
+
+
+def write_speech(
+    clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray, covered: list[bool] | None = None
+) -> None:
     """Writes a clip's speech and its mouth table, from the mouth parameters (N, 6) of its frames."""
-    write_mouth_table(clip.mouth_table, clip.fps, mouth)
+    write_mouth_table(clip.mouth_table, clip.fps, mouth, covered)
     with writing(clip.speech), hidden_folder_beside(clip.speech) as hidden:
         part = Path(hidden) / clip.speech.name
         with wave.open(str(part), "wb") as file:
@@ -187,15 +198,15 @@ def write_video(
     clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
 ) -> None:
     """Writes a clip's true face boxes, and its video with the speech that is already written."""
-    size = settings.size_px
+    size, crf = settings.size_px, min(51, settings.crf + camera_of(identity).crf)
     with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(
-        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=settings.crf
+        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=crf
     ) as writer:
-        for pose, shape in zip(poses, mouth, strict=True):
-            writer.write(render_frame(identity, pose, shape, size))
+        for frame in film(identity, poses, mouth, size, settings.fps):
+            writer.write(frame)
 
 
 def write_text(path: Path, text: str) -> None:

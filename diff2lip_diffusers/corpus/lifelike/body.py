@@ -20,7 +20,7 @@ class BodyPlace:
 
     def __init__(self, view: LifeView):
         size, traits = view.size_px, view.identity.traits
-        self.unit_px = size * BOX_PART * traits.zoom
+        self.unit_px = size * BOX_PART * view.pose.scale
         self.pixel = 1 / self.unit_px
         self.x_px = size * (0.5 + traits.shift_x) + 0.45 * (view.neck_x - size * (0.5 + traits.shift_x))
         self.y_px = view.neck_y + 0.10 * self.unit_px

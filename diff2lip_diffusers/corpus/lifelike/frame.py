@@ -11,6 +11,7 @@ from ..mouth import Mouth, chin_drop, lip_curves, mouth_region, opening_cover
 from ..skin import BROW_V
 from .beard_shell import paint_beard_shell
 from .body import paint_lifelike_body
+from .covers import COVERED_SHARE, covered_share, paint_cover
 from .curtains import paint_hair_behind_life, paint_locks
 from .ears import paint_ear_before, paint_ears_behind, paint_lifelike_glasses
 from .hair_shell import across, hair_height, paint_hair
@@ -19,6 +20,8 @@ from .key_light import KeyLight, diffuse, highlight, key_light
 from .mouth_inside import paint_lifelike_mouth
 from .rooms import lifelike_room
 from .skin_texture import skin_for
+
+_COVER_PX = 128  # size of the frame in which covered mouths are found
 
 
 def lifelike_canvas(identity: Identity, pose: Pose, mouth: Mouth, size_px: int) -> Canvas:
@@ -34,6 +37,7 @@ def lifelike_canvas(identity: Identity, pose: Pose, mouth: Mouth, size_px: int) 
     paint_ear_before(canvas, view, upright)
     paint_locks(canvas, view, upright)
     paint_lifelike_glasses(canvas, view, upright)
+    paint_cover(canvas, view, light)
     return canvas
 
 
@@ -47,6 +51,13 @@ def lifelike_mouth_mask(identity: Identity, pose: Pose, mouth: Mouth, size_px: i
         cover = opening_cover(lip_curves(identity, mouth, hits.u), hits.u, hits.v, 1.15 * view.pixel)
         region.of(mask)[...] = cover * hits.cover * (hits.w > 0)
     return mask
+
+
+def mouth_is_covered(identity: Identity, pose: Pose) -> bool:
+    """Whether a thing before the face hides a part of the mouth."""
+    if pose.cover is None or identity.traits is None:
+        return False
+    return covered_share(LifeView(identity, pose, _COVER_PX)) > COVERED_SHARE
 
 
 def _paint_head(canvas: Canvas, view: LifeView, mouth: Mouth, light: KeyLight) -> None:

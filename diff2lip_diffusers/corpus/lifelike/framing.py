@@ -7,7 +7,8 @@ import numpy as np
 
 from ..head_view import BOX_CENTER_Y, BOX_PART, BOX_TOP_V, PIVOT_V
 from ..identity import Identity
-from ..motion import Pose, draw_motion
+from ..motion import Cover, Pose, draw_motion
+from .cover_motion import draw_covers
 from .traits import LifeTraits
 
 MAX_YAW_DEG, MAX_PITCH_DEG, MAX_ROLL_DEG = 35.0, 20.0, 20.0
@@ -24,14 +25,17 @@ def draw_poses(identity: Identity, times_s: Sequence[float] | np.ndarray) -> lis
     if identity.traits is None:
         return draw_motion(identity.seed, times_s)
     traits = identity.traits
-    return [_framed(pose, traits) for pose in draw_motion(identity.seed, times_s, traits.liveliness)]
+    times = np.asarray(times_s, dtype=np.float64)
+    poses, covers = draw_motion(identity.seed, times, traits.liveliness), draw_covers(identity.seed, times)
+    zooms = traits.zoom * np.exp(traits.zooming * np.tanh(0.4 * times))
+    return [_framed(*each, traits) for each in zip(poses, zooms, covers, strict=True)]
 
 
-def _framed(pose: Pose, traits: LifeTraits) -> Pose:
+def _framed(pose: Pose, zoom: float, cover: Cover | None, traits: LifeTraits) -> Pose:
     """The pose with the person's mean turn, nod and tilt, zoom, and place in the frame."""
     side = _FORWARD * np.sin(np.deg2rad(traits.yaw)) + 0.40 * np.sin(np.deg2rad(traits.roll))
     fall = _FORWARD * np.sin(np.deg2rad(traits.pitch))
-    unit = BOX_PART * traits.zoom
+    unit = BOX_PART * zoom
     neck_y = BOX_CENTER_Y + (PIVOT_V - BOX_TOP_V - 0.5) * BOX_PART
     above = (PIVOT_V - BOX_TOP_V - 0.5) * unit  # from the middle of the box to the neck
     return replace(
@@ -39,9 +43,10 @@ def _framed(pose: Pose, traits: LifeTraits) -> Pose:
         yaw=_limited(traits.yaw + 0.95 * pose.yaw, MAX_YAW_DEG),
         pitch=_limited(traits.pitch + 1.4 * pose.pitch, MAX_PITCH_DEG),
         roll=_limited(traits.roll + 1.3 * pose.roll, MAX_ROLL_DEG),
-        scale=pose.scale * traits.zoom,
-        dx=float(traits.shift_x - 0.8 * side * unit + traits.zoom * pose.dx),
-        dy=float(_MIDDLE_Y + traits.shift_y - 0.8 * fall * unit + above + traits.zoom * pose.dy - neck_y),
+        scale=float(pose.scale * zoom),
+        dx=float(traits.shift_x - 0.8 * side * unit + zoom * pose.dx),
+        dy=float(_MIDDLE_Y + traits.shift_y - 0.8 * fall * unit + above + zoom * pose.dy - neck_y),
+        cover=cover,
     )
 
 

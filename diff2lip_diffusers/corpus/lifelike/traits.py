@@ -18,6 +18,7 @@ class LifeTraits:
 
     Attributes:
         zoom: height of the face box as a multiple of a plain person's.
+        zooming: how much the camera zooms in during a clip, as a logarithm.
         shift_x, shift_y: of the middle of the face box in the frame, as fractions of its side.
         yaw, pitch, roll: mean pose in degrees.
         liveliness: of the movements, 0 to 1.
@@ -40,6 +41,7 @@ class LifeTraits:
     """
 
     zoom: float
+    zooming: float
     shift_x: float
     shift_y: float
     yaw: float
@@ -102,12 +104,14 @@ def draw_traits(seed: int, feminine: bool, age: float) -> LifeTraits:
         pattern_scale=float(rng.uniform(0.7, 1.5)),
         teeth_width=float(rng.uniform(0.85, 1.15)),
         gum=float(rng.beta(1, 3)),
+        zooming=float(rng.choice((0.0, rng.uniform(-0.12, 0.12)), p=(0.7, 0.3))),
     )
 
 
 def _draw_zoom(rng: np.random.Generator) -> float:
-    """Mostly close: faces of 0.6 to 0.9 of the frame's height; one in eight is far away."""
-    return float(rng.uniform(0.45, 0.8) if rng.random() < 0.125 else rng.uniform(0.85, 1.3))
+    """Mostly close: face boxes of 0.55 to 0.84 of the frame's height; one in eight is far away, down to 0.24."""
+    kind = rng.random()
+    return float(rng.uniform(0.37, 0.55) if kind < 0.04 else rng.uniform(0.55, 0.85) if kind < 0.12 else rng.uniform(0.85, 1.3))
 
 
 def _draw_light(rng: np.random.Generator) -> tuple[Tint, Tint, Tint]:
