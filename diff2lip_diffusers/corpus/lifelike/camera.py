@@ -42,8 +42,8 @@ def camera_of(identity: Identity) -> Camera:
     rng = np.random.default_rng([identity.seed, 0xCA3])
     return Camera(
         exposure=float(rng.choice((0.0, rng.uniform(0.3, 0.8)), p=(0.45, 0.55))),
-        noise=float(rng.choice((0.0, rng.uniform(1.0, 4.0), rng.uniform(4.0, 9.0)), p=(0.4, 0.45, 0.15))),
-        grain_px=int(rng.choice((1, 2), p=(0.75, 0.25))),
+        noise=float(rng.choice((0.0, rng.uniform(1.0, 4.0), rng.uniform(4.0, 7.0)), p=(0.4, 0.45, 0.15))),
+        grain_px=int(rng.choice((1, 2), p=(0.85, 0.15))),
         softness=float(rng.choice((0.0, rng.uniform(0.1, 0.55)), p=(0.7, 0.3))),
         contrast=float(rng.uniform(0.9, 1.15)),
         crf=int(rng.choice((0, 4, 8, 12), p=(0.5, 0.25, 0.15, 0.1))),

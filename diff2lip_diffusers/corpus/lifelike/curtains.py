@@ -96,16 +96,16 @@ def _paint_lock(canvas: Canvas, view: LifeView, light: KeyLight, side: int, low:
     middle = np.interp(y.ravel(), [a[1] for a in anchors], [a[0] for a in anchors]).reshape(y.shape).astype(np.float32)
     middle = middle * (1 - 0.35 * hang) + 0.35 * hang * side * 0.36 + wave
     away = float(smooth(0.10, 0.45, side * view.sin_yaw))  # a lock on the far side is behind the face
-    middle = middle + side * 0.22 * away
+    middle = middle + side * 0.07 * away
     middle = middle + side * 0.03 * smooth(-0.05, -0.34, y)
     fine, locks = _strands(identity, x - middle + side, y)
     width = half * (0.55 + 0.45 * smooth(-0.34, 0.05, y)) * (1 - 0.75 * smooth(low - 0.35, low + 0.05, y))
     edge = width - np.abs(x - middle) + 0.006 * fine + 0.010 * locks
-    alpha = inside(edge, 1.5 * view.pixel) * smooth(-0.34, -0.24, y) * inside(low + 0.03 * fine - y, 4 * view.pixel)
+    alpha = inside(edge, 1.5 * view.pixel) * smooth(-0.34, -0.24, y) * inside(low + 0.03 * fine - y, 4 * view.pixel) * (1 - away)
     t = np.clip((x - middle) / np.maximum(width, 0.01), -1, 1)
     normal = np.stack([0.75 * t + 0.25 * side + 0.15 * locks, 0.12 * np.sin(9 * y + seed), np.sqrt(1 - 0.6 * t * t)])
     normal /= np.sqrt((normal**2).sum(axis=0))
     part = region.of(canvas)
     shade = inside(width + 0.02 - np.abs(x - middle - 0.02 * side), 0.05) * smooth(-0.3, -0.1, y) * smooth(low, low - 0.1, y)
-    tint(part, np.float32(0.72), 0.7 * shade)
+    tint(part, np.float32(0.72), (0.7 * (1 - away)) * shade)
     paint(part, _colors(identity, light, normal, fine, locks, 0.9), alpha)

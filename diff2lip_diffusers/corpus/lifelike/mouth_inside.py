@@ -151,6 +151,6 @@ def _paint_tongue(colors, identity: Identity, mouth: Mouth, lips: Lips, at, gap:
     cover = inside(v - mound, 2.0 * pixel)
     near = np.clip((v - mound) / max(gap, 0.02), 0, 1)
     groove = 1 - 0.18 * bump(u, 0, 0.008) * smooth(0.02, 0.1, near)
-    shade = (0.56 + 0.24 * mouth.tongue + 0.18 * smooth(0.03, 0.3, near)) * groove * (0.3 + 0.7 * mean)
+    shade = (0.48 + 0.26 * mouth.tongue + 0.14 * smooth(0.03, 0.3, near)) * groove * (0.3 + 0.7 * mean)
     wet = 0.22 * bump(near, 0.10, 0.05) * (bump(u, -0.02, 0.012) + bump(u, 0.025, 0.009)) * smooth(0.1, 0.4, mouth.opening)
     paint(colors, color(identity.tongue) * shade + wet * mean, (0.70 + 0.28 * mouth.tongue) * cover)
