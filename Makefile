@@ -20,7 +20,7 @@ demo: $(INSTALLED)
 # Takes five to six hours on two cores. Every step resumes where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
-	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --look plain --workers 2
 	$(BIN)/diff2lip make-corpus demo-run/speech --clips 1200 --seed 1 --no-video --workers 2
 	$(BIN)/diff2lip make-corpus demo-run/nonsense --clips 700 --seed 2 --no-video --nonsense --workers 2
 	$(BIN)/diff2lip make-corpus demo-run/more_nonsense --clips 1600 --seed 3 --no-video --nonsense --workers 2

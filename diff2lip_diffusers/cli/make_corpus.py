@@ -41,6 +41,13 @@ def add_make_corpus(commands) -> None:
     )
     corpus.add_argument("--no-pictures", dest="no_video", action="store_true", help=argparse.SUPPRESS)  # old name
     corpus.add_argument("--nonsense", action="store_true", help="say meaningless words instead of sentences")
+    corpus.add_argument(
+        "--look",
+        choices=("mixed", "life", "plain"),
+        default="mixed",
+        help="life: heads in the round with hair, beards, clothes and hard light; plain: simple drawings that face the"
+        " viewer; mixed: 15 %% plain (default)",
+    )
     corpus.add_argument("--workers", type=POSITIVE, default=1, metavar="N", help="processes (default: 1)")
     corpus.set_defaults(run=_run)
 
@@ -55,6 +62,7 @@ def _run(args: argparse.Namespace) -> None:
         size_px=args.size_px,
         video=not args.no_video,
         nonsense=args.nonsense,
+        look=args.look,
     )
     with tqdm(total=args.clips, unit="clip", disable=None) as bar:
         clips = make_corpus(args.output, args.clips, settings, args.workers, partial(_show, bar))

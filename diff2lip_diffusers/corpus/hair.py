@@ -11,10 +11,10 @@ from .identity import Identity
 from .lighting import Light
 
 _ENTRIES = 2048
-_LOW_U, _HIGH_U = -0.62, 0.62
+LOW_U, HIGH_U = -0.62, 0.62
 
 
-class _Cut(NamedTuple):
+class Cut(NamedTuple):
     """A hair style.
 
     Attributes:
@@ -42,16 +42,16 @@ class _Cut(NamedTuple):
     edge: float = 0.012
 
 
-_CUTS = {
-    "buzz": _Cut(0.012, -0.415, 0.358, 0.00, None, edge=0.03),
-    "short": _Cut(0.055, -0.405, 0.358, 0.02, None, part=0.2, bumps=0.005, edge=0.014),
-    "side_part": _Cut(0.070, -0.415, 0.362, 0.03, None, part=0.55, sweep=0.075, edge=0.010),
-    "quiff": _Cut(0.095, -0.425, 0.362, 0.02, None, part=0.1, sweep=-0.03, bumps=0.006),
-    "fringe": _Cut(0.070, -0.322, 0.350, 0.34, 0.36, part=0.0, edge=0.008),
-    "long": _Cut(0.066, -0.425, 0.350, 0.95, 0.95, part=0.30, sweep=0.03),
-    "wavy": _Cut(0.085, -0.420, 0.348, 0.80, 0.78, part=0.18, sweep=0.02, wave=0.07, bumps=0.008),
-    "curls": _Cut(0.115, -0.400, 0.360, 0.05, None, part=0.0, wave=0.0, bumps=0.010, edge=0.016),
-    "bun": _Cut(0.034, -0.420, 0.360, 0.00, None, part=0.0, edge=0.012),
+CUTS = {
+    "buzz": Cut(0.012, -0.415, 0.358, 0.00, None, edge=0.03),
+    "short": Cut(0.055, -0.405, 0.358, 0.02, None, part=0.2, bumps=0.005, edge=0.014),
+    "side_part": Cut(0.070, -0.415, 0.362, 0.03, None, part=0.55, sweep=0.075, edge=0.010),
+    "quiff": Cut(0.095, -0.425, 0.362, 0.02, None, part=0.1, sweep=-0.03, bumps=0.006),
+    "fringe": Cut(0.070, -0.322, 0.350, 0.34, 0.36, part=0.0, edge=0.008),
+    "long": Cut(0.066, -0.425, 0.350, 0.95, 0.95, part=0.30, sweep=0.03),
+    "wavy": Cut(0.085, -0.420, 0.348, 0.80, 0.78, part=0.18, sweep=0.02, wave=0.07, bumps=0.008),
+    "curls": Cut(0.115, -0.400, 0.360, 0.05, None, part=0.0, wave=0.0, bumps=0.010, edge=0.016),
+    "bun": Cut(0.034, -0.420, 0.360, 0.00, None, part=0.0, edge=0.012),
 }
 
 
@@ -66,10 +66,10 @@ class _Strands(NamedTuple):
 
 
 @lru_cache(maxsize=64)
-def _strands(identity: Identity) -> _Strands:
-    cut = _CUTS[identity.hair_style]
+def strands_of(identity: Identity) -> _Strands:
+    cut = CUTS[identity.hair_style]
     rng = np.random.default_rng([identity.seed, 0x4A1])
-    u = np.linspace(_LOW_U, _HIGH_U, _ENTRIES)
+    u = np.linspace(LOW_U, HIGH_U, _ENTRIES)
     side = identity.hair_side
     peak = cut.forehead + 0.035 * np.abs(u / 0.3) ** 3 * (cut.temples > 0.34)
     if cut.sweep:
@@ -78,7 +78,7 @@ def _strands(identity: Identity) -> _Strands:
         peak = peak + cut.sweep * smooth(0.0, 0.5, away) + 0.02 * smooth(0.0, -0.2, away)
     locks = {"fringe": 0.010, "curls": 0.012, "short": 0.010}.get(identity.hair_style, 0.003)
     peak = peak + locks * line_noise(rng, _ENTRIES, (14, 29, 47)) * smooth(cut.temples, cut.temples - 0.1, np.abs(u))
-    line = smooth_curve(list(zip(u, _down_the_sides(cut, u, peak), strict=True)), _LOW_U, _HIGH_U, _ENTRIES, 0.008)
+    line = smooth_curve(list(zip(u, _down_the_sides(cut, u, peak), strict=True)), LOW_U, HIGH_U, _ENTRIES, 0.008)
     return _Strands(
         line,
         1 / np.sqrt(1 + np.gradient(line, u[1] - u[0]).astype(np.float32) ** 2),
@@ -88,7 +88,7 @@ def _strands(identity: Identity) -> _Strands:
     )
 
 
-def _down_the_sides(cut: _Cut, u: np.ndarray, peak: np.ndarray) -> np.ndarray:
+def _down_the_sides(cut: Cut, u: np.ndarray, peak: np.ndarray) -> np.ndarray:
     """Returns the hairline: `peak` above the forehead, lower at temples, ears and nape."""
     side = np.abs(u) - cut.temples
     if cut.back is None:
@@ -103,7 +103,7 @@ def _down_the_sides(cut: _Cut, u: np.ndarray, peak: np.ndarray) -> np.ndarray:
 def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
     """Paints the hair behind head and neck, and a bun."""
     identity = view.identity
-    cut = _CUTS.get(identity.hair_style)
+    cut = CUTS.get(identity.hair_style)
     if identity.hair_style == "bun":
         _paint_bun(canvas, view, light)
     if cut is None or cut.back is None:
@@ -111,7 +111,7 @@ def paint_hair_behind(canvas: Canvas, view: HeadView, light: Light) -> None:
     region = view.region_upright(-0.75, -0.75, 0.75, min(cut.back + 0.12, 0.75))
     x, y = view.upright(region)
     x = x + 0.05 * view.sin_yaw
-    strands = _strands(identity)
+    strands = strands_of(identity)
     wave = cut.wave * 0.16 * np.sin(y * 21 + identity.seed)
     half = (0.438 + 0.55 * cut.volume) * identity.face_width
     half = half + 0.045 * smooth(-0.2, 0.7, y) * (cut.back > 0.5) + wave * np.sign(x)
@@ -134,7 +134,7 @@ def _paint_bun(canvas: Canvas, view: HeadView, light: Light) -> None:
     x, y = view.upright(region)
     x, y = (x - center_x) * (1 / radius), (y - center_y) * (1 / (0.86 * radius))
     far = np.hypot(x, y)
-    swirl = look_up(_strands(identity).fine, -6, 6, 1.1 * np.arctan2(y, x + 0.3) + 3 * far)
+    swirl = look_up(strands_of(identity).fine, -6, 6, 1.1 * np.arctan2(y, x + 0.3) + 3 * far)
     shade = 0.60 + 0.32 * bump(far, 0.45, 0.3) * smooth(0.6, -0.6, y) + 0.10 * swirl - 0.25 * smooth(0.6, 1.0, far)
     paint(region.of(canvas), _hair_colors(identity, light, shade), view.covered((1 - far) * radius))
 
@@ -151,12 +151,12 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
         face_inside: distance of each pixel from the outline of the bare head, positive inside.
     """
     identity = view.identity
-    cut = _CUTS.get(identity.hair_style)
+    cut = CUTS.get(identity.hair_style)
     if cut is None:
         return
     region = view.region_upright(-0.62, -0.86, 0.62, min(cut.ends + 0.05, 0.62))
     x, y, u, v = (region.of(plane, head) for plane in places)
-    strands = _strands(identity)
+    strands = strands_of(identity)
     crown_u = identity.hair_side * cut.part * 0.36
     angle = np.arctan2(u - crown_u, 0.30 - v + 0.5 * np.abs(u))
     face = region.of(face_inside, head)
@@ -172,8 +172,8 @@ def paint_hair_on_head(canvas: Canvas, view: HeadView, light: Light, head: Regio
         fine, broad = _curls(u, v, identity.seed)
     aside = np.copysign(np.maximum(np.abs(u), np.abs(x) + 0.06), x)
     far_u = u + (aside - u) * smooth(0.025, -0.005, face)  # outside the head, hair hangs as at its side
-    above = look_up(strands.hair_line, _LOW_U, _HIGH_U, far_u) - v
-    above = above * look_up(strands.level, _LOW_U, _HIGH_U, far_u) + 0.003 * fine + 0.003 * broad
+    above = look_up(strands.hair_line, LOW_U, HIGH_U, far_u) - v
+    above = above * look_up(strands.level, LOW_U, HIGH_U, far_u) + 0.003 * fine + 0.003 * broad
     alpha = view.covered(outward) * smooth(-cut.edge, cut.edge, above)
     if identity.hair_style == "buzz":
         alpha = 0.72 * alpha
@@ -191,7 +191,7 @@ def _curls(u: Plane, v: Plane, seed: int) -> tuple[Plane, Plane]:
     return 0.7 * np.sin(4 * ring + 0.35 * x), 0.9 * ring
 
 
-def _front_shade(cut: _Cut, light: Light, view: HeadView, x, y, outward, above, fine, broad) -> Plane:
+def _front_shade(cut: Cut, light: Light, view: HeadView, x, y, outward, above, fine, broad) -> Plane:
     """Returns the brightness of the hair: round like the head, with a band of shine, darker at the roots."""
     round_off = smooth(0.0, 0.17, outward)
     toward = 1 + 0.55 * light.direction[0] * x - 0.12 * smooth(0.0, 0.4, y)

@@ -9,9 +9,10 @@ from .eyes import paint_eyes
 from .hair import paint_hair_behind, paint_hair_on_head
 from .head_view import HeadView, Region, pull_features
 from .identity import Identity
+from .lifelike.frame import lifelike_canvas, lifelike_mouth_mask
 from .lighting import Light, light_of, normals, shine
 from .motion import Pose
-from .mouth import check_mouth, chin_drop, lip_curves, mouth_region, opening_cover, paint_mouth
+from .mouth import Mouth, check_mouth, chin_drop, lip_curves, mouth_region, opening_cover, paint_mouth
 from .scene import paint_body, paint_ears, paint_glasses, paint_near_ear, paint_room
 from .skin import BROW_V, paint_skin
 
@@ -33,15 +34,23 @@ def render_frame(identity: Identity, pose: Pose, mouth: MouthShape, size_px: int
         ValueError: if `mouth` is not six numbers in [0, 1], or `size_px` is below MIN_SIZE_PX.
     """
     shape = check_mouth(mouth)
-    view = _view(identity, pose, size_px)
+    _check_size(size_px)
+    draw = _plain_canvas if identity.traits is None else lifelike_canvas
+    canvas = draw(identity, pose, shape, size_px)
+    pixels = np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)
+    return np.ascontiguousarray(pixels.astype(np.uint8).transpose(1, 2, 0))
+
+
+def _plain_canvas(identity: Identity, pose: Pose, mouth: Mouth, size_px: int) -> np.ndarray:
+    """Returns a frame with a plain person, (3, size_px, size_px), about 0 to 1."""
+    view = HeadView(identity, pose, size_px)
     light = light_of(identity)
     canvas = paint_room(identity, size_px).copy()
     paint_hair_behind(canvas, view, light)
     paint_body(canvas, view, light)
     paint_ears(canvas, view, light)
-    _paint_head(canvas, view, shape, light)
-    pixels = np.clip(canvas, 0, 1) * np.float32(255) + np.float32(0.5)
-    return np.ascontiguousarray(pixels.astype(np.uint8).transpose(1, 2, 0))
+    _paint_head(canvas, view, mouth, light)
+    return canvas
 
 
 def render_mouth_mask(identity: Identity, pose: Pose, mouth: MouthShape, size_px: int = 256) -> np.ndarray:
@@ -50,7 +59,10 @@ def render_mouth_mask(identity: Identity, pose: Pose, mouth: MouthShape, size_px
     Args and Raises: as for `render_frame`.
     """
     shape = check_mouth(mouth)
-    view = _view(identity, pose, size_px)
+    _check_size(size_px)
+    if identity.traits is not None:
+        return lifelike_mouth_mask(identity, pose, shape, size_px)
+    view = HeadView(identity, pose, size_px)
     mask = np.zeros((size_px, size_px), dtype=np.float32)
     region = mouth_region(view)
     u, v, _ = view.on_head(*view.upright(region))
@@ -59,10 +71,9 @@ def render_mouth_mask(identity: Identity, pose: Pose, mouth: MouthShape, size_px
     return mask
 
 
-def _view(identity: Identity, pose: Pose, size_px: int) -> HeadView:
+def _check_size(size_px: int) -> None:
     if size_px < MIN_SIZE_PX:
         raise ValueError(f"size_px must be {MIN_SIZE_PX} or greater, got {size_px}")
-    return HeadView(identity, pose, size_px)
 
 
 def _paint_head(canvas: np.ndarray, view: HeadView, mouth, light: Light) -> None:

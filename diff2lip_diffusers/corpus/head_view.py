@@ -11,6 +11,7 @@ import numpy as np
 from ..boxes import FaceBox
 from .brushes import Plane, bump, inside, look_up, smooth
 from .identity import Identity
+from .lifelike.turning import turning_of
 from .motion import Pose
 
 # The face box: its upper edge in v, width by height, height by the frame's side, y of its center in the frame.
@@ -18,7 +19,7 @@ BOX_TOP_V, BOX_ASPECT, BOX_PART, BOX_CENTER_Y = -0.40, 0.95, 0.645, 0.590
 MOUTH_V, CHIN_V, CHIN_DROP = 0.306, 0.470, 0.085
 NOSE_BASE_V = 0.192
 _SPHERE = (0.52, 0.74)  # half-axes of the ellipsoid with the facial features
-_PIVOT_V = 0.5  # the neck, around which the head tilts
+PIVOT_V = 0.5  # the neck, around which the head tilts
 _PITCH_GAIN = 0.62  # the ellipsoid is taller than deep, so nods move features less than its height suggests
 _OUTLINE_ENTRIES = 2048
 
@@ -58,7 +59,7 @@ class HeadView:
         yaw, pitch = np.deg2rad(pose.yaw), np.deg2rad(pose.pitch) * _PITCH_GAIN
         self.sin_yaw, self.cos_yaw = float(np.sin(yaw)), float(np.cos(yaw))
         self.sin_pitch, self.cos_pitch = float(np.sin(pitch)), float(np.cos(pitch))
-        neck_y = BOX_CENTER_Y + (_PIVOT_V - BOX_TOP_V - 0.5) * BOX_PART
+        neck_y = BOX_CENTER_Y + (PIVOT_V - BOX_TOP_V - 0.5) * BOX_PART
         self.neck_x, self.neck_y = size_px * (0.5 + pose.dx), size_px * (neck_y + pose.dy)
 
     def upright(self, region: Region) -> tuple[Plane, Plane]:
@@ -67,7 +68,7 @@ class HeadView:
         y = (np.arange(region.y1, region.y2, dtype=np.float32) + np.float32(0.5 - self.neck_y)) * self.pixel
         return (
             x[None] * self.cos_roll + y[:, None] * self.sin_roll,
-            y[:, None] * self.cos_roll - x[None] * self.sin_roll + np.float32(_PIVOT_V),
+            y[:, None] * self.cos_roll - x[None] * self.sin_roll + np.float32(PIVOT_V),
         )
 
     def on_head(self, x: Plane, y: Plane) -> tuple[Plane, Plane, Plane]:
@@ -90,7 +91,7 @@ class HeadView:
 
     def upright_to_pixel(self, x: float, y: float) -> tuple[float, float]:
         """The pixel (x, y) of an upright place."""
-        y -= _PIVOT_V
+        y -= PIVOT_V
         return (
             self.neck_x + (x * self.cos_roll - y * self.sin_roll) * self.unit_px,
             self.neck_y + (x * self.sin_roll + y * self.cos_roll) * self.unit_px,
@@ -157,10 +158,23 @@ def face_box(identity: Identity, pose: Pose, size_px: int = 256) -> FaceBox:
 
     It follows the position and size of the head, and keeps its shape. Coordinates are not rounded.
     """
+    if identity.traits is not None:
+        return _lifelike_box(identity, pose, size_px)
     view = HeadView(identity, pose, size_px)
     x, y = view.to_pixel(0.0, BOX_TOP_V + 0.5)
     mouth_x, _ = view.to_pixel(0.0, MOUTH_V)
     x = (x + mouth_x) / 2
     height = view.unit_px
     width = BOX_ASPECT * height
+    return FaceBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
+
+
+def _lifelike_box(identity: Identity, pose: Pose, size_px: int) -> FaceBox:
+    """The face box of a head in the round: around the middle of the face, and the mouth in its lower half."""
+    view, turning = HeadView(identity, pose, size_px), turning_of(pose)
+    places = ((0.0, BOX_TOP_V + 0.5, 0.36), (0.0, MOUTH_V, 0.40))
+    (x, y), (mouth_x, mouth_y) = (view.upright_to_pixel(*turning.turned(*place)[:2]) for place in places)
+    height = view.unit_px
+    y = (y + mouth_y - (MOUTH_V - BOX_TOP_V - 0.5) * height) / 2
+    x, width = (x + mouth_x) / 2, BOX_ASPECT * height
     return FaceBox(x - width / 2, y - height / 2, x + width / 2, y + height / 2)

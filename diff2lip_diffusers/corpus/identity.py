@@ -7,8 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from .lifelike.traits import LifeTraits, draw_traits
+
 Color = tuple[int, int, int]
 """Red, green and blue, 0 to 255."""
+
+# "mixed" is not drawn itself: it stands for one of the other two, by the seed.
+LOOKS = ("plain", "life", "mixed")
+PLAIN_SHARE = 0.15  # of the people of a mixed corpus
 
 HAIR_STYLES = ("buzz", "short", "side_part", "quiff", "fringe", "long", "wavy", "curls", "bun", "bald")
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
@@ -90,18 +96,72 @@ class Identity:
     light_y: float
     light_strength: float
     light_warmth: float
+    traits: LifeTraits | None = None
+
+    @property
+    def look(self) -> str:
+        """`"plain"` or `"life"`."""
+        return "plain" if self.traits is None else "life"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return values if self.traits else {name: value for name, value in values.items() if name != "traits"}
 
 
-def draw_identity(seed: int) -> Identity:
-    """Returns the person of a seed; the same seed always gives the same person.
+def look_of(seed: int, look: str) -> str:
+    """Returns `"plain"` or `"life"`: `look`, or for `"mixed"` what the seed decides.
 
     Raises:
-        ValueError: for a negative seed.
+        ValueError: if `look` is unknown.
     """
+    if look not in LOOKS:
+        raise ValueError(f"`look` is {look!r}, expected one of {', '.join(LOOKS)}")
+    if look != "mixed":
+        return look
+    return "plain" if np.random.default_rng([seed, 0x100C]).random() < PLAIN_SHARE else "life"
+
+
+def draw_identity(seed: int, look: str = "plain") -> Identity:
+    """Returns the person of a seed; the same seed always gives the same person.
+
+    Args:
+        seed: 0 or greater.
+        look: `"plain"`, `"life"` for a lifelike person, or `"mixed"`, where the seed decides.
+
+    Raises:
+        ValueError: for a negative seed, or an unknown look.
+    """
+    plain, feminine = _draw_plain(seed)
+    return _lifelike(plain, feminine) if look_of(seed, look) == "life" else plain
+
+
+def _lifelike(plain: Identity, feminine: bool) -> Identity:
+    """Returns the lifelike person that belongs to a plain one: smaller eyes, less even features, and traits."""
+    rng = np.random.default_rng([plain.seed, 0x11FF])
+    return dataclasses.replace(
+        plain,
+        eye_size=plain.eye_size * float(rng.uniform(0.78, 0.90)),
+        lid_height=plain.lid_height * float(rng.uniform(0.72, 0.92)),
+        eye_distance=plain.eye_distance * float(rng.uniform(0.93, 1.0)),
+        nose_width=plain.nose_width * float(rng.uniform(0.88, 1.2)),
+        jaw_width=plain.jaw_width * float(rng.uniform(0.94, 1.05)),
+        face_width=plain.face_width * float(rng.uniform(0.93, 1.02)),
+        upper_lip=plain.upper_lip * float(rng.uniform(0.65, 1.05)),
+        lower_lip=plain.lower_lip * float(rng.uniform(0.75, 1.05)),
+        brow_thickness=plain.brow_thickness * float(rng.uniform(0.7, 1.1)),
+        teeth=_darkened(plain.teeth, float(rng.uniform(0.84, 1.0))),
+        traits=draw_traits(plain.seed, feminine, plain.age),
+    )
+
+
+def _darkened(tone: Color, factor: float) -> Color:
+    """Returns a darker color, yellower the darker it is."""
+    return _as_color(np.array(tone) * (factor, factor, factor**1.6))
+
+
+def _draw_plain(seed: int) -> tuple[Identity, bool]:
+    """Returns the plain person of a seed, and whether they look feminine."""
     if seed < 0:
         raise ValueError(f"seed must be 0 or greater, got {seed}")
     rng = np.random.default_rng([seed, 0x1DE])
@@ -112,7 +172,7 @@ def draw_identity(seed: int) -> Identity:
     hair = _draw_hair_color(rng, tone, age)
     clothes, detail = (_jitter(rng, _CLOTHES[i], 10) for i in rng.choice(len(_CLOTHES), 2, replace=False))
     wall, wall_detail = (_jitter(rng, _WALLS[i], 10) for i in rng.choice(len(_WALLS), 2, replace=False))
-    return Identity(
+    identity = Identity(
         seed=seed,
         skin=skin,
         lips=_draw_lips(rng, skin, feminine),
@@ -139,6 +199,7 @@ def draw_identity(seed: int) -> Identity:
         age=age,
         **_draw_proportions(rng, feminine),
     )
+    return identity, feminine
 
 
 def _draw_proportions(rng: np.random.Generator, feminine: bool) -> dict[str, float]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,10 +18,12 @@ from ..output_paths import hidden_folder_beside, writing
 from ..worker_processes import run_jobs
 from .corpus_folder import SETTINGS_NAME, VERSION, CorpusClip, clip_name, read_settings
 from .espeak import check_espeak
-from .head import render_frame
 from .head_view import face_box
-from .identity import Identity, draw_identity
-from .motion import Pose, draw_motion
+from .identity import Identity, draw_identity, look_of
+from .lifelike.camera import camera_of, film
+from .lifelike.frame import mouth_is_covered
+from .lifelike.framing import draw_poses
+from .motion import Pose
 from .mouth_table import write_mouth_table
 from .sentences import SPLITS
 from .utterance import SpokenClip, draw_utterance
@@ -28,6 +31,8 @@ from .utterance import SpokenClip, draw_utterance
 MIN_SIZE_PX = 96
 # Settings whose key in corpus.json differs from the field.
 STORED_NAMES = {"video": "pictures", "crf": "quality"}
+# Of settings that older corpora do not have.
+OLD_VALUES = {"look": "plain"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class CorpusSettings:
         video: False writes speech and mouth tables only, enough to train an audio encoder.
         crf: of the H.264 video, 0 to 51; lower is better.
         nonsense: uses meaningless words instead of sentences.
+        look: of the people: `"plain"`, `"life"`, or `"mixed"`, where each person's seed decides.
     """
 
     seed: int = 0
@@ -51,6 +57,7 @@ class CorpusSettings:
     video: bool = True
     crf: int = 16
     nonsense: bool = False
+    look: str = "mixed"
 
     def __post_init__(self):
         if self.seed < 0:
@@ -63,6 +70,7 @@ class CorpusSettings:
             raise ValueError(f"`size_px` is {self.size_px}, expected an even number from {MIN_SIZE_PX} on")
         if not 0 <= self.crf <= 51:
             raise ValueError(f"`crf` is {self.crf}, expected 0 to 51")
+        look_of(0, self.look)
 
 
 def make_corpus(
@@ -111,7 +119,7 @@ def _check_folder(folder: Path, settings: CorpusSettings) -> None:
     if (folder / SETTINGS_NAME).is_file():
         theirs, ours = read_settings(folder), _settings_json(settings)
         for name, value in ours.items():
-            if theirs.get(name) != value:
+            if theirs.get(name, OLD_VALUES.get(name)) != value:
                 raise Diff2LipError(
                     f"{folder}: holds a corpus with {name} {theirs.get(name)!r}, not {value!r}; choose another folder"
                 )
@@ -142,16 +150,22 @@ def write_clip(folder: Path, settings: CorpusSettings, index: int) -> None:
     spoken = draw_utterance(seed, settings.split, settings.nonsense)
     times_s = np.arange(int(spoken.duration_s * settings.fps)) / settings.fps
     mouth = spoken.mouth_at(times_s)
-    write_speech(clip, spoken, mouth)
-    identity = draw_identity(seed)
+    identity = draw_identity(seed, settings.look)
     if settings.video:
-        write_video(clip, settings, identity, draw_motion(seed, times_s), mouth)
-    description = {
-        "seed": seed,
-        "text": spoken.text,
-        "voice": asdict(spoken.voice),
-        "identity": identity.to_json(),
-    }
+        poses = draw_poses(identity, times_s)
+        write_speech(clip, spoken, mouth, covered_mouths(identity, poses))
+        write_video(clip, settings, identity, poses, mouth)
+    else:
+        write_speech(clip, spoken, mouth)
+    write_description(clip, identity, spoken)
+
+
+def write_description(clip: CorpusClip, identity: Identity, spoken: SpokenClip) -> None:
+    """Writes who a clip shows and what they say; this completes it."""
+    description: dict[str, Any] = {"seed": identity.seed}
+    if identity.look != "plain":
+        description["look"] = identity.look
+    description |= {"text": spoken.text, "voice": asdict(spoken.voice), "identity": identity.to_json()}
     write_text(clip.description, json.dumps(description, indent=2, ensure_ascii=False))
 
 
@@ -160,9 +174,16 @@ def clip_seed(settings: CorpusSettings, index: int) -> int:
     return 2 * (settings.seed * 1_000_003 + index) + SPLITS.index(settings.split)
 
 
-def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray) -> None:
+def covered_mouths(identity: Identity, poses: list[Pose]) -> list[bool] | None:
+    """Whether something before the face hides the mouth in each frame; None for plain people, who have nothing."""
+    return None if identity.traits is None else [mouth_is_covered(identity, pose) for pose in poses]
+
+
+def write_speech(
+    clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray, covered: list[bool] | None = None
+) -> None:
     """Writes a clip's speech and its mouth table, from the mouth parameters (N, 6) of its frames."""
-    write_mouth_table(clip.mouth_table, clip.fps, mouth)
+    write_mouth_table(clip.mouth_table, clip.fps, mouth, covered)
     with writing(clip.speech), hidden_folder_beside(clip.speech) as hidden:
         part = Path(hidden) / clip.speech.name
         with wave.open(str(part), "wb") as file:
@@ -177,15 +198,15 @@ def write_video(
     clip: CorpusClip, settings: CorpusSettings, identity: Identity, poses: list[Pose], mouth: np.ndarray
 ) -> None:
     """Writes a clip's true face boxes, and its video with the speech that is already written."""
-    size = settings.size_px
+    size, crf = settings.size_px, min(51, settings.crf + camera_of(identity).crf)
     with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(
-        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=settings.crf
+        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=crf
     ) as writer:
-        for pose, shape in zip(poses, mouth, strict=True):
-            writer.write(render_frame(identity, pose, shape, size))
+        for frame in film(identity, poses, mouth, size, settings.fps):
+            writer.write(frame)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,6 +10,24 @@ _BLINK_S = 0.26
 
 
 @dataclass(frozen=True)
+class Cover:
+    """A thing before a face, in face units.
+
+    Attributes:
+        kind: what it is.
+        x, y: its place, right of and below the mouth of a head that faces the viewer.
+        angle: in degrees, clockwise.
+        size: 1 is normal; negative for its mirror image.
+    """
+
+    kind: str
+    x: float
+    y: float
+    angle: float
+    size: float
+
+
+@dataclass(frozen=True)
 class Pose:
     """Pose of the head, and state of eyes and brows.
 
@@ -22,6 +40,7 @@ class Pose:
         blink: 0 for open eyes, 1 for closed eyes.
         brow: 0 for brows at rest, 1 for raised brows.
         gaze_x, gaze_y: direction of the eyes, -1 to 1, right and down.
+        cover: what is before the face.
     """
 
     yaw: float = 0.0
@@ -34,6 +53,7 @@ class Pose:
     brow: float = 0.0
     gaze_x: float = 0.0
     gaze_y: float = 0.0
+    cover: Cover | None = None
 
 
 def draw_motion(seed: int, times_s: Sequence[float] | np.ndarray, liveliness: float = 1.0) -> list[Pose]:

@@ -165,7 +165,7 @@ def paint_glasses(canvas: Canvas, view: HeadView, head: Region, face_inside: Pla
     u, v = u - 0.045 * view.sin_yaw, v - 0.03 * view.sin_pitch
     part = region.of(canvas)
     x, y = np.abs(u) - 0.178 * identity.eye_distance, v - middle_v
-    lens = _lens(identity.glasses, x, y)
+    lens = lens_edge(identity.glasses, x, y)
     pixel = 1.3 * view.pixel
     paint(part, np.float32(1), 0.07 * inside(lens, pixel) * smooth(0.02, 0.05, np.abs(u - 0.6 * y - 0.17) % 0.3))
     rim = inside(0.0075 - np.abs(lens), pixel)
@@ -179,13 +179,13 @@ def paint_glasses(canvas: Canvas, view: HeadView, head: Region, face_inside: Pla
     tint(
         part,
         rgb(0.80, 0.74, 0.72),
-        0.5 * inside(0.012 - np.abs(_lens(identity.glasses, x, y - 0.014)), 6 * pixel),
+        0.5 * inside(0.012 - np.abs(lens_edge(identity.glasses, x, y - 0.014)), 6 * pixel),
     )
     frame = color(identity.frame) * (1 + 0.7 * bump(y, -0.07, 0.02))
     paint(part, frame, np.maximum(np.maximum(rim, bridge), temple))
 
 
-def _lens(kind: str, x: Plane, y: Plane) -> Plane:
+def lens_edge(kind: str, x: Plane, y: Plane) -> Plane:
     """Returns the distance of places from the edge of a lens around (0, 0), positive inside."""
     if kind == "round":
         return 0.112 - np.hypot(x, y)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from ..corpus.head import render_frame
 from ..corpus.head_view import face_box
 from ..corpus.identity import Identity, draw_identity
-from ..corpus.motion import Pose, draw_motion
+from ..corpus.lifelike.framing import draw_poses
+from ..corpus.motion import Pose
 from ..corpus.utterance import SpokenClip, draw_utterance
 
 FRAME_PX = 192
@@ -38,7 +39,9 @@ class DrawnClip:
     crops: torch.Tensor
 
 
-def draw_clip(seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: float = 0.3) -> DrawnClip:
+def draw_clip(
+    seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: float = 0.3, look: str = "plain"
+) -> DrawnClip:
     """Draws a clip of the corpus's test split, whose people, voices and sentences are not in the training split.
 
     Args:
@@ -47,6 +50,7 @@ def draw_clip(seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: 
         num_frames: maximum number of frames; fewer if the speech is shorter.
         fps: frames per second.
         first_s: skips this many seconds at the start, which are silent.
+        look: of the person: `"plain"`, `"life"` or `"mixed"`.
 
     Raises:
         ValueError: for an even seed, which belongs to the training split.
@@ -54,10 +58,10 @@ def draw_clip(seed: int, crop_px: int, num_frames: int, fps: int = 25, first_s: 
     """
     if seed % 2 == 0:
         raise ValueError(f"`seed` is {seed}, expected an odd number: even ones belong to the training split")
-    identity, spoken = draw_identity(seed), draw_utterance(seed, "test")
+    identity, spoken = draw_identity(seed, look), draw_utterance(seed, "test")
     first = round(first_s * fps)
     times_s = np.arange(first, min(first + num_frames, int(spoken.duration_s * fps))) / fps
-    poses, mouth = draw_motion(seed, times_s), spoken.mouth_at(times_s)
+    poses, mouth = draw_poses(identity, times_s), spoken.mouth_at(times_s)
     return DrawnClip(identity, poses, spoken, fps, first / fps, mouth, draw_crops(identity, poses, mouth, crop_px))
 
 

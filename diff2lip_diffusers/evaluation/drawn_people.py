@@ -4,9 +4,8 @@ Each person of the corpus's test split says a sentence; the target speech is tha
 same person in the same poses who says the target speech.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,9 @@ from ..batch.pairs import Pair
 from ..corpus.corpus_folder import CorpusClip, clip_name
 from ..corpus.head_view import face_box
 from ..corpus.identity import Identity, draw_identity
-from ..corpus.make_corpus import CorpusSettings, write_speech, write_text, write_video
-from ..corpus.motion import Pose, draw_motion
+from ..corpus.lifelike.framing import draw_poses
+from ..corpus.make_corpus import CorpusSettings, covered_mouths, write_description, write_speech, write_video
+from ..corpus.motion import Pose
 from ..corpus.mouth_table import write_mouth_table
 from ..corpus.utterance import SpokenClip, draw_utterance
 from ..media.reader import read_rgb
@@ -54,13 +54,16 @@ class DrawnPerson:
         return spoken.mouth_at((np.arange(len(self.poses)) - late_frames) / FPS)
 
 
-def draw_people(count: int, max_frames: int, first_seed: int = FIRST_SEED) -> list[DrawnPerson]:
+def draw_people(
+    count: int, max_frames: int, first_seed: int = FIRST_SEED, look: str = "plain"
+) -> list[DrawnPerson]:
     """Draws people of the corpus's test split, whose voices and sentences are not in the training split either.
 
     Args:
         count: of people, at least 2.
         max_frames: longest clip in frames; shorter where one of the two sentences is.
         first_seed: of the first person; odd.
+        look: of the people: `"plain"`, `"life"` or `"mixed"`.
 
     Raises:
         ValueError: if `count` is below 2 or `first_seed` is even.
@@ -73,15 +76,15 @@ def draw_people(count: int, max_frames: int, first_seed: int = FIRST_SEED) -> li
     seeds = [first_seed + 2 * index for index in range(count)]
     spoken = [draw_utterance(seed, "test") for seed in seeds]
     return [
-        _person(clip_name(index), seed, spoken[index], spoken[(index + 1) % count], max_frames)
+        _person(clip_name(index), draw_identity(seed, look), spoken[index], spoken[(index + 1) % count], max_frames)
         for index, seed in enumerate(seeds)
     ]
 
 
-def _person(name: str, seed: int, original: SpokenClip, target: SpokenClip, max_frames: int) -> DrawnPerson:
+def _person(name: str, identity: Identity, original: SpokenClip, target: SpokenClip, max_frames: int) -> DrawnPerson:
     count = min(max_frames, int(original.duration_s * FPS), int(target.duration_s * FPS))
-    poses = draw_motion(seed, np.arange(count) / FPS)
-    return DrawnPerson(name, draw_identity(seed), poses, _cut(original, count), _cut(target, count))
+    poses = draw_poses(identity, np.arange(count) / FPS)
+    return DrawnPerson(name, identity, poses, _cut(original, count), _cut(target, count))
 
 
 def _cut(spoken: SpokenClip, num_frames: int) -> SpokenClip:
@@ -115,10 +118,9 @@ def _write_clip(folder: Path, person: DrawnPerson, spoken: SpokenClip, settings:
     clip = CorpusClip(folder, person.name, FPS)
     if not clip.description.is_file():
         mouth = person.mouth(spoken)
-        write_speech(clip, spoken, mouth)
+        write_speech(clip, spoken, mouth, covered_mouths(person.identity, person.poses))
         write_video(clip, settings, person.identity, person.poses, mouth)
-        described = {"seed": person.identity.seed, "text": spoken.text, "voice": asdict(spoken.voice)}
-        write_text(clip.description, json.dumps(described | {"identity": person.identity.to_json()}, indent=2))
+        write_description(clip, person.identity, spoken)
     return clip
 
 

@@ -10,6 +10,7 @@ from ..corpus.head import render_mouth_mask
 from ..corpus.head_view import face_box
 from ..corpus.identity import Identity
 from ..corpus.motion import Pose
+from .mouth_reference import MouthColors, mouth_colors
 
 # A wide open, narrow mouth: a column between the middles of the lips, so the share that is open is a height.
 WIDE_OPEN = (1.0, 0.1, 0.8, 0.5, 0.0, 0.8)
@@ -40,21 +41,34 @@ def opening_zones(identity: Identity, poses: Sequence[Pose], crop_px: int, frame
     return torch.stack(zones)
 
 
-def mouth_opening(crops: torch.Tensor, zones: torch.Tensor, identity: Identity) -> np.ndarray:
+def mouth_opening(
+    crops: torch.Tensor, zones: torch.Tensor, identity: Identity, poses: Sequence[Pose] = ()
+) -> np.ndarray:
     """The share of its zone that the inside of the mouth fills, (N,); grows with the opening, without unit.
 
-    After the light on the face is removed, each pixel is weighted by how much closer its color is to cavity, teeth and
-    tongue than to skin, lips and beard.
+    Each pixel is weighted by how much closer its color is to cavity, teeth and tongue than to skin, lips and beard:
+    to those of a plain person after the light on the face is removed, to those of a lifelike person in their light.
 
     Args:
         crops: (N, 3, S, S) in [0, 1], RGB.
         zones: (N, S, S), from [`opening_zones`].
         identity: the person, for the colors.
+        poses: of the head, one per frame; a lifelike person needs them.
     """
+    if identity.traits is not None:
+        drawn = [mouth_colors(identity, pose, zone) for pose, zone in zip(poses, zones, strict=True)]
+        return np.array([_share(*each) for each in zip(crops, zones, drawn, strict=True)])
     lit = crops / _light(crops, identity)
     inside, outside = (_distance(lit, colors) for colors in (_inner_colors(identity), _outer_colors(identity)))
     share = outside / (outside + inside + 1e-6)
     return ((share * zones).sum(dim=(1, 2)) / zones.sum(dim=(1, 2))).numpy()
+
+
+def _share(crop: torch.Tensor, zone: torch.Tensor, colors: MouthColors) -> float:
+    """The share of a zone (S, S) of a crop (3, S, S) that is inside the mouth; roots make dark colors count."""
+    inside, outside = (_distance(crop[None].sqrt(), list(those.sqrt().T))[0] for those in colors)
+    share = outside / (outside + inside + 1e-6)
+    return float((share * zone).sum() / zone.sum())
 
 
 def _light(crops: torch.Tensor, identity: Identity) -> torch.Tensor:

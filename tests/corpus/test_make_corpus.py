@@ -17,7 +17,7 @@ from diff2lip_diffusers.errors import Diff2LipError, MediaError
 from diff2lip_diffusers.faces.detections_file import read_detections
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
 
-SETTINGS = CorpusSettings(seed=3, size_px=96)
+SETTINGS = CorpusSettings(seed=3, size_px=96, look="plain")
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_resumes_without_touching_complete_clips(corpus):
 @needs_espeak
 def test_other_settings_are_refused(corpus):
     with pytest.raises(Diff2LipError, match="holds a corpus with fps 25, not 30; choose another folder"):
-        make_corpus(corpus[0], 2, CorpusSettings(seed=3, size_px=96, fps=30))
+        make_corpus(corpus[0], 2, CorpusSettings(seed=3, size_px=96, fps=30, look="plain"))
 
 
 def test_splits_share_nobody():

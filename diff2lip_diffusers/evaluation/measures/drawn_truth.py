@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from ...corpus.corpus_folder import CorpusClip
 from ...corpus.head_view import face_box
 from ...corpus.identity import Identity, draw_identity
-from ...corpus.motion import Pose, draw_motion
+from ...corpus.lifelike.frame import mouth_is_covered
+from ...corpus.lifelike.framing import draw_poses
+from ...corpus.motion import Pose
 from ...corpus.mouth_table import read_mouth_table
 from ...corpus.visemes import PARAMETERS
 from ...errors import MediaError
@@ -81,8 +83,9 @@ def read_truth(folder: Path, view: ClipView) -> DrawnTruth:
             original = None
     else:
         raise NotMeasurable(f"{folder} has no {view.clip.name}.json, so the true mouth is not known")
-    seed = clip.read_description()["seed"]
-    return DrawnTruth(draw_identity(seed), draw_motion(seed, np.arange(num_frames) / fps), target, original)
+    described = clip.read_description()
+    identity = draw_identity(described["seed"], described.get("look", "plain"))
+    return DrawnTruth(identity, draw_poses(identity, np.arange(num_frames) / fps), target, original)
 
 
 def _opening(table: Path) -> np.ndarray | None:
@@ -104,19 +107,24 @@ class DrawnMouth:
         self._zone: tuple[int, torch.Tensor] | None = None
 
     def opening(self, pixels: np.ndarray, frame: AlignedFrame) -> float | None:
-        """Returns the share of its zone that the inside of the mouth fills, 0 to 1; None after the last known pose."""
+        """Returns the share of its zone that the inside of the mouth fills, 0 to 1.
+
+        None after the last known pose, and while something before the face hides the mouth.
+        """
         height, width = pixels.shape[:2]
         if height != width:
             raise NotMeasurable(f"is {width}x{height} pixels, but drawn people are square; check --truth")
         if frame.index >= len(self._truth.poses):
             return None
         identity, pose = self._truth.identity, self._truth.poses[frame.index]
+        if mouth_is_covered(identity, pose):
+            return None
         if self._zone is None or self._zone[0] != frame.index:
             self._zone = frame.index, opening_zones(identity, [pose], CROP_PX)
         part = cut(pixels, face_box(identity, pose, width).clipped(width, width).rounded())
         crop = torch.from_numpy(part.copy()).permute(2, 0, 1)[None].float() / 255
         crop = F.interpolate(crop, (CROP_PX, CROP_PX), mode="bilinear", align_corners=False)
-        return float(mouth_opening(crop, self._zone[1], identity)[0])
+        return float(mouth_opening(crop, self._zone[1], identity, [pose])[0])
 
     def true_curve(self) -> np.ndarray | None:
         """Returns the true opening of the target speech (N,), at rest after its end."""
