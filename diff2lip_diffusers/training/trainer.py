@@ -270,6 +270,7 @@ class Trainer(DenoiserRun[TrainConfig]):
     def _load_teaching(self) -> None:
         config = self.config
         self.diffusion = Diffusion(
+            audio_dropout=config.audio_dropout,
             strategy=config.timestep_bias_strategy,
             multiplier=config.timestep_bias_multiplier,
             begin=config.timestep_bias_begin,

@@ -56,6 +56,7 @@ class DistillConfig:
         teacher_scheduler: Scheduler that the teacher paints with, by its short name. By default its own.
         teacher_steps: Steps of the teacher. By default its own.
         guidance_scale: Guidance of the teacher, which the student learns to do without. By default its own.
+        guidance_rescale: How far the contrast that the teacher's guidance adds is taken back, from 0 to 1.
         teacher_samples: Number of different samples. The teacher's results are stored, so it paints each only once.
             With 0, each sample is new, and nothing is stored.
         targets: Folder of the teacher's stored results, which several runs may share. By default `targets` in
@@ -105,6 +106,7 @@ class DistillConfig:
     teacher_scheduler: str | None = None
     teacher_steps: int | None = None
     guidance_scale: float | None = None
+    guidance_rescale: float = 0.0
     teacher_samples: int = 0
     targets: str | None = None
     init_from: str | None = None
@@ -197,6 +199,7 @@ DISTILL_RANGES = {
     "first_timestep": (1, SCHEDULE_LENGTH),
     "teacher_steps": (1, SCHEDULE_LENGTH),
     "guidance_scale": (0, math.inf),
+    "guidance_rescale": (0, 1),
     "teacher_samples": (0, math.inf),
 }
 

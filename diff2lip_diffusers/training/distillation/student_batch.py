@@ -26,7 +26,7 @@ class StudentBatch(NoisyBatch):
     def rows(self, chosen: torch.Tensor) -> "StudentBatch":
         """Returns the chosen frames, for a mask (N,) bool."""
         names = ("frames", "noise", "noisy", "timesteps", "alphas_cumprod")
-        names += ("masked_frames", "references", "mel_windows", "targets")
+        names += ("masked_frames", "references", "mel_windows", "unheard", "targets")
         return replace(self, **{name: getattr(self, name)[chosen] for name in names})
 
 
@@ -78,5 +78,6 @@ def _first_batch(samples: dict[str, torch.Tensor], targets: torch.Tensor) -> Stu
         references=references,
         mask=mask,
         mel_windows=samples["mel_windows"].flatten(0, 1),
+        unheard=torch.zeros_like(none, dtype=torch.bool),
         targets=targets,
     )

@@ -23,7 +23,7 @@ from .config import DistillConfig
 TARGETS_NAME = "targets"
 # What a stored result depends on, besides the teacher and the set's files.
 SAMPLE_SETTINGS = (
-    "guidance_scale seed frames_per_sample held_out_fraction jitter random_flip color_jitter cache cache_px reader"
+    "guidance_rescale seed frames_per_sample held_out_fraction jitter random_flip color_jitter cache cache_px reader"
 ).split()
 
 
@@ -97,7 +97,7 @@ class Teacher:
             reference_frames=(references + 1) / 2,
             latents=noise,
             output_type="pt",
-            **self.guidance,
+            guidance_rescale=self.guidance_rescale,
         )
         return 2 * output.frames - 1
 
@@ -111,6 +111,8 @@ def _load_teacher(config: DistillConfig, size_px: int, device: torch.device) -> 
         pipe.scheduler = make_scheduler(config.teacher_scheduler, pipe.scheduler.config)
     if config.teacher_steps is not None:
         pipe.register_to_config(default_num_inference_steps=config.teacher_steps)
+    if config.guidance_scale is not None:
+        pipe.register_to_config(default_guidance_scale=config.guidance_scale)
     return pipe
 
 
