@@ -60,9 +60,7 @@ class Teacher:
 
     def __init__(self, config: DistillConfig, size_px: int, device: torch.device):
         self.pipe = _load_teacher(config, size_px, device)
-        self.guidance: dict[str, Any] = (
-            {} if config.guidance_scale is None else {"guidance_scale": config.guidance_scale}
-        )
+        self.guidance_rescale = config.guidance_rescale
         self.stored: Path | None = None
         if config.teacher_samples:
             folder = Path(config.targets or Path(config.output) / TARGETS_NAME)
