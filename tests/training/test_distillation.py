@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DiffusionPipeline
 from helpers.training_sets import SETTINGS, write_training_set
+from helpers.untrained import untrained_pipeline
 
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.hub import load_pipeline
@@ -31,6 +33,7 @@ from diff2lip_diffusers.training.step_log import LOG_NAME
 from diff2lip_diffusers.training.trainer import train
 from diff2lip_diffusers.training.training_set import TrainingSet
 
+CPU = torch.device("cpu")
 SMALL = {
     "max_train_steps": 4,
     "num_inference_steps": 2,
@@ -82,7 +85,7 @@ def assert_same(records: list[dict], others: list[dict], tolerance: float = 1e-6
         assert record == pytest.approx(other, rel=tolerance, abs=tolerance)
 
 
-def batch_of(samples: StudentSamples, count: int) -> dict[str, torch.Tensor]:
+def batch_of(samples: Any, count: int) -> dict[str, torch.Tensor]:
     items = [samples[number] for number in range(count)]
     return {name: torch.stack([item[name] for item in items]) for name in items[0]}
 
@@ -136,7 +139,7 @@ def test_the_last_step_predicts_what_the_students_folder_paints(configure):
     own = config_of(DistillConfig, SMALL | {"data": config.data, "output": config.output + "-own"} | {
         "teacher": str(Path(config.output) / "model"), "teacher_scheduler": None, "teacher_steps": None
     })  # fmt: skip
-    painted = Teacher(own, 16, torch.device("cpu")).targets(samples)
+    painted = Teacher(own, 16, CPU).targets(samples)
     # Files hold 16 bits.
     with distiller._averaged_weights():
         batch = student_batch(samples, painted, distiller.schedule, distiller.denoiser)
@@ -145,26 +148,22 @@ def test_the_last_step_predicts_what_the_students_folder_paints(configure):
     torch.testing.assert_close(found, painted, rtol=0, atol=1e-3)
 
 
-def test_the_teacher_paints_with_its_settings_and_guidance(configure, teacher):
-    config = configure(teacher_samples=0, guidance_scale=2.0)
+def test_the_teacher_paints_with_its_settings_and_guidance(configure, tmp_path):
+    untrained_pipeline(sample_size=16).save_pretrained(tmp_path / "teacher")
+    config = configure(teacher_samples=0, guidance_scale=2.0, teacher=str(tmp_path / "teacher"))
     samples = batch_of(StudentSamples(TrainingSet(config.folders, 16, 1), 0), 2)
-    found = Teacher(config, 16, torch.device("cpu")).targets(samples)
-    pipe = DiffusionPipeline.from_pretrained(teacher)
+    found = Teacher(config, 16, CPU).targets(samples)
+    pipe: Any = DiffusionPipeline.from_pretrained(tmp_path / "teacher")
     pipe.scheduler = make_scheduler("dpmsolver++", pipe.scheduler.config)
     settings = {"num_inference_steps": 2, "latents": samples["noise"], "output_type": "pt"}
-    frames, references = (samples["frames"][:, 0] + 1) / 2, (samples["reference"] + 1) / 2
-    painted = [
-        pipe(
-            frames, mel_windows=samples["mel_windows"][:, 0], reference_frames=references, guidance_scale=w, **settings
-        ).frames
-        for w in (2, 1)
-    ]
-    torch.testing.assert_close((found + 1) / 2, painted[0], rtol=0, atol=1e-5)
-    assert (painted[0] - painted[1]).abs().max() > 1e-4
+    settings |= {"mel_windows": samples["mel_windows"][:, 0], "reference_frames": (samples["reference"] + 1) / 2}
+    guided, plain = (pipe((samples["frames"][:, 0] + 1) / 2, guidance_scale=w, **settings).frames for w in (2, 1))
+    torch.testing.assert_close((found + 1) / 2, guided, rtol=0, atol=1e-5)
+    assert (guided - plain).abs().max() > 1e-3
 
 
 def test_a_student_gets_nearer_to_its_teacher(configure):
-    settings = {"max_train_steps": 30, "teacher_samples": 4, "train_batch_size": 4, "num_inference_steps": 1}
+    settings = {"max_train_steps": 15, "teacher_samples": 2, "train_batch_size": 2, "num_inference_steps": 1}
     records = losses_of(configure(**settings))
     assert records[-1]["teacher"] < records[0]["teacher"] / 2
     assert set(records[0]) == {"teacher", "edge", "total", "grad_norm"}
@@ -176,34 +175,29 @@ def test_a_resumed_run_repeats_the_losses(configure):
     assert_same(stopped + losses_of(configure("parts")), whole)
 
 
-def test_stored_results_change_no_loss(configure):
-    """Runs that find all results, some of them and none of them are the same; only a new run paints."""
-    first = losses_of(configure("first"))
-    stored = sorted((Path(configure("first").output) / "targets").rglob("*.npy"))
-    assert [path.stem for path in stored] == ["00000000", "00000001", "00000002"]
-    times = [path.stat().st_mtime_ns for path in stored]
-    shared = str(Path(configure("first").output) / "targets")
-    assert_same(losses_of(configure("second", targets=shared)), first)
-    assert [path.stat().st_mtime_ns for path in stored] == times
-    stored[1].unlink()
-    assert_same(losses_of(configure("third", targets=shared)), first)
+def test_each_result_is_painted_once_and_the_same_when_it_is_read(configure):
+    config = configure()
+    samples = batch_of(StudentSamples(TrainingSet(config.folders, 16, 1), 2), 3)
+    painted = Teacher(config, 16, CPU).targets(samples)
+    files = sorted((Path(config.output) / "targets").rglob("*.npy"))
+    assert [path.stem for path in files] == ["00000000", "00000001"]
+    assert torch.equal(painted[0], painted[2]) and not torch.equal(painted[0], painted[1])
+    torch.testing.assert_close(
+        painted[:2], Teacher(configure(teacher_samples=0), 16, CPU).targets(samples)[:2], rtol=0, atol=1e-3
+    )
+    times = [path.stat().st_mtime_ns for path in files]
+    other = Teacher(configure("other", targets=str(Path(config.output) / "targets")), 16, CPU)
+    assert torch.equal(other.targets(samples), painted)
+    assert [path.stat().st_mtime_ns for path in files] == times
+    files[1].write_bytes(files[1].read_bytes()[:50])
+    with pytest.raises(MediaError, match=r"00000001\.npy: is damaged; delete it"):
+        other.targets(samples)
 
 
-def test_results_of_another_teacher_are_not_taken(configure):
-    losses_of(configure("first", max_train_steps=1))
-    shared = Path(configure("first").output) / "targets"
-    for changes in ({"teacher_steps": 1}, {"seed": 1}, {"guidance_scale": 2.0}):
-        before = {path.name for path in shared.iterdir()}
-        losses_of(configure(str(changes), targets=str(shared), max_train_steps=1, **changes))
-        assert len({path.name for path in shared.iterdir()} - before) == 1
-
-
-def test_a_damaged_result_is_one_line(configure):
-    losses_of(configure(max_train_steps=2))
-    for path in (Path(configure().output) / "targets").rglob("*.npy"):
-        path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(MediaError, match=r"\.npy: is damaged; delete it"):
-        losses_of(configure(max_train_steps=4))
+def test_results_of_another_teacher_or_of_other_samples_are_not_taken(configure):
+    changed = ({}, {"teacher_steps": 1}, {"seed": 1}, {"guidance_scale": 2.0}, {"jitter": 0.0})
+    assert len({Teacher(configure(**changes), 16, CPU).stored for changes in changed}) == 5
+    assert Teacher(configure("elsewhere"), 16, CPU).stored.name == Teacher(configure(), 16, CPU).stored.name
 
 
 def test_samples_repeat_but_their_steps_are_drawn_anew(data):
@@ -244,16 +238,14 @@ def test_a_student_can_be_an_adapter(configure, teacher):
     losses_of(config)
     folder = Path(config.output) / "lora"
     assert sorted(path.name for path in folder.iterdir()) == ["pytorch_lora_weights.safetensors", "scheduler"]
-    pipe = load_pipeline(teacher, "cpu", "fp32")
+    pipe: Any = load_pipeline(teacher, "cpu", "fp32")
     pipe.scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
     frames = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
     settings = {"mel_windows": torch.zeros(1, 80, 16), "num_inference_steps": 2, "output_type": "pt"}
-    plain, adapted = None, None
-    for _ in range(2):
-        plain, adapted = adapted, pipe(frames, generator=torch.Generator().manual_seed(0), **settings).frames
-        if plain is None:
-            pipe.load_lora_weights(folder)
-    assert (plain - adapted).abs().max() > 1e-4
+    settings["latents"] = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    plain = pipe(frames, **settings).frames
+    pipe.load_lora_weights(folder)
+    assert (pipe(frames, **settings).frames - plain).abs().max() > 1e-4
 
 
 @pytest.mark.parametrize(
