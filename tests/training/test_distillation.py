@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -196,8 +197,8 @@ def test_each_result_is_painted_once_and_the_same_when_it_is_read(configure):
 
 def test_results_of_another_teacher_or_of_other_samples_are_not_taken(configure):
     changed = ({}, {"teacher_steps": 1}, {"seed": 1}, {"guidance_scale": 2.0}, {"jitter": 0.0})
-    assert len({Teacher(configure(**changes), 16, CPU).stored for changes in changed}) == 5
-    assert Teacher(configure("elsewhere"), 16, CPU).stored.name == Teacher(configure(), 16, CPU).stored.name
+    folders = [Teacher(configure(**changes), 16, CPU).stored for changes in (*changed, {})]
+    assert len(set(folders)) == 5 and folders[0] == folders[-1]
 
 
 def test_samples_repeat_but_their_steps_are_drawn_anew(data):
@@ -214,10 +215,13 @@ def test_all_losses_at_once(configure, tmp_path):
     syncnet.save_pretrained(tmp_path / "syncnet")
     weights = {"syncnet_weight": 0.1, "adversarial_weight": 0.1}
     settings = {"syncnet": str(tmp_path / "syncnet"), "losses": weights, "frames_per_sample": 5}
-    [record] = losses_of(configure(max_train_steps=1, **settings))
+    config = configure(max_train_steps=1, validation_steps=1, **settings)
+    [record] = losses_of(config)
     names = {"teacher": 1, "edge": 2, "syncnet": 0.1, "adversarial": 0.1}
     assert record["total"] == pytest.approx(sum(weight * record[name] for name, weight in names.items()), rel=1e-5)
     assert set(record) == {*names, "discriminator", "total", "grad_norm"}
+    names = sorted(path.name for path in (Path(config.output) / "samples").iterdir())
+    assert names == ["step-00000001.mp4", "step-00000001.png"]
 
 
 def test_the_edge_loss_is_that_of_numpy():
@@ -293,3 +297,19 @@ def test_a_run_that_is_killed_repeats_the_losses_when_it_goes_on(configure, tmp_
     assert list(again) == list(range(1, 21))
     for step, expected in enumerate(whole, start=1):
         assert {name: again[step][name] for name in expected} == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_like_one_with_twice_the_batch(configure, tmp_path):
+    whole = losses_of(configure("one", train_batch_size=4, teacher_samples=12))
+    config = configure("two", train_batch_size=2, teacher_samples=12)
+    write_config(config, tmp_path / "run.yaml")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = str(sock.getsockname()[1])
+    launch = [str(Path(sys.executable).with_name("accelerate")), "launch", "--multi_gpu", "--num_processes", "2"]
+    command = ["-m", "diff2lip_diffusers", "distill", str(tmp_path / "run.yaml"), "--log-every", "1"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    subprocess.run([*launch, "--main_process_port", port, *command], env=environment, check=True)
+    for record, expected in zip(_logged(Path(config.output) / LOG_NAME), whole, strict=True):
+        assert {name: record[name] for name in expected} == pytest.approx(expected, rel=1e-3, abs=1e-5)

@@ -17,6 +17,7 @@ from ...output_paths import writing
 from ...pipeline_diff2lip import Diff2LipPipeline
 from ...prepare.set_layout import INDEX_NAME
 from ...schedulers import make_scheduler
+from ..losses import painted_mask
 from ..training_set import TrainingSet
 from .config import DistillConfig
 
@@ -81,10 +82,14 @@ class Teacher:
         if missing:
             some = {name: values[missing] for name, values in samples.items()}
             painted = self._paint(some).unflatten(0, (len(missing), -1))
-            for place, frames in zip(missing, painted, strict=True):
-                _store(frames, files[place])
+            rows = painted_mask(painted.shape[-1])[0, 0, :, 0].bool()
+            for place, frames in zip(missing, painted.cpu(), strict=True):
+                _store(frames[:, :, rows], files[place])
         # Read again where it was just painted: files hold fewer digits, and a resumed run only has the files.
-        return torch.cat([_load(file) for file in files]).to(samples["frames"].device, torch.float32)
+        stored = torch.cat([_load(file) for file in files])
+        frames = samples["frames"].flatten(0, 1).clone()
+        frames[:, :, -stored.shape[2] :] = stored.to(frames)
+        return frames
 
     def _paint(self, samples: dict[str, torch.Tensor]) -> torch.Tensor:
         count = samples["frames"].shape[1]
@@ -124,16 +129,16 @@ def _fingerprint(config: DistillConfig, pipe: Diff2LipPipeline) -> str:
 
 
 def _store(painted: torch.Tensor, path: Path) -> None:
-    """Writes a result, complete or not at all; several processes may write the same."""
+    """Writes the painted rows of a result, complete or not at all; several processes may write the same."""
     half = path.with_name(f".{path.stem}.{os.getpid()}")
     with writing(path):
         with half.open("wb") as file:
-            np.save(file, painted.half().cpu().numpy())
+            np.save(file, painted.half().numpy())
         half.replace(path)
 
 
 def _load(path: Path) -> torch.Tensor:
-    """Returns a stored result, (T, 3, S, S) float16.
+    """Returns the painted rows of a stored result, (T, 3, R, S) float16.
 
     Raises:
         MediaError: if the file is damaged.
