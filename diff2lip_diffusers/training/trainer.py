@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
@@ -10,7 +10,6 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
 from diffusers.training_utils import EMAModel
-from torch.utils.data import Dataset
 
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import make_scheduler
@@ -71,7 +70,7 @@ class DenoiserRun(TrainingRun[Config]):
         denoiser = self._first_denoiser()
         self.size_px = config.size_px or denoiser.unet.config["sample_size"]
         check_size_px(self.size_px, denoiser)
-        self.data = self._samples(training_set(config, self.size_px))
+        self.data = self._training_set()
         self._preview_data = preview_set(config, self.size_px)
         self._load_teaching()
         self.samples = 0
@@ -171,9 +170,9 @@ class DenoiserRun(TrainingRun[Config]):
                 group["lr"] = rates[name] * factor
         return rates["denoiser"] * factor
 
-    def _samples(self, data: TrainingSet) -> Dataset:
-        """Returns the samples of the run, made from those of its training set."""
-        return data
+    def _training_set(self) -> TrainingSet:
+        """Returns the samples that the run trains on."""
+        return training_set(self.config, self.size_px)
 
     def _load_teaching(self) -> None:
         """Sets `objective`, and loads what it needs."""
@@ -289,9 +288,11 @@ class Trainer(DenoiserRun[TrainConfig]):
         return pipe
 
 
-def training_set(config: TrainConfig | DistillConfig, size_px: int) -> TrainingSet:
-    """Returns the samples that a run trains on."""
-    return TrainingSet(
+def training_set(
+    config: TrainConfig | DistillConfig, size_px: int, kind: Callable[..., TrainingSet] = TrainingSet
+) -> TrainingSet:
+    """Returns the samples that a run trains on, of a kind of training set."""
+    return kind(
         config.folders,
         size_px,
         config.frames_per_sample,

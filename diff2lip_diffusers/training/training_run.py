@@ -8,14 +8,14 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from accelerate import Accelerator
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from .checkpoints import save_checkpoint
 from .config import TrainConfig
 from .distillation.config import DistillConfig
 from .run_folder import end_run, load_newest_checkpoint, open_run_folder, with_scaler
 from .syncnet_config import SyncNetTrainConfig
-from .training_set import SampleNumbers
+from .training_set import SampleNumbers, TrainingSet
 
 Config = TypeVar("Config", bound=TrainConfig | DistillConfig | SyncNetTrainConfig)
 
@@ -47,7 +47,7 @@ class TrainingRun(Generic[Config]):
         accelerator: of this process.
     """
 
-    data: Dataset
+    data: TrainingSet
 
     def __init__(self, config: Config, accelerator: Accelerator):
         self.config, self.output = config, Path(config.output)

@@ -32,7 +32,6 @@ from diff2lip_diffusers.training.distillation.student_batch import student_batch
 from diff2lip_diffusers.training.distillation.teacher import StudentSamples, Teacher
 from diff2lip_diffusers.training.step_log import LOG_NAME
 from diff2lip_diffusers.training.trainer import train
-from diff2lip_diffusers.training.training_set import TrainingSet
 
 CPU = torch.device("cpu")
 SMALL = {
@@ -152,14 +151,14 @@ def test_the_last_step_predicts_what_the_students_folder_paints(configure):
 def test_the_teacher_paints_with_its_settings_and_guidance(configure, tmp_path):
     untrained_pipeline(sample_size=16).save_pretrained(tmp_path / "teacher")
     config = configure(teacher_samples=0, guidance_scale=2.0, teacher=str(tmp_path / "teacher"))
-    samples = batch_of(StudentSamples(TrainingSet(config.folders, 16, 1), 0), 2)
+    samples = batch_of(StudentSamples(config.folders, 16, 1), 2)
     found = Teacher(config, 16, CPU).targets(samples)
     pipe: Any = DiffusionPipeline.from_pretrained(tmp_path / "teacher")
     pipe.scheduler = make_scheduler("dpmsolver++", pipe.scheduler.config)
     settings = {"num_inference_steps": 2, "latents": samples["noise"], "output_type": "pt"}
     settings |= {"mel_windows": samples["mel_windows"][:, 0], "reference_frames": (samples["reference"] + 1) / 2}
     guided, plain = (pipe((samples["frames"][:, 0] + 1) / 2, guidance_scale=w, **settings).frames for w in (2, 1))
-    torch.testing.assert_close((found + 1) / 2, guided, rtol=0, atol=1e-5)
+    torch.testing.assert_close((found + 1) / 2, guided, rtol=0, atol=1e-4)
     assert (guided - plain).abs().max() > 1e-3
 
 
@@ -178,7 +177,7 @@ def test_a_resumed_run_repeats_the_losses(configure):
 
 def test_each_result_is_painted_once_and_the_same_when_it_is_read(configure):
     config = configure()
-    samples = batch_of(StudentSamples(TrainingSet(config.folders, 16, 1), 2), 3)
+    samples = batch_of(StudentSamples(config.folders, 16, 1, count=2), 3)
     painted = Teacher(config, 16, CPU).targets(samples)
     files = sorted((Path(config.output) / "targets").rglob("*.npy"))
     assert [path.stem for path in files] == ["00000000", "00000001"]
@@ -202,7 +201,7 @@ def test_results_of_another_teacher_or_of_other_samples_are_not_taken(configure)
 
 
 def test_samples_repeat_but_their_steps_are_drawn_anew(data):
-    samples = StudentSamples(TrainingSet(str(data), 16, 1), 5)
+    samples = StudentSamples(str(data), 16, 1, count=5)
     first, again = samples[2], samples[7]
     assert all(torch.equal(first[name], again[name]) for name in first if name != "draw")
     assert first["draw"] != again["draw"] and first["number"] == 2

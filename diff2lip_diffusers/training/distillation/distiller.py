@@ -1,6 +1,7 @@
 """Distillation loop: a trainer whose denoiser learns what its teacher paints."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -8,7 +9,7 @@ from ...output_paths import filling_folder
 from ...pipeline_diff2lip import Diff2LipPipeline
 from ..denoiser import Denoiser, make_denoiser
 from ..objective import load_experts
-from ..trainer import LORA_NAME, DenoiserRun
+from ..trainer import LORA_NAME, DenoiserRun, training_set
 from ..training_run import StepRecord
 from ..training_set import TrainingSet
 from .config import DistillConfig
@@ -62,8 +63,8 @@ class Distiller(DenoiserRun[DistillConfig]):
         self.teacher = Teacher(config, self.size_px, self.device)
         self.objective = DistillObjective(config, load_experts(config, self.device))
 
-    def _samples(self, data: TrainingSet) -> StudentSamples:
-        return StudentSamples(data, self.config.teacher_samples)
+    def _training_set(self) -> TrainingSet:
+        return training_set(self.config, self.size_px, partial(StudentSamples, count=self.config.teacher_samples))
 
     def _noisy_batch(self, samples: dict[str, torch.Tensor]) -> StudentBatch:
         # Its own steps need no gradients, so the module without its wrapper for several processes makes them.

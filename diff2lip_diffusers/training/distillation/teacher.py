@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from ...batch.records import fingerprint
 from ...errors import MediaError
@@ -28,23 +27,25 @@ SAMPLE_SETTINGS = (
 ).split()
 
 
-class StudentSamples(Dataset):
+class StudentSamples(TrainingSet):
     """Samples of a distillation: those of a training set, which may repeat.
 
     Args:
-        data: the training set.
+        *args: as for a [`TrainingSet`].
         count: number of different samples; 0 for no limit.
+        **settings: as for a [`TrainingSet`].
     """
 
-    def __init__(self, data: TrainingSet, count: int):
-        self.data, self.count = data, count
+    def __init__(self, *args: Any, count: int = 0, **settings: Any):
+        super().__init__(*args, **settings)
+        self.count = count
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
         """Returns sample k: that of the set, with `number` (), the same in each repetition. `draw` is always new."""
         own = number % self.count if self.count else number
-        draw = np.random.Generator(np.random.PCG64((self.data.seed, number, 1))).random()
+        draw = np.random.Generator(np.random.PCG64((self.seed, number, 1))).random()
         new = {"draw": torch.tensor(draw, dtype=torch.float64), "number": torch.tensor(own)}
-        return self.data[own] | new
+        return super().__getitem__(own) | new
 
 
 class Teacher:
