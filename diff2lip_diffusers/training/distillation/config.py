@@ -19,15 +19,14 @@ class DistillLossWeights:
 
     Args:
         teacher_weight: Squared error against the teacher's frame.
-        edge_weight: Squared error of the differences between neighboring pixels, against the teacher's. It keeps the
-            student from painting the mean of several sharp frames.
+        edge_weight: Squared error of the differences between neighboring pixels, against the teacher's.
         syncnet_weight: SyncNet loss, if a SyncNet is given.
         lpips_weight: Perceptual distance to the teacher's frame, if LPIPS weights are given.
         adversarial_weight: Loss from the sequence discriminator, which compares with true frames.
     """
 
     teacher_weight: float = 1.0
-    edge_weight: float = 2.0
+    edge_weight: float = 0.0
     syncnet_weight: float = 0.0
     lpips_weight: float = 0.0
     adversarial_weight: float = 0.0

@@ -41,7 +41,9 @@ class DistillObjective:
         x0 = batch.x0(output.float()[:, :3])
         painted = batch.painted(x0)
         region = mouth_weight(batch.mask, self.config.extra_mouth_weight)
-        losses = {"teacher": x0_loss(x0, batch.targets, region), "edge": edge_loss(x0, batch.targets, region)}
+        losses = {"teacher": x0_loss(x0, batch.targets, region)}
+        if self.config.losses.edge_weight:
+            losses["edge"] = edge_loss(x0, batch.targets, region)
         if self.experts.distance is not None:
             losses["lpips"] = lpips_loss(self.experts.distance, painted, batch.painted(batch.targets))
         if self.experts.similarity is not None:
