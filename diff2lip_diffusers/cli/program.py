@@ -17,6 +17,7 @@ from .batch import add_batch
 from .convert import add_convert
 from .convert_syncnet import add_convert_syncnet
 from .demo import add_demo
+from .distill import add_distill
 from .evaluate import add_evaluate
 from .export import add_export
 from .make_corpus import add_make_corpus
@@ -79,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_pretrain_audio(commands)
     add_train_syncnet(commands)
     add_train(commands)
+    add_distill(commands)
     return parser
 
 

@@ -12,10 +12,9 @@ import torch
 from ..media.video_writer import VideoWriter
 from ..output_paths import writing
 from ..pipeline_diff2lip import Diff2LipPipeline
-from ..schedulers import make_scheduler
 from .training_set import TrainingSet
 
-GRID_ROWS, VIDEO_FRAMES, BATCH, STEPS, SEED = 4, 25, 5, 8, 7
+GRID_ROWS, VIDEO_FRAMES, BATCH, SEED = 4, 25, 5, 7
 SHOWN_PX = 128
 
 
@@ -26,7 +25,7 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
     with audio.
 
     Args:
-        pipe: paints the frames, with DPM-Solver++ and 8 steps instead of its own scheduler.
+        pipe: paints the frames, with its own scheduler and steps.
         data: clips without augmentation; the last frame of each is the reference.
         folder: folder to write to.
         step: number in the file names.
@@ -39,26 +38,24 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
         folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(data.clips) - 1, min(GRID_ROWS, len(data.clips))).astype(int)
     name = folder / f"step-{step:08d}"
-    with _sampling(pipe, data.size_px) as sampling:
-        rows = [_grid_row(sampling, data, int(index)) for index in chosen]
+    with _sampling(pipe, data.size_px):
+        rows = [_grid_row(pipe, data, int(index)) for index in chosen]
         with writing(name):
             PIL.Image.fromarray(np.concatenate(rows)).save(name.with_suffix(".png"))
-        _write_video(sampling, data, name.with_suffix(".mp4"))
+        _write_video(pipe, data, name.with_suffix(".mp4"))
 
 
 @contextmanager
-def _sampling(pipe: Diff2LipPipeline, size_px: int) -> Iterator[Diff2LipPipeline]:
-    """Gives the pipeline a fast scheduler and the size of the crops for the time of the block."""
-    own, scheduler, was_training = pipe.unet.config.sample_size, pipe.scheduler, pipe.unet.training
+def _sampling(pipe: Diff2LipPipeline, size_px: int) -> Iterator[None]:
+    """Gives the pipeline the size of the crops for the time of the block."""
+    own, was_training = pipe.unet.config.sample_size, pipe.unet.training
     pipe.unet.register_to_config(sample_size=size_px)
     pipe.unet.eval()
-    pipe.scheduler = make_scheduler("dpmsolver++", scheduler.config)
     try:
-        yield pipe
+        yield
     finally:
         pipe.unet.register_to_config(sample_size=own)
         pipe.unet.train(was_training)
-        pipe.scheduler = scheduler
 
 
 def _grid_row(pipe: Diff2LipPipeline, data: TrainingSet, index: int) -> np.ndarray:
@@ -91,7 +88,6 @@ def _painted(
         frames,
         mel_windows=data.mel(index, start, count)["mel_windows"],
         reference_frames=references,
-        num_inference_steps=STEPS,
         generator=torch.Generator().manual_seed(SEED),
         output_type="pt",
     )

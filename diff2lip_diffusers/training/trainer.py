@@ -2,19 +2,22 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
 from diffusers.training_utils import EMAModel
 
+from ..pipeline_diff2lip import Diff2LipPipeline
+from ..schedulers import make_scheduler
 from .config import TrainConfig
 from .denoiser import Denoiser, check_size_px, make_denoiser
-from .diffusion import Diffusion
+from .diffusion import Diffusion, NoisyBatch
 from .discriminator import SequenceDiscriminator
+from .distillation.config import DistillConfig
 from .lora import save_lora
 from .model_folder import save_model_folder
 from .objective import Objective, load_experts
@@ -25,6 +28,9 @@ from .training_run import StepRecord, TrainingRun, learning_rate_factor
 from .training_set import Augmentation, TrainingSet
 
 LORA_NAME, SAMPLES_NAME = "lora", "samples"
+PREVIEW_SCHEDULER, PREVIEW_STEPS = "dpmsolver++", 8
+# Settings of a run that trains a denoiser.
+Config = TypeVar("Config", bound=TrainConfig | DistillConfig)
 
 logger = logging.getLogger(__name__)
 
@@ -47,30 +53,26 @@ def train(config: TrainConfig, resume: bool = True) -> Iterator[StepRecord]:
         trainer.close()
 
 
-class Trainer(TrainingRun[TrainConfig]):
-    """A run of the diffusion model's training: networks, optimizers, averaged weights, data and progress.
+class DenoiserRun(TrainingRun[Config]):
+    """A run that trains a denoiser: networks, optimizers, averaged weights, data and progress.
+
+    Subclasses say what it learns from: `_first_denoiser`, `_load_teaching`, `_noisy_batch` and `objective`.
 
     Args:
         config: settings of the run.
         resume: as in [`train`].
     """
 
-    def __init__(self, config: TrainConfig, resume: bool = True):
+    objective: Any
+
+    def __init__(self, config: Config, resume: bool = True):
         super().__init__(config, _accelerator(config))
-        denoiser = make_denoiser(config)
+        denoiser = self._first_denoiser()
         self.size_px = config.size_px or denoiser.unet.config["sample_size"]
         check_size_px(self.size_px, denoiser)
-        self.data = training_set(config, self.size_px)
+        self.data = self._training_set()
         self._preview_data = preview_set(config, self.size_px)
-        self.diffusion = Diffusion(
-            audio_dropout=config.audio_dropout,
-            strategy=config.timestep_bias_strategy,
-            multiplier=config.timestep_bias_multiplier,
-            begin=config.timestep_bias_begin,
-            end=config.timestep_bias_end,
-            portion=config.timestep_bias_portion,
-        )
-        self.objective = Objective(config, self.diffusion, load_experts(config, self.device))
+        self._load_teaching()
         self.samples = 0
         self._make_networks(denoiser)
         self._start(resume)
@@ -103,7 +105,7 @@ class Trainer(TrainingRun[TrainConfig]):
         """Writes samples of the averaged weights; the main process only."""
         if self.accelerator.is_main_process:
             with self._averaged_weights():
-                write_previews(self.denoiser.pipeline(), self._preview_data, self.output / SAMPLES_NAME, self.step)
+                write_previews(self._preview_pipeline(), self._preview_data, self.output / SAMPLES_NAME, self.step)
         self.accelerator.wait_for_everyone()
 
     @contextmanager
@@ -144,7 +146,7 @@ class Trainer(TrainingRun[TrainConfig]):
 
     def _accumulate(self, samples: dict[str, torch.Tensor], is_last: bool) -> dict[str, torch.Tensor]:
         """Adds the gradients of one micro-batch; with the last one, processes average theirs."""
-        batch = self.diffusion.noisy_batch(samples)
+        batch = self._noisy_batch(samples)
         judge = self.accelerator.unwrap_model(self._discriminator) if self._discriminator else None
         if judge is not None:
             judge.requires_grad_(False)
@@ -168,7 +170,31 @@ class Trainer(TrainingRun[TrainConfig]):
                 group["lr"] = rates[name] * factor
         return rates["denoiser"] * factor
 
+    def _training_set(self) -> TrainingSet:
+        """Returns the samples that the run trains on."""
+        return training_set(self.config, self.size_px)
+
+    def _load_teaching(self) -> None:
+        """Sets `objective`, and loads what it needs."""
+        raise NotImplementedError
+
+    def _noisy_batch(self, samples: dict[str, torch.Tensor]) -> NoisyBatch:
+        """Returns the denoiser's input for some samples."""
+        raise NotImplementedError
+
     # Networks
+
+    def _first_denoiser(self) -> Denoiser:
+        """Returns the networks that the run starts with."""
+        raise NotImplementedError
+
+    def _pipeline(self) -> Diff2LipPipeline:
+        """Returns the pipeline that the run saves; it shares the trained weights."""
+        return self.denoiser.pipeline()
+
+    def _preview_pipeline(self) -> Diff2LipPipeline:
+        """Returns the pipeline that paints the previews; it shares the trained weights."""
+        return self._pipeline()
 
     def _make_networks(self, denoiser: Denoiser) -> None:
         config = self.config
@@ -207,7 +233,7 @@ class Trainer(TrainingRun[TrainConfig]):
                 save_lora(self.denoiser.unet, self.output / LORA_NAME)
             else:
                 settings = self.output / CONFIG_NAME
-                save_model_folder(self.denoiser.pipeline(), self.output / MODEL_NAME, self.step, settings)
+                save_model_folder(self._pipeline(), self.output / MODEL_NAME, self.step, settings)
 
     def _state(self) -> dict[str, Any]:
         state = {
@@ -234,9 +260,39 @@ class Trainer(TrainingRun[TrainConfig]):
         self.step, self.samples = state["step"], state["samples"]
 
 
-def training_set(config: TrainConfig, size_px: int) -> TrainingSet:
-    """Returns the samples that a run trains on."""
-    return TrainingSet(
+class Trainer(DenoiserRun[TrainConfig]):
+    """A run of the diffusion model's training, on true frames with noise."""
+
+    def _first_denoiser(self) -> Denoiser:
+        return make_denoiser(self.config)
+
+    def _load_teaching(self) -> None:
+        config = self.config
+        self.diffusion = Diffusion(
+            audio_dropout=config.audio_dropout,
+            strategy=config.timestep_bias_strategy,
+            multiplier=config.timestep_bias_multiplier,
+            begin=config.timestep_bias_begin,
+            end=config.timestep_bias_end,
+            portion=config.timestep_bias_portion,
+        )
+        self.objective = Objective(config, self.diffusion, load_experts(config, self.device))
+
+    def _noisy_batch(self, samples: dict[str, torch.Tensor]) -> NoisyBatch:
+        return self.diffusion.noisy_batch(samples)
+
+    def _preview_pipeline(self) -> Diff2LipPipeline:
+        pipe = self._pipeline()
+        pipe.scheduler = make_scheduler(PREVIEW_SCHEDULER, pipe.scheduler.config)
+        pipe.register_to_config(default_num_inference_steps=PREVIEW_STEPS)
+        return pipe
+
+
+def training_set(
+    config: TrainConfig | DistillConfig, size_px: int, kind: Callable[..., TrainingSet] = TrainingSet
+) -> TrainingSet:
+    """Returns the samples that a run trains on, of a kind of training set."""
+    return kind(
         config.folders,
         size_px,
         config.frames_per_sample,
@@ -249,7 +305,7 @@ def training_set(config: TrainConfig, size_px: int) -> TrainingSet:
     )
 
 
-def preview_set(config: TrainConfig, size_px: int) -> TrainingSet:
+def preview_set(config: TrainConfig | DistillConfig, size_px: int) -> TrainingSet:
     """Returns the clips for previews: those of held-out identities, or all clips if none is held out."""
     fraction = config.held_out_fraction
     identities = {clip.identity for folder in config.folders for clip in find_clips(folder)[0]}
@@ -257,7 +313,7 @@ def preview_set(config: TrainConfig, size_px: int) -> TrainingSet:
     return TrainingSet(config.folders, size_px, 1, split=split, held_out_fraction=fraction, reader=config.reader)
 
 
-def _accelerator(config: TrainConfig) -> Accelerator:
+def _accelerator(config: TrainConfig | DistillConfig) -> Accelerator:
     tracker = config.report_to
     if tracker == "tensorboard" and not is_tensorboard_available():
         logger.warning("TensorBoard is off: it is not installed (pip install tensorboard)")

@@ -8,13 +8,24 @@ import pytest
 
 from diff2lip_diffusers.training.audio_pretraining import AudioPretrainingConfig
 from diff2lip_diffusers.training.config import TrainConfig
+from diff2lip_diffusers.training.distillation.config import DistillConfig, DistillLossWeights
 from diff2lip_diffusers.training.lora import LoraSettings
 from diff2lip_diffusers.training.loss_weights import LOSS_PRESETS, LossWeights
 from diff2lip_diffusers.training.model_config import AudioConfig, ModelConfig
 from diff2lip_diffusers.training.syncnet_config import SyncNetTrainConfig
 
 PAGE = Path(__file__).parents[2] / "docs" / "training.md"
-KINDS = [TrainConfig, LossWeights, LoraSettings, ModelConfig, AudioConfig, SyncNetTrainConfig, AudioPretrainingConfig]
+KINDS = [
+    TrainConfig,
+    LossWeights,
+    LoraSettings,
+    ModelConfig,
+    AudioConfig,
+    DistillConfig,
+    DistillLossWeights,
+    SyncNetTrainConfig,
+    AudioPretrainingConfig,
+]
 
 
 def rows(kind: type) -> list[str]:

@@ -14,6 +14,7 @@ from diff2lip_diffusers.training.training_set import TrainingSet
 def test_a_grid_of_four_columns_and_a_video_beside_the_truth(tmp_path):
     data = TrainingSet(write_training_set(tmp_path / "set", (8, 12)), 16, frames_per_sample=1)
     pipe = untrained_pipeline(sample_size=32)
+    pipe.register_to_config(default_num_inference_steps=2)
     scheduler = pipe.scheduler
     pipe.unet.train()
     write_previews(pipe, data, tmp_path / "samples", 30)

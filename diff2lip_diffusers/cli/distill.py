@@ -1,0 +1,34 @@
+"""The command `diff2lip distill`."""
+
+import argparse
+
+from .training_commands import add_config, add_resuming, quiet, run_to_end
+
+
+def add_distill(commands) -> None:
+    """Adds the command."""
+    distill = commands.add_parser(
+        "distill",
+        help="train a student that paints in one to four steps what a model paints in many",
+        description="Trains a student with the settings of a YAML file. If the run was stopped, the same command"
+        " resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers distill ...",
+    )
+    add_config(distill, "DistillConfig")
+    distill.add_argument("--teacher", metavar="DIR", help="model folder to learn from; short for --set teacher=DIR")
+    add_resuming(distill)
+    distill.set_defaults(run=_run_distill)
+
+
+def _run_distill(args: argparse.Namespace) -> None:
+    from ..training.distillation.config import read_distill_config
+    from ..training.distillation.distiller import Distiller
+    from ..training.trainer import LORA_NAME, MODEL_NAME
+
+    quiet()
+    overrides = [*args.overrides, *([f"teacher={args.teacher}"] if args.teacher else [])]
+    config = read_distill_config(args.config, overrides)
+    distiller = Distiller(config, args.resume)
+    run_to_end(distiller, args.log_every, measured=lambda record: None)
+    if distiller.accelerator.is_main_process:
+        result = distiller.output / (MODEL_NAME if config.lora is None else LORA_NAME)
+        print(f"{config.output}: {config.max_train_steps} steps done; see {result}")

@@ -1,0 +1,78 @@
+"""The objective of a distillation: the weighted sum of the losses against the teacher's frames."""
+
+import torch
+from torch import nn
+
+from ..losses import (
+    discriminator_loss,
+    generator_adversarial_loss,
+    lpips_loss,
+    mouth_weight,
+    syncnet_loss,
+    x0_loss,
+)
+from ..objective import Experts
+from .config import DistillConfig
+from .student_batch import StudentBatch
+
+
+class DistillObjective:
+    """The losses of a batch, averaged over its frames.
+
+    Args:
+        config: settings of the run, with the weights of the losses.
+        experts: networks that judge the predicted frames.
+    """
+
+    def __init__(self, config: DistillConfig, experts: Experts):
+        self.config, self.experts = config, experts
+
+    def __call__(
+        self, output: torch.Tensor, batch: StudentBatch, sync_mel: torch.Tensor, discriminator: nn.Module | None
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Returns the unweighted losses by name, their weighted sum as `total`, and the painted frames (N, 3, S, S).
+
+        Args:
+            output: (N, 6, S, S), the U-Net's output.
+            batch: the U-Net's input.
+            sync_mel: (B, 80, 16), the mel steps from each sample's first frame on.
+            discriminator: judges the painted sequences; None if the adversarial loss is off.
+        """
+        x0 = batch.x0(output.float()[:, :3])
+        painted = batch.painted(x0)
+        region = mouth_weight(batch.mask, self.config.extra_mouth_weight)
+        losses = {"teacher": x0_loss(x0, batch.targets, region)}
+        if self.config.losses.edge_weight:
+            losses["edge"] = edge_loss(x0, batch.targets, region)
+        if self.experts.distance is not None:
+            losses["lpips"] = lpips_loss(self.experts.distance, painted, batch.painted(batch.targets))
+        if self.experts.similarity is not None:
+            sequences = painted.unflatten(0, (len(sync_mel), -1))
+            losses["syncnet"] = syncnet_loss(self.experts.similarity(sequences, sync_mel))
+        if discriminator is not None:
+            losses["adversarial"] = generator_adversarial_loss(discriminator(painted, batch.mask))
+        means = {name: values.mean() for name, values in losses.items()}
+        weighted = [self.config.losses.of(name) * value for name, value in means.items()]
+        means["total"] = sum(weighted[1:], weighted[0])
+        return means, painted
+
+    def of_discriminator(self, discriminator: nn.Module, batch: StudentBatch, painted: torch.Tensor) -> torch.Tensor:
+        """Returns the discriminator's loss."""
+        # One pass for both, as processes average their gradients once per pass.
+        scores = discriminator(torch.cat([batch.frames, painted.detach()]), batch.mask)
+        return discriminator_loss(*scores.chunk(2)).mean()
+
+
+def edge_loss(predicted: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Returns the squared error of the differences between neighboring pixels, down and across, summed, (N,).
+
+    Args:
+        predicted: (N, C, S, S).
+        targets: (N, C, S, S).
+        weight: (N or 1, 1, S, S), 0 where nothing is painted; a difference has that of its second pixel.
+    """
+    # What is not painted is known, so there is no error.
+    error = (predicted - targets) * (weight > 0)
+    down, across = error.diff(dim=-2), error.diff(dim=-1)
+    of_down = x0_loss(down, torch.zeros_like(down), weight[:, :, 1:])
+    return of_down + x0_loss(across, torch.zeros_like(across), weight[..., 1:])
