@@ -39,7 +39,7 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
         folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(data.clips) - 1, min(GRID_ROWS, len(data.clips))).astype(int)
     name = folder / f"step-{step:08d}"
-    with _sampling(pipe, data.size_px) as sampling:
+    with fast_sampling(pipe, data.size_px) as sampling:
         rows = [_grid_row(sampling, data, int(index)) for index in chosen]
         with writing(name):
             PIL.Image.fromarray(np.concatenate(rows)).save(name.with_suffix(".png"))
@@ -47,7 +47,7 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
 
 
 @contextmanager
-def _sampling(pipe: Diff2LipPipeline, size_px: int) -> Iterator[Diff2LipPipeline]:
+def fast_sampling(pipe: Diff2LipPipeline, size_px: int) -> Iterator[Diff2LipPipeline]:
     """Gives the pipeline a fast scheduler and the size of the crops for the time of the block."""
     own, scheduler, was_training = pipe.unet.config.sample_size, pipe.scheduler, pipe.unet.training
     pipe.unet.register_to_config(sample_size=size_px)

@@ -1,0 +1,60 @@
+"""Writes a personal model: the pipeline folder with its card and license, and the report."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from ..hub import load_pipeline
+from ..pipeline_diff2lip import Diff2LipPipeline
+from ..training.trainer import LORA_NAME
+from .base_weights import CARD_NAME, LICENSE_FILE, BaseWeights
+from .held_out import STEPS
+from .inputs_record import InputsRecord
+from .material import Material
+from .model_card import model_card
+from .person_folder import REPORT_NAME, PersonFolder
+from .person_trainer import TrainedPerson
+from .report_page import report_page
+from .results import measure
+
+ADAPTER_FILE = "pytorch_lora_weights.safetensors"
+
+
+def write_personal_model(
+    folder: PersonFolder, inputs: InputsRecord, base: BaseWeights, material: Material, trained: TrainedPerson
+) -> None:
+    """Measures the best weights and writes them, all files or none.
+
+    Raises:
+        MediaError: if the folder cannot be written; the state stays, so that the same command tries again.
+    """
+    adapter = trained.weights / LORA_NAME / ADAPTER_FILE
+    pipe = _with_adapter(base, adapter) if adapter.exists() else _loaded(trained.weights)
+    pipe.to(trained.device)
+    seconds = trained.evaluations[-1].seconds
+    results, painted = measure(base.name, pipe, trained.held_out, trained.best.step, trained.steps, seconds)
+    page = report_page(base, material, results, painted, trained.held_out, trained.evaluations)
+    card = model_card(base, material, results, inputs.consent, STEPS)
+    with folder.publishing(inputs, asdict(results)) as hidden:
+        pipe.save_pretrained(hidden)
+        (hidden / CARD_NAME).write_text(card, encoding="utf-8")
+        (hidden / REPORT_NAME).write_text(page, encoding="utf-8")
+        if base.license_text is not None:
+            (hidden / LICENSE_FILE).write_text(base.license_text, encoding="utf-8")
+        if adapter.exists():
+            (hidden / LORA_NAME).mkdir()
+            (hidden / LORA_NAME / ADAPTER_FILE).write_bytes(adapter.read_bytes())
+
+
+def _loaded(weights: Path | str) -> Diff2LipPipeline:
+    pipe = load_pipeline(weights, device="cpu", dtype="fp32")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+def _with_adapter(base: BaseWeights, adapter: Path) -> Diff2LipPipeline:
+    """The base weights with an adapter merged into them."""
+    pipe = _loaded(base.name)
+    pipe.unet.load_lora_adapter(str(adapter.parent), prefix=None, use_safetensors=True)
+    pipe.unet.fuse_lora()
+    pipe.unet.unload_lora()
+    return pipe
