@@ -28,7 +28,9 @@ def add_personalize(commands) -> None:
         action="store_true",
         help="confirm that the person agreed to a model of their face, instead of answering the question",
     )
-    personalize.add_argument("--minutes", type=MINUTES, **UNLESS_GIVEN, help="time for the training (default: 30)")
+    personalize.add_argument(
+        "--minutes", type=MINUTES, **UNLESS_GIVEN, help="time, after the videos are prepared (default: 30)"
+    )
     personalize.add_argument(
         "--model", metavar="DIR", **UNLESS_GIVEN, help="weights to start from (default: those in the package)"
     )

@@ -22,7 +22,7 @@ from .mouth_darkness import MouthMatch, match_mouths, mouth_box
 # DPM-Solver++ with few steps. One noise image for all frames, as in a job.
 STEPS, BATCH, SEED = 6, 10, 7
 # So many frames are judged, evenly spaced if there are more.
-MOST_FRAMES = 100
+MOST_FRAMES = 60
 # The other speech is taken from so many places, as a single one may agree by chance.
 MOST_PLACES = 4
 # A correlation higher by 0.1 is worth as much as 1 dB.

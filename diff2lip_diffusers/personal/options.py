@@ -23,7 +23,7 @@ class PersonalizeOptions:
         model: folder of the weights to start from, or repository on the Hub. By default the small model in the
             package, which knows drawn faces only.
         lora_rank: rank of an adapter that is trained instead of all weights; 0 trains all weights.
-        minutes: time for the training, without preparation and report.
+        minutes: time for everything after the preparation of the videos.
         max_train_steps: largest number of optimizer steps; fewer, if they do not fit into `minutes`.
         train_batch_size: frames per step.
         learning_rate: peak learning rate. By default 6e-4, or 2e-3 for an adapter.

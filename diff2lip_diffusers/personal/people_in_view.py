@@ -38,8 +38,8 @@ def check_one_person(video: InputVideo, detector: str) -> None:
         second, faces = several[0]
         places = " and ".join(f"{(face.x1 + face.x2) / 2:.0f},{(face.y1 + face.y2) / 2:.0f}" for face in faces)
         raise UnusableVideosError(
-            f"{video.path}: shows {len(faces)} people, at {second} s at {places}; which one? choose by a point X,Y, or by a number"
-            " from 0 on the left (--face)",
+            f"{video.path}: shows {len(faces)} people, at {second} s at {places}; which one? choose by a point X,Y, or"
+            " by a number from 0 on the left (--face)"
         )
 
 

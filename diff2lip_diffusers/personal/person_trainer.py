@@ -85,8 +85,8 @@ class PersonTrainer(Trainer):
         self.held_out = HeldOutFrames(held_out, self.data, self.size_px, speech)
         self.progress = ProgressFile(self.output / PROGRESS_NAME)
         self._limit_s, self._preview = limit_s, preview
-        self._start_s, self._start_step = time.monotonic() - self.progress.seconds, self.step
-        self._previewed_s = time.monotonic()
+        self._begun_s, self._used_before_s, self._first_step = time.monotonic(), self.progress.seconds, self.step
+        self._previewed_s = self._begun_s
         self._losses = StepLosses(self.output, self.step)
 
     def train(self, on_progress: Callable[[PersonProgress], None] | None = None) -> TrainedPerson:
@@ -104,22 +104,26 @@ class PersonTrainer(Trainer):
         weights, progress = self.output / BEST_NAME, self.progress
         return TrainedPerson(weights, self.held_out, progress.evaluations, progress.best, self.step, str(self.device))
 
+    @property
+    def _used_s(self) -> float:
+        """Time that the run has used, in all processes that resumed it."""
+        return self._used_before_s + time.monotonic() - self._begun_s
+
     def _is_over(self) -> bool:
-        out_of_time = time.monotonic() - self._start_s >= self._limit_s
-        return out_of_time or self.progress.since_best >= PATIENCE
+        return self._used_s >= self._limit_s or self.progress.since_best >= PATIENCE
 
     def _save_result(self) -> None:
         """Follows each checkpoint: judges the averaged weights, and keeps them if they are the best so far."""
         self._evaluate()
 
     def _evaluate(self) -> None:
-        if self.progress.has(self.step) or not self.accelerator.is_main_process:
+        if self.progress.has(self.step):
             return
         with self._averaged_weights():
             score = self.held_out.score(self.denoiser.pipeline())
             if self.progress.is_best(score):
                 self._keep()
-        self.progress.add(Evaluation(self.step, time.monotonic() - self._start_s, score))
+        self.progress.add(Evaluation(self.step, self._used_s, score))
 
     def _keep(self) -> None:
         if self.config.lora is not None:
@@ -134,9 +138,8 @@ class PersonTrainer(Trainer):
         self._previewed_s = time.monotonic()
 
     def _reached(self, record: StepRecord) -> PersonProgress:
-        used_s = time.monotonic() - self._start_s
-        here_s, here = used_s - self.progress.seconds, record.step - self._start_step
-        step_s = (used_s if not self._start_step else here_s) / max(1, here)
+        used_s = self._used_s
+        step_s = (used_s - self._used_before_s) / (record.step - self._first_step)
         left_s = min(self._limit_s - used_s, step_s * (self.config.max_train_steps - record.step))
         return PersonProgress(
             record.step,

@@ -28,7 +28,11 @@ def write_personal_model(
         MediaError: if the folder cannot be written; the state stays, so that the same command tries again.
     """
     adapter = trained.weights / LORA_NAME / ADAPTER_FILE
-    pipe = _with_adapter(base, adapter) if adapter.exists() else _loaded(trained.weights)
+    pipe = _loaded(base.name)
+    if adapter.exists():
+        _merge_adapter(pipe, adapter)
+    else:
+        _take_weights(pipe, _loaded(trained.weights))
     pipe.to(trained.device)
     seconds = trained.evaluations[-1].seconds
     results, painted = measure(base.name, pipe, trained.held_out, trained.best.step, trained.steps, seconds)
@@ -51,10 +55,13 @@ def _loaded(weights: Path | str) -> Diff2LipPipeline:
     return pipe
 
 
-def _with_adapter(base: BaseWeights, adapter: Path) -> Diff2LipPipeline:
-    """The base weights with an adapter merged into them."""
-    pipe = _loaded(base.name)
+def _take_weights(pipe: Diff2LipPipeline, trained: Diff2LipPipeline) -> None:
+    """Copies the trained weights; scheduler and settings stay those of the base."""
+    pipe.unet.load_state_dict(trained.unet.state_dict())
+    pipe.audio_encoder.load_state_dict(trained.audio_encoder.state_dict())
+
+
+def _merge_adapter(pipe: Diff2LipPipeline, adapter: Path) -> None:
     pipe.unet.load_lora_adapter(str(adapter.parent), prefix=None, use_safetensors=True)
     pipe.unet.fuse_lora()
     pipe.unet.unload_lora()
-    return pipe
