@@ -105,9 +105,8 @@ def _make(
 ) -> None:
     """Trains, measures, and writes the model."""
     config = train_config(options, material.folder, folder.run, inputs.max_train_steps)
-    trainer = PersonTrainer(
-        config, material.held_out, options.speech, RUN_SHARE * 60 * options.minutes, folder.preview
-    )
+    limit_s = RUN_SHARE * 60 * options.minutes
+    trainer = PersonTrainer(config, material.held_out, options.speech, limit_s, folder.preview)
     try:
         trained = trainer.train(on_progress)
     finally:

@@ -1,8 +1,8 @@
 """Two people in view: who is meant must be said."""
 
 import pytest
-from helpers.prepare_films import FACE, HEIGHT, WIDTH, portrait
 from helpers.face_videos import write_video
+from helpers.prepare_films import FACE, HEIGHT, WIDTH, portrait
 
 from diff2lip_diffusers.boxes import Detection, FaceBox
 from diff2lip_diffusers.faces.detections_file import DetectionsWriter
