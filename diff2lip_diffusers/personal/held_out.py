@@ -24,7 +24,7 @@ STEPS, BATCH, SEED = 6, 10, 7
 # So many frames are judged, evenly spaced if there are more.
 MOST_FRAMES = 60
 # The other speech is taken from so many places, as a single one may agree by chance.
-MOST_PLACES = 4
+MOST_PLACES, LEAST_OTHER_SPEECH_S = 4, 1.0
 # A correlation higher by 0.1 is worth as much as 1 dB.
 DB_PER_CORRELATION = 10.0
 
@@ -124,12 +124,9 @@ class HeldOutFrames:
         return sized, reference.expand_as(sized), windows
 
     def _other_speech(self, path: str | Path, fps: float) -> list[torch.Tensor]:
-        waveform, sampling_rate = read_audio(path)
+        waveform, sampling_rate = read_other_speech(path)
         available = int(len(waveform) / sampling_rate * fps)
         needed = (len(self.frames) - 1) * self.stride + 1
-        least = round(fps)
-        if available < least:
-            raise AudioTooShortError(available / fps, least / fps, path)
         mel = self.extractor.mel_spectrogram(waveform, sampling_rate)
         places = 1 if available < 2 * needed else min(MOST_PLACES, available // needed)
         starts = np.linspace(0, max(0, available - needed), places).astype(int) if places > 1 else [0]
@@ -138,6 +135,19 @@ class HeldOutFrames:
             self.extractor.windows(mel, [(start + k * self.stride) % available for k in range(len(self.frames))], fps)
             for start in map(int, starts)
         ]
+
+
+def read_other_speech(path: str | Path) -> tuple[np.ndarray, int]:
+    """Returns waveform and sampling rate of a recording of a second or more.
+
+    Raises:
+        MediaError: if it cannot be read, or has no audio.
+        AudioTooShortError: if it is shorter.
+    """
+    waveform, sampling_rate = read_audio(path)
+    if len(waveform) < LEAST_OTHER_SPEECH_S * sampling_rate:
+        raise AudioTooShortError(len(waveform) / sampling_rate, LEAST_OTHER_SPEECH_S, path)
+    return waveform, sampling_rate
 
 
 def _sharpness(frame: torch.Tensor) -> float:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import MediaError
 from ..prepare.source_videos import find_videos
 from .base_weights import BaseWeights, read_base_weights
+from .held_out import read_other_speech
 from .inputs_record import InputsRecord, today
 from .material import Material, prepare_material
 from .options import PersonalizeOptions
@@ -76,6 +77,7 @@ def personalize(
     inputs = folder.begin(InputsRecord(stamps, options.result_options(), 0, today()))
     if folder.results() is None:
         base = read_base_weights(options.model)
+        read_other_speech(options.speech)
         with folder.alone():
             folder.store(inputs)
             size_px = min(CROPS_AGAINST_MODEL * base.size_px, MOST_CROP_PX)

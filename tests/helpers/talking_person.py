@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from diff2lip_diffusers.boxes import Detection, FaceBox
+from diff2lip_diffusers.faces.detections_file import DetectionsWriter
 from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from diff2lip_diffusers.hub import PACKAGE
 from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
@@ -12,11 +14,13 @@ from diff2lip_diffusers.schedulers import make_scheduler, original_scheduler
 from diff2lip_diffusers.training.config import TrainConfig
 from diff2lip_diffusers.training.config_file import config_of
 from diff2lip_diffusers.training.denoiser import make_denoiser
-from helpers.face_videos import write_video
-from helpers.prepare_films import FACE, portrait, write_boxes
+from helpers.face_videos import WOMAN, WOMAN_FACE, write_video
 from helpers.training_sets import SETTINGS
 
 FPS, SAMPLING_RATE = 25, 16000
+# Small frames, as many of them are read.
+WOMAN_HEAD = WOMAN[64:212, 56:172]
+HEAD_FACE = FaceBox(WOMAN_FACE.x1 - 56, WOMAN_FACE.y1 - 64, WOMAN_FACE.x2 - 56, WOMAN_FACE.y2 - 64)
 
 
 def opening(frame: int) -> float:
@@ -27,14 +31,16 @@ def opening(frame: int) -> float:
 def write_person(path: Path, seconds: float = 9.0, quiet_from_s: float | None = None) -> Path:
     """Writes a video whose mouth and loudness go together, with known boxes; silent after `quiet_from_s`."""
     count = round(seconds * FPS)
-    face = portrait()
+    height, width = WOMAN_HEAD.shape[:2]
     frames = []
     for number in range(count):
-        frame = face.copy()
-        middle, half = round(FACE.y1 + 0.8 * FACE.height), 1 + round(12 * opening(number))
-        frame[middle - half : middle + half, round(FACE.x1 + 35) : round(FACE.x1 + 65)] = (40, 8, 10)
+        frame = WOMAN_HEAD.copy()
+        middle, half = round(HEAD_FACE.y1 + 0.8 * HEAD_FACE.height), 1 + round(12 * opening(number))
+        frame[middle - half : middle + half, round(HEAD_FACE.x1 + 35) : round(HEAD_FACE.x1 + 65)] = (40, 8, 10)
         frames.append(frame)
-    write_boxes(path, [FACE] * count)
+    with DetectionsWriter(path.with_name(f"{path.stem}.boxes.jsonl"), width, height, FPS) as writer:
+        for _ in range(count):
+            writer.write([Detection(HEAD_FACE, 1.0)])
     time_s = np.arange(count * SAMPLING_RATE // FPS) / SAMPLING_RATE
     samples = (0.05 + 0.4 * (1 - np.cos(2 * np.pi * time_s * FPS / 11)) / 2) * np.sin(2 * np.pi * 200 * time_s)
     if quiet_from_s is not None:

@@ -19,10 +19,13 @@ from helpers.commands import run_command
 from helpers.talking_person import write_base, write_person, write_wave
 
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
+from diff2lip_diffusers.personal.base_weights import read_base_weights
+from diff2lip_diffusers.personal.inputs_record import InputsRecord
 from diff2lip_diffusers.personal.options import PersonalizeOptions
+from diff2lip_diffusers.personal.person_folder import PersonFolder
 from diff2lip_diffusers.personal.personalize import personalize
 
-SMALL = {"consent": True, "max_train_steps": 5, "train_batch_size": 2, "learning_rate": 1e-3}
+STEPS = {"max_train_steps": 3, "train_batch_size": 2, "learning_rate": 1e-3}
 FILES = {"README.md", "audio_encoder", "feature_extractor", "model_index.json", "personal.json"}
 FILES |= {"report.html", "scheduler", "unet"}
 
@@ -35,6 +38,14 @@ def base(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory) -> Path:
     return write_person(tmp_path_factory.mktemp("film") / "ana.mp4")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory, base) -> dict:
+    """Options of a run of seconds: the other speech has room for one place only."""
+    samples = np.random.default_rng(0).normal(0, 0.1, 40000)
+    speech = write_wave(tmp_path_factory.mktemp("speech") / "other.wav", samples)
+    return {"consent": True, "model": base, "speech": speech} | STEPS
 
 
 class Killed(Exception):
@@ -58,11 +69,11 @@ def scores(folder: Path) -> list[dict]:
     return [one["score"] for one in json.loads((folder / "work" / "run" / "progress.json").read_text())]
 
 
-def test_a_pipeline_folder_with_card_and_report(tmp_path, base, film):
+def test_a_pipeline_folder_with_card_and_report(tmp_path, base, film, small):
     seen = []
-    model = personalize(film, tmp_path / "ana", on_progress=seen.append, model=base, **SMALL)
+    model = personalize(film, tmp_path / "ana", on_progress=seen.append, **small)
     assert {path.name for path in model.folder.iterdir()} == FILES
-    assert [progress.step for progress in seen] == [1, 2, 3, 4, 5] and seen[-1].left_s == 0
+    assert [progress.step for progress in seen] == [1, 2, 3] and seen[-1].left_s == 0
     pipe = DiffusionPipeline.from_pretrained(model.folder)
     started, trained = DiffusionPipeline.from_pretrained(base).unet, pipe.unet
     assert type(pipe.scheduler).__name__ == "UniPCMultistepScheduler"
@@ -77,43 +88,44 @@ def test_a_pipeline_folder_with_card_and_report(tmp_path, base, film):
     page = model.report.read_text()
     assert "data:image/png;base64," in page and not re.search(r'(src|href)="(?!data:)', page)
     assert {"before", "after", "other_correlation", "sharpness", "num_frames"} <= model.results.keys()
-    assert model.results["num_frames"] == 50 and model.results["steps"] == 5
-    again = personalize(film, tmp_path / "ana", model=base, **SMALL)
+    assert model.results["num_frames"] == 50 and model.results["steps"] == 3
+    again = personalize(film, tmp_path / "ana", **small)
     assert again.results == model.results
 
 
-def test_a_killed_run_resumes_to_the_same_losses_and_scores(tmp_path, base, film):
+@pytest.mark.slow
+def test_a_killed_run_resumes_to_the_same_losses_and_scores(tmp_path, base, film, small):
     def unfinished(name: str, at: int) -> Path:
         with pytest.raises(Killed):
-            personalize(film, tmp_path / name, model=base, on_progress=killed_at(at), **SMALL)
+            personalize(film, tmp_path / name, on_progress=killed_at(at), **small)
         return tmp_path / name
 
-    whole = unfinished("whole", 5)
-    # Five steps are evaluated each; the second process takes a checkpoint of the first one.
+    whole = unfinished("whole", 3)
+    # Three steps are evaluated each; the second process takes a checkpoint of the first one.
     unfinished("parts", 2)
-    options = {name: value for name, value in SMALL.items() if name != "consent"}
+    options = {name: value for name, value in small.items() if name != "consent"}
     with pytest.raises(Killed):
-        personalize(film, tmp_path / "parts", model=base, on_progress=killed_at(5), **options)
-    assert len(losses(whole)) == 5
+        personalize(film, tmp_path / "parts", model=base, on_progress=killed_at(3), **options)
+    assert len(losses(whole)) == 3
     for name in losses(whole)[0]:
         values = [[line[name] for line in losses(tmp_path / run)] for run in ("whole", "parts")]
         assert values[0] == pytest.approx(values[1], rel=1e-5)
-    assert len(scores(whole)) == 6
+    assert len(scores(whole)) == 4
     for one, other in zip(scores(whole), scores(tmp_path / "parts"), strict=True):
         assert one == pytest.approx(other, abs=1e-3)
 
 
-def test_the_license_of_converted_weights_stays(tmp_path, film):
-    base = write_base(tmp_path / "converted", "cc-by-nc-4.0")
-    model = personalize(film, tmp_path / "ana", model=base, **SMALL | {"max_train_steps": 1})
-    text = (model.folder / "README.md").read_text()
-    assert "license: cc-by-nc-4.0\n" in text and "no\ncommercial use" not in text and "commercial use" in text
-    assert (model.folder / "LICENSE.txt").read_bytes() == (base / "LICENSE.txt").read_bytes()
+def test_the_license_of_the_weights_is_known(tmp_path, base):
+    converted = read_base_weights(write_base(tmp_path / "converted", "cc-by-nc-4.0"))
+    assert converted.license == "cc-by-nc-4.0"
+    assert converted.license_text is not None and "Converted Diff2Lip weights" in converted.license_text
+    assert (read_base_weights(base).license, read_base_weights(base).license_text) == ("apache-2.0", None)
 
 
-def test_an_adapter_is_merged_and_kept(tmp_path, base, film):
-    rising = SMALL | {"lora_rank": 2, "learning_rate": 1e-2, "max_train_steps": 2}
-    model = personalize(film, tmp_path / "ana", model=base, **rising)
+@pytest.mark.slow
+def test_an_adapter_is_merged_and_kept(tmp_path, base, film, small):
+    rising = small | {"lora_rank": 2, "learning_rate": 1e-2, "max_train_steps": 2}
+    model = personalize(film, tmp_path / "ana", **rising)
     assert (model.folder / "lora" / "pytorch_lora_weights.safetensors").is_file()
     merged, pipe = DiffusionPipeline.from_pretrained(model.folder), DiffusionPipeline.from_pretrained(base)
     pipe.unet.load_lora_adapter(str(model.folder / "lora"), prefix=None, use_safetensors=True)
@@ -131,46 +143,47 @@ def test_without_consent_nothing_is_made(tmp_path, base, film):
     assert not (tmp_path / "ana").exists()
 
 
-def test_unusable_videos_leave_nothing(tmp_path, base):
+def test_unusable_videos_leave_nothing(tmp_path, small):
     film = write_person(tmp_path / "short.mp4", 3)
     with pytest.raises(Diff2LipError, match="3.0 s of speech"):
-        personalize(film, tmp_path / "ana", model=base, **SMALL)
+        personalize(film, tmp_path / "ana", **small)
     assert not (tmp_path / "ana").exists()
 
 
 @pytest.mark.parametrize(
-    "change, message",
+    "videos, options, message",
     [
-        ({"learning_rate": 2e-3}, r"ana: was begun with `learning_rate` 0.001, now it is 0.002; [^\n]*$"),
-        ({"videos": "other"}, r"ana: was begun with other videos, or they have changed; [^\n]*$"),
+        ({"a.mp4": [1]}, {"seed": 1}, r"ana: was begun with `seed` 0, now it is 1; [^\n]*$"),
+        ({"a.mp4": [2]}, {"seed": 0}, r"ana: was begun with other videos, or they have changed; [^\n]*$"),
     ],
 )
-def test_a_resumed_command_must_mean_the_same(tmp_path, base, film, change, message):
-    with pytest.raises(Killed):
-        personalize(film, tmp_path / "ana", model=base, on_progress=killed_at(1), **SMALL)
-    videos = [film, write_person(tmp_path / "other.mp4", 1)] if change.pop("videos", None) else film
-    kept = losses(tmp_path / "ana")
+def test_a_resumed_command_must_mean_the_same(tmp_path, videos, options, message):
+    folder = PersonFolder(tmp_path / "ana")
+    begun = InputsRecord({"a.mp4": [1]}, {"seed": 0}, 700, "2026-01-31")
+    with folder.alone():
+        folder.store(begun)
     with pytest.raises(Diff2LipError, match=message):
-        personalize(videos, tmp_path / "ana", model=base, **SMALL | change)
-    assert losses(tmp_path / "ana") == kept
+        folder.begin(InputsRecord(videos, options, 0, "2026-02-01"))
+    assert folder.begin(InputsRecord(begun.videos, begun.options, 0, "2026-02-01")) == begun
 
 
-def test_other_files_in_the_folder_are_safe(tmp_path, base, film):
+def test_other_files_in_the_folder_are_safe(tmp_path, film, small):
     (tmp_path / "ana").mkdir()
     (tmp_path / "ana" / "thesis.txt").write_text("years of work")
     with pytest.raises(MediaError, match="is neither empty nor a personal model"):
-        personalize(film, tmp_path / "ana", model=base, **SMALL)
+        personalize(film, tmp_path / "ana", **small)
     assert (tmp_path / "ana" / "thesis.txt").read_text() == "years of work"
 
 
-def test_wrong_weights_are_one_line(tmp_path, film):
+def test_wrong_weights_are_one_line(tmp_path, film, small):
     for model, message in ((tmp_path, "has no model_index.json"), (tmp_path / "no" / "such" / "folder", "no such")):
         with pytest.raises(Diff2LipError, match=message) as caught:
-            personalize(film, tmp_path / "ana", model=model, **SMALL)
+            personalize(film, tmp_path / "ana", **small | {"model": model})
         assert "\n" not in str(caught.value) and not (tmp_path / "ana").exists()
 
 
-def test_no_space_is_one_line_and_the_same_command_goes_on(tmp_path, base, film):
+@pytest.mark.slow
+def test_no_space_is_one_line_and_the_same_command_goes_on(tmp_path, film, small):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill_disk(progress):
@@ -179,16 +192,16 @@ def test_no_space_is_one_line_and_the_same_command_goes_on(tmp_path, base, film)
 
     try:
         with pytest.raises(Diff2LipError, match=r"^[^\n]*cannot be written: [^\n]*make room[^\n]*$"):
-            personalize(film, tmp_path / "ana", model=base, on_progress=fill_disk, **SMALL)
+            personalize(film, tmp_path / "ana", on_progress=fill_disk, **small)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert personalize(film, tmp_path / "ana", model=base, **SMALL).results["steps"] == 5
+    assert personalize(film, tmp_path / "ana", **small).results["steps"] == 3
 
 
-def test_other_speech_that_is_too_short(tmp_path, base, film):
+def test_other_speech_that_is_too_short(tmp_path, film, small):
     speech = write_wave(tmp_path / "word.wav", np.full(4000, 0.1))
     with pytest.raises(Diff2LipError, match=r"word.wav: its audio lasts 0.2\d+ s, but needs at least 1.000 s"):
-        personalize(film, tmp_path / "ana", model=base, speech=speech, **SMALL)
+        personalize(film, tmp_path / "ana", **small | {"speech": speech})
 
 
 @pytest.mark.parametrize(
