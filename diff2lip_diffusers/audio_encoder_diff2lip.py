@@ -21,6 +21,10 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         layers_per_block: residual blocks per level.
         norm_num_groups: groups of every normalization; must divide all channel counts.
         norm_eps: epsilon of every normalization.
+        has_null_embeds: whether there is a learned embedding that stands for no speech, for guidance.
+
+    Attributes:
+        null_embeds: (1, E), the embedding that stands for no speech, or None.
 
     Raises:
         ValueError: if the number of strides is not the number of levels minus one.
@@ -42,6 +46,7 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         layers_per_block: int = 2,
         norm_num_groups: int = 32,
         norm_eps: float = 1e-5,
+        has_null_embeds: bool = False,
     ):
         super().__init__()
         if len(downsample_strides) != len(block_out_channels) - 1:
@@ -61,6 +66,7 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         self.norm_out = nn.GroupNorm(norm_num_groups, block_out_channels[-1], eps=norm_eps)
         self.act = nn.SiLU()
         self.proj_out = nn.Conv2d(block_out_channels[-1], embed_dim, kernel_size=1)
+        self.null_embeds = nn.Parameter(torch.zeros(1, embed_dim)) if has_null_embeds else None
         self.gradient_checkpointing = False
 
     def forward(self, mel_windows: torch.Tensor) -> torch.Tensor:
@@ -87,6 +93,11 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
 
         pooled = self.act(self.norm_out(hidden_states)).mean(dim=(2, 3), keepdim=True)
         return self.proj_out(pooled).flatten(1)
+
+    def add_null_embeds(self, null_embeds: torch.Tensor) -> None:
+        """Stores an embedding (1, E) that stands for no speech, with the weights and in the configuration."""
+        self.register_to_config(has_null_embeds=True)
+        self.null_embeds = nn.Parameter(null_embeds.detach().clone())
 
     def _constant_embedding(self, like: torch.Tensor) -> torch.Tensor:
         """The embedding of timestep 0, (1, base channels): the residual blocks need one, whatever its value."""

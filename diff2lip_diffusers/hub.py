@@ -1,6 +1,8 @@
 """Model folders and Hub repositories: converts a checkpoint, uploads a folder, loads a pipeline."""
 
+import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -8,6 +10,7 @@ from diffusers import DiffusionPipeline, ModelMixin
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RevisionResolutionError
 from huggingface_hub.utils import httpx
+from safetensors import SafetensorError, safe_open
 
 from .errors import CheckpointError, Diff2LipError, MediaError
 from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
@@ -18,6 +21,8 @@ from .schedulers import original_scheduler
 
 PACKAGE = Path(__file__).parent
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+# A folder with this file is an adapter (LoRA); a training run has it in its folder `lora`.
+ADAPTER_NAME = "pytorch_lora_weights.safetensors"
 # What huggingface_hub raises for refused and failed requests.
 HUB_ERRORS = (httpx.HTTPError, RevisionResolutionError, OSError, RuntimeError, ValueError)
 
@@ -103,23 +108,29 @@ def load_pipeline(
     device: str | None = None,
     dtype: str | None = None,
     variant: str | None = None,
+    lora: Sequence[tuple[str | Path, float]] = (),
 ) -> Diff2LipPipeline:
     """Loads a pipeline from a folder or Hub repository, with the fastest settings for this machine.
 
     Args:
-        model: folder or repository id.
+        model: folder or repository id. The folder of a LoRA training run stands for its base model with its adapter.
         device: device name for torch; by default the first available of CUDA, MPS and CPU.
         dtype: `"fp32"`, `"fp16"` or `"bf16"`. By default fp16 on CUDA and MPS, bf16 on processors with native bf16,
             and fp32 on others.
         variant: part of the names of the weight files, such as `"fp16"`.
+        lora: adapters and their scales, which are fused with the weights: folders of training runs, folders or files
+            of adapters, or repositories on the Hub.
 
     Raises:
-        Diff2LipError: if there is no such pipeline, or if the device cannot be used.
+        Diff2LipError: if there is no such pipeline, if an adapter is not for it, or if the device cannot be used.
         CheckpointError: if weights are missing.
         ValueError: if `dtype` is unknown.
     """
     device = default_device() if device is None else device
     torch_dtype = _torch_dtype(default_dtype(device) if dtype is None else dtype)
+    adapter = _adapter_file(model)
+    if adapter is not None:
+        model, lora = _base_of(adapter), [(adapter, 1.0), *lora]
     _check_model_folder(Path(model))
     try:
         # This fails with one error; diffusers would log several lines first.
@@ -137,6 +148,8 @@ def load_pipeline(
     missing = tuple(name for name, parameter in parameters if parameter.is_meta)
     if missing:
         raise CheckpointError(f"{model}: weights are incomplete", missing=missing)
+    for path, scale in lora:
+        _fuse_adapter(pipe, path, scale)
     try:
         pipe.to(device)
     except (RuntimeError, AssertionError) as error:
@@ -159,6 +172,47 @@ def default_dtype(device: str) -> str:
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     native = any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
     return "bf16" if native else "fp32"
+
+
+def _adapter_file(model: str | Path) -> Path | None:
+    """The adapter in a folder: its own, or that of a training run. None for a model folder, or what is not here."""
+    if (Path(model) / "model_index.json").is_file():
+        return None
+    return next((file for file in _adapter_places(Path(model)) if file.is_file()), None)
+
+
+def _adapter_places(folder: Path) -> tuple[Path, Path]:
+    return folder / ADAPTER_NAME, folder / "lora" / ADAPTER_NAME
+
+
+def _base_of(adapter: Path) -> str:
+    """The model that an adapter was trained on, as its file says.
+
+    Raises:
+        Diff2LipError: if it does not say, or that folder is gone.
+    """
+    cure = "pass the model it was trained on as the model, and this as a LoRA"
+    try:
+        with safe_open(adapter, "pt") as file:
+            settings = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
+    except (OSError, SafetensorError, ValueError) as error:
+        raise Diff2LipError(f"{adapter}: cannot be read: {_reason(error)}") from error
+    base = settings.get("base_model_name_or_path") or settings.get("unet.base_model_name_or_path")
+    if not base:
+        raise Diff2LipError(f"{adapter}: does not say which model it was trained on; {cure}")
+    if Path(base).is_absolute() and not Path(base).exists():
+        raise Diff2LipError(f"{adapter}: the model it was trained on is gone: {base}; {cure}")
+    return base
+
+
+def _fuse_adapter(pipe: Diff2LipPipeline, path: str | Path, scale: float) -> None:
+    try:
+        pipe.load_lora_weights(str(_adapter_file(path) or path))
+        pipe.fuse_lora(lora_scale=scale)
+        pipe.unload_lora_weights()
+    except (*HUB_ERRORS, ImportError, LookupError, SafetensorError) as error:
+        reason = "it is for another model" if "size mismatch" in str(error) else _reason(error)
+        raise Diff2LipError(f"{path}: cannot be added as a LoRA: {reason}") from error
 
 
 def _check_model_folder(folder: Path) -> None:

@@ -1,20 +1,35 @@
 """The Diff2Lip pipeline: takes face crops and speech, returns the crops with lips that match."""
 
+import copy
 import inspect
-from collections.abc import Callable
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from threading import get_ident
 
 import numpy as np
 import PIL.Image
 import torch
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
+from diffusers.loaders.lora_base import LoraBaseMixin, _fetch_state_dict
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 Frames = list[PIL.Image.Image] | np.ndarray | torch.Tensor
 Generators = torch.Generator | list[torch.Generator] | None
+
+# Their steps need other arguments, or sample another way: with this model they end in noise.
+UNFIT_SCHEDULERS = (
+    "CogVideoXDDIMScheduler",
+    "CogVideoXDPMScheduler",
+    "DDIMInverseScheduler",
+    "DPMSolverMultistepInverseScheduler",
+    "KDPM2AncestralDiscreteScheduler",
+)
 
 
 @dataclass
@@ -29,11 +44,48 @@ class Diff2LipPipelineOutput(BaseOutput):
     frames: list[PIL.Image.Image] | np.ndarray | torch.Tensor
 
 
-class Diff2LipPipeline(DiffusionPipeline):
+@dataclass(eq=False)
+class _Call:
+    """What one call keeps to itself, so that calls in several threads do not disturb each other.
+
+    Args:
+        scheduler: a copy of its own.
+        schedule: arguments of the scheduler's `set_timesteps`: steps, timesteps or sigmas.
+        guidance_scale: weight of the speech; not above 1 is off.
+        guidance_rescale: how far the contrast that guidance adds is taken back.
+        null_embeds: (1, E), stands for no speech; None without guidance.
+        interrupt: whether to stop at the next step.
+    """
+
+    scheduler: SchedulerMixin
+    schedule: dict
+    guidance_scale: float
+    guidance_rescale: float
+    null_embeds: torch.Tensor | None = None
+    interrupt: bool = False
+
+    def start(self, device: torch.device) -> torch.Tensor:
+        """Returns the timesteps. Multistep schedulers keep state between steps; this resets it.
+
+        Raises:
+            ValueError: if the scheduler does not take this schedule.
+        """
+        try:
+            self.scheduler.set_timesteps(**self.schedule, device=device)
+        except (IndexError, TypeError, ValueError) as error:
+            name = type(self.scheduler).__name__
+            given = ", ".join(f"{name} {value}" for name, value in self.schedule.items())
+            reason = " ".join(str(error).split())
+            raise ValueError(f"`scheduler` is a {name}, which cannot take {given}: {reason}") from error
+        return self.scheduler.timesteps
+
+
+class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
     """Pipeline that paints the lower half of face crops so that the lips match a speech recording.
 
     Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E width of an audio embedding, T samples.
-    The pipeline reads no files and detects no faces: [`sync_video`] does both.
+    The pipeline reads no files and detects no faces: [`sync_video`] does both. Several threads may call one pipeline:
+    each call samples with a copy of the scheduler, so `pipe.scheduler` itself is not changed.
 
     Args:
         unet: a [`Diff2LipUNet2DConditionModel`].
@@ -42,12 +94,14 @@ class Diff2LipPipeline(DiffusionPipeline):
         scheduler: any diffusers scheduler for a model that predicts noise (epsilon).
         default_num_inference_steps: denoising steps if a call gives none; 25 in the paper.
         painted_fraction: fraction of the crop that is painted, from the bottom, in (0, 1].
+        default_guidance_scale: guidance scale if a call gives none; 1 is off.
 
     Source: SPEC "Idea", "Diffusion"; Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
     """
 
     model_cpu_offload_seq = "audio_encoder->unet"
     _callback_tensor_inputs = ["latents", "audio_embeds"]
+    _lora_loadable_modules = ["unet"]
 
     def __init__(
         self,
@@ -57,14 +111,19 @@ class Diff2LipPipeline(DiffusionPipeline):
         scheduler: SchedulerMixin,
         default_num_inference_steps: int = 25,
         painted_fraction: float = 0.5,
+        default_guidance_scale: float = 1.0,
     ):
         super().__init__()
         self.register_modules(
             unet=unet, audio_encoder=audio_encoder, feature_extractor=feature_extractor, scheduler=scheduler
         )
         self.register_to_config(
-            default_num_inference_steps=default_num_inference_steps, painted_fraction=painted_fraction
+            default_num_inference_steps=default_num_inference_steps,
+            painted_fraction=painted_fraction,
+            default_guidance_scale=default_guidance_scale,
         )
+        self._running: dict[int, _Call] = {}  # by thread
+        self._latest: _Call | None = None
 
     @torch.no_grad()
     def __call__(
@@ -85,6 +144,11 @@ class Diff2LipPipeline(DiffusionPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callable | None = None,
         callback_on_step_end_tensor_inputs: tuple[str, ...] = ("latents",),
+        guidance_scale: float | None = None,
+        guidance_rescale: float = 0.0,
+        timesteps: list[int] | None = None,
+        sigmas: list[float] | None = None,
+        scheduler: SchedulerMixin | None = None,
     ) -> Diff2LipPipelineOutput | tuple:
         """Paints the mouths of consecutive face crops.
 
@@ -109,12 +173,22 @@ class Diff2LipPipeline(DiffusionPipeline):
             callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch. It may
                 return a dict of tensors that replace those of the loop.
             callback_on_step_end_tensor_inputs: the tensors that the callback gets: `"latents"`, `"audio_embeds"`.
+            guidance_scale: w in `unheard + w * (heard - unheard)`, where `heard` is the noise predicted with the
+                speech, and `unheard` without. Not above 1 is off, above doubles the work; the pipeline's
+                `default_guidance_scale` by default.
+            guidance_rescale: how far the contrast that guidance adds is taken back, in [0, 1].
+            timesteps: timesteps instead of those that the scheduler spaces, where it takes them.
+            sigmas: sigmas instead of those that the scheduler spaces, where it takes them.
+            scheduler: samples this call instead of the pipeline's own.
 
         Returns:
             [`Diff2LipPipelineOutput`], or a tuple of its `frames`. Pixels outside the painted part are not changed.
+            After `pipe._interrupt = True`, the painted part is as noisy as the next step found it.
 
         Raises:
             ValueError: if an argument is missing, conflicts with another, or has a wrong shape or range.
+
+        Source: guidance: Ho and Salimans 2022; its rescaling: Lin et al. 2024, section 3.4.
 
         Examples:
 
@@ -129,7 +203,12 @@ class Diff2LipPipeline(DiffusionPipeline):
         # 1. Check inputs
         default_steps: int = self.config["default_num_inference_steps"]
         num_inference_steps = default_steps if num_inference_steps is None else num_inference_steps
+        guidance_scale = self.config["default_guidance_scale"] if guidance_scale is None else guidance_scale
         self.check_inputs(num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs)
+        _check_guidance(guidance_scale, guidance_rescale)
+        scheduler = self.scheduler if scheduler is None else scheduler
+        _check_scheduler(scheduler)
+        schedule = _schedule(scheduler, num_inference_steps, timesteps, sigmas)
 
         # 2. Prepare frames, in [0, 1]
         frames = self.prepare_frames(frames, "frames")
@@ -146,12 +225,17 @@ class Diff2LipPipeline(DiffusionPipeline):
         generator = _drawn_generator() if generator is None else generator
 
         # 5. Denoise batch by batch
-        self.scheduler.set_timesteps(num_inference_steps, device=self._execution_device)
+        call = _Call(copy.deepcopy(scheduler), schedule, guidance_scale, guidance_rescale)
+        if guidance_scale > 1:
+            call.null_embeds = self.null_audio_embeds().to(audio_embeds)
         batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
         painted = []
-        total = len(batches) * len(self.scheduler.timesteps)
+        total = len(batches) * len(call.start(self._execution_device))
         # `torch.compiler.disable` around the method hides its arguments from type checkers.
-        with self.progress_bar(total=total) as progress_bar:  # pyright: ignore[reportCallIssue]
+        with (
+            self._as_running(call),
+            self.progress_bar(total=total) as progress_bar,  # pyright: ignore[reportCallIssue]
+        ):
 
             def end_step(step, timestep, tensors):
                 progress_bar.update()
@@ -168,8 +252,8 @@ class Diff2LipPipeline(DiffusionPipeline):
                         references[batch],
                         audio_embeds[batch],
                         latents[batch],
-                        num_inference_steps,
-                        self.prepare_extra_step_kwargs(step_generators, eta),
+                        call,
+                        _extra_step_kwargs(call.scheduler, step_generators, eta),
                         end_step,
                     )
                 )
@@ -194,12 +278,6 @@ class Diff2LipPipeline(DiffusionPipeline):
         if unknown:
             raise ValueError(
                 f"`callback_on_step_end_tensor_inputs` has {unknown[0]!r}, known are {self._callback_tensor_inputs}"
-            )
-        accepted = inspect.signature(type(self.scheduler).__init__).parameters
-        if "beta_schedule" not in accepted or self.scheduler.config.get("prediction_type", "epsilon") != "epsilon":
-            raise ValueError(
-                f"`scheduler` is a {type(self.scheduler).__name__} that does not denoise an epsilon-model; build one"
-                " with from_config(pipe.scheduler.config), for example DPMSolverMultistepScheduler"
             )
 
     def prepare_frames(self, frames: Frames, name: str) -> torch.Tensor:
@@ -266,14 +344,16 @@ class Diff2LipPipeline(DiffusionPipeline):
         _check_shape(latents, shape, "latents")
         return _one_or_each(latents.to(self._execution_device, torch.float32), num_frames, "latents")
 
-    def prepare_extra_step_kwargs(self, generators: list[torch.Generator], eta: float) -> dict:
-        """Returns the extra arguments that `step` of this scheduler accepts.
+    def null_audio_embeds(self) -> torch.Tensor:
+        """Returns the embedding (1, E) that stands for no speech, for guidance.
 
-        `use_clipped_model_output` recomputes the noise from the clipped prediction, as the original does.
+        It is the audio encoder's learned one; where it has none, the embedding of silence.
         """
-        accepted = inspect.signature(self.scheduler.step).parameters
-        extra = {"eta": eta, "use_clipped_model_output": True, "generator": generators}
-        return {name: value for name, value in extra.items() if name in accepted}
+        stored = getattr(self.audio_encoder, "null_embeds", None)
+        if stored is not None:
+            return stored.detach().to(self._execution_device)
+        extractor = self.feature_extractor
+        return self.encode_audio(1, np.zeros(extractor.sampling_rate, np.float32), extractor.sampling_rate)
 
     def denoise(
         self,
@@ -281,7 +361,7 @@ class Diff2LipPipeline(DiffusionPipeline):
         references: torch.Tensor,
         audio_embeds: torch.Tensor,
         latents: torch.Tensor,
-        num_inference_steps: int,
+        call: _Call,
         step_kwargs: dict,
         end_step: Callable,
     ) -> torch.Tensor:
@@ -292,7 +372,7 @@ class Diff2LipPipeline(DiffusionPipeline):
             references: (N, 3, S, S) in [0, 1].
             audio_embeds: (N, E).
             latents: (N, 3, S, S), noise of unit variance: the first sample, and the filling of the masked frames.
-            num_inference_steps: denoising steps.
+            call: scheduler and guidance.
             step_kwargs: extra arguments for `scheduler.step`.
             end_step: called as `(step, timestep, tensors)`; returns the tensors for the next step.
 
@@ -301,20 +381,52 @@ class Diff2LipPipeline(DiffusionPipeline):
         frames, references = frames.to(latents.device), references.to(latents.device)
         mask = self.painted_mask(latents.device)
         masked_frames = torch.where(mask, latents, 2 * frames - 1)
-        # Multistep schedulers keep state between steps; this resets it.
-        self.scheduler.set_timesteps(num_inference_steps, device=latents.device)
-        sample = latents * self.scheduler.init_noise_sigma
-        for step, timestep in enumerate(self.scheduler.timesteps):
-            model_input = self.scheduler.scale_model_input(sample, timestep)
-            model_output = self.unet(
-                model_input, timestep, masked_frames, 2 * references - 1, mask.to(sample.dtype), audio_embeds
-            ).sample
-            if not self._scheduler_learns_variance():
+        scheduler, timesteps = call.scheduler, call.start(latents.device)
+        sample = latents * scheduler.init_noise_sigma
+        for step, timestep in enumerate(timesteps):
+            if call.interrupt:
+                break
+            model_input = scheduler.scale_model_input(sample, timestep)
+            crops = (model_input, masked_frames, 2 * references - 1)
+            model_output = self.predict_noise(crops, timestep, mask.to(sample.dtype), audio_embeds, call)
+            if not _learns_variance(scheduler):
                 model_output = model_output[:, : sample.shape[1]]
-            sample = self.scheduler.step(model_output, timestep, sample, **step_kwargs).prev_sample
+            sample = scheduler.step(model_output, timestep, sample, **step_kwargs).prev_sample
             tensors = end_step(step, timestep, {"latents": sample, "audio_embeds": audio_embeds})
             sample, audio_embeds = tensors["latents"], tensors["audio_embeds"]
         return torch.where(mask, (sample / 2 + 0.5).clamp(0, 1), frames)
+
+    def predict_noise(
+        self,
+        crops: tuple[torch.Tensor, ...],
+        timestep: torch.Tensor,
+        mask: torch.Tensor,
+        audio_embeds: torch.Tensor,
+        call: _Call,
+    ) -> torch.Tensor:
+        """Returns the U-Net's prediction for noise and variance, (N, 6, S, S); with guidance, of one pass for both.
+
+        Guidance changes the noise only. The variance is that of the pass with the speech.
+
+        Args:
+            crops: the scaled sample, masked frames and references, each (N, 3, S, S).
+            timestep: of this step.
+            mask: (1, 1, S, S), 1 where the mouth is painted.
+            audio_embeds: (N, E).
+            call: scheduler and guidance.
+        """
+        if call.null_embeds is None:
+            sample, *others = crops
+            return self.unet(sample, timestep, *others, mask, audio_embeds).sample
+        sample, *others = (torch.cat([crop, crop]) for crop in crops)
+        both_embeds = torch.cat([call.null_embeds.expand_as(audio_embeds), audio_embeds])
+        unheard, heard = self.unet(sample, timestep, *others, mask, both_embeds).sample.chunk(2)
+        channels = sample.shape[1]
+        unheard, heard, variance = unheard[:, :channels], heard[:, :channels], heard[:, channels:]
+        guided = unheard + call.guidance_scale * (heard - unheard)
+        if call.guidance_rescale:
+            guided = guided * _rescaling(guided, heard, mask, call.guidance_rescale)
+        return torch.cat([guided, variance], dim=1)
 
     def painted_mask(self, device: torch.device | str = "cpu") -> torch.Tensor:
         """Returns a mask (1, 1, S, S) bool, true where the mouth is painted.
@@ -332,11 +444,246 @@ class Diff2LipPipeline(DiffusionPipeline):
         array = frames.permute(0, 2, 3, 1).cpu().numpy()
         return self.numpy_to_pil(array) if output_type == "pil" else array
 
-    def _scheduler_learns_variance(self) -> bool:
-        """Returns whether the scheduler uses all six channels of the prediction; only DDPM can."""
-        accepted = inspect.signature(type(self.scheduler).__init__).parameters
-        learned = self.scheduler.config.get("variance_type") in ("learned", "learned_range")
-        return learned and "variance_type" in accepted
+    # State of the calls, under diffusers' names: of this thread's call, else of the latest one.
+
+    @property
+    def guidance_scale(self) -> float:
+        """The guidance scale of the call."""
+        call = self._call
+        return self.config["default_guidance_scale"] if call is None else call.guidance_scale
+
+    @property
+    def guidance_rescale(self) -> float:
+        """The guidance rescaling of the call."""
+        return 0.0 if self._call is None else self._call.guidance_rescale
+
+    @property
+    def do_classifier_free_guidance(self) -> bool:
+        """Whether the call is guided."""
+        return self.guidance_scale > 1
+
+    @property
+    def num_timesteps(self) -> int:
+        """Steps of the call, as the scheduler counts them; 0 before any call."""
+        return 0 if self._call is None else len(self._call.scheduler.timesteps)
+
+    @property
+    def interrupt(self) -> bool:
+        """Whether the call stops at its next step."""
+        return self._call is not None and self._call.interrupt
+
+    @property
+    def _interrupt(self) -> bool:
+        return self.interrupt
+
+    @_interrupt.setter
+    def _interrupt(self, value: bool) -> None:
+        """Set in a callback, it is for this call; set in another thread, for all that are running."""
+        own = self._running.get(get_ident())
+        for call in list(self._running.values()) if own is None else [own]:
+            call.interrupt = value
+
+    @property
+    def _call(self) -> _Call | None:
+        return self._running.get(get_ident(), self._latest)
+
+    @contextmanager
+    def _as_running(self, call: _Call) -> Iterator[None]:
+        thread = get_ident()
+        outer = self._running.get(thread)
+        self._running[thread] = self._latest = call
+        try:
+            yield
+        finally:
+            if outer is None:
+                del self._running[thread]
+            else:
+                self._running[thread] = outer
+
+    # Low-rank adapters (LoRA) of the U-Net, under diffusers' names; the rest comes from `LoraBaseMixin`.
+
+    @classmethod
+    def lora_state_dict(
+        cls, pretrained_model_name_or_path_or_dict: str | os.PathLike | dict[str, torch.Tensor], **kwargs
+    ) -> dict[str, torch.Tensor] | tuple[dict[str, torch.Tensor], dict | None]:
+        """Returns the weights of an adapter, with names that begin with `unet.`; only safetensors files are read.
+
+        Args:
+            pretrained_model_name_or_path_or_dict: folder, file, repository on the Hub, or the weights themselves.
+            **kwargs: as in other pipelines: `weight_name`, `subfolder`, `revision`, `token`, `cache_dir`,
+                `force_download`, `local_files_only`, `proxies`, and `return_lora_metadata` for a pair with the
+                adapter's settings.
+
+        Raises:
+            ValueError: if there are other weights than those of an adapter.
+        """
+        with_metadata = kwargs.pop("return_lora_metadata", False)
+        kwargs.pop("use_safetensors", None)  # pickled weights could run code
+        names = ("weight_name", "local_files_only", "cache_dir", "proxies", "token", "revision", "subfolder")
+        fetch = {name: kwargs.pop(name, None) for name in names} | {
+            "force_download": kwargs.pop("force_download", False),
+            "user_agent": {"file_type": "attn_procs_weights", "framework": "pytorch"},
+        }
+        weights, metadata = _fetch_state_dict(
+            pretrained_model_name_or_path_or_dict, use_safetensors=True, allow_pickle=False, **fetch
+        )
+        if not weights or not all("lora" in name for name in weights):
+            raise ValueError("the weights are not those of an adapter (LoRA): expected `lora` in each name")
+        if not any(name.startswith("unet.") for name in weights):
+            weights = {f"unet.{name}": weight for name, weight in weights.items()}
+            metadata = metadata and {f"unet.{name}": value for name, value in metadata.items()}
+        return (weights, metadata) if with_metadata else weights
+
+    def load_lora_weights(
+        self,
+        pretrained_model_name_or_path_or_dict: str | os.PathLike | dict[str, torch.Tensor],
+        adapter_name: str | None = None,
+        hotswap: bool = False,
+        **kwargs,
+    ) -> None:
+        """Adds an adapter to the U-Net and turns it on.
+
+        Args:
+            pretrained_model_name_or_path_or_dict: as in `lora_state_dict`; what `save_lora_weights`,
+                `unet.save_lora_adapter` and `diff2lip train` write.
+            adapter_name: its name for `set_adapters`; numbered by default.
+            hotswap: whether to put its weights in the place of those of the adapter of that name.
+            **kwargs: as in `lora_state_dict`, and `low_cpu_mem_usage`.
+
+        Raises:
+            ValueError: if the weights are not those of an adapter, or the name is taken.
+            RuntimeError: if they are for another U-Net.
+        """
+        low_cpu_mem_usage = kwargs.pop("low_cpu_mem_usage", False)
+        weights, metadata = self.lora_state_dict(
+            pretrained_model_name_or_path_or_dict, **kwargs, return_lora_metadata=True
+        )
+        self.unet.load_lora_adapter(
+            weights,
+            prefix="unet",
+            adapter_name=adapter_name,
+            hotswap=hotswap,
+            metadata=metadata,
+            low_cpu_mem_usage=low_cpu_mem_usage,
+            _pipeline=self,
+        )
+
+    @classmethod
+    def save_lora_weights(
+        cls,
+        save_directory: str | os.PathLike,
+        unet_lora_layers: dict[str, torch.Tensor],
+        is_main_process: bool = True,
+        weight_name: str | None = None,
+        save_function: Callable | None = None,
+        safe_serialization: bool = True,
+        unet_lora_adapter_metadata: dict | None = None,
+    ) -> None:
+        """Writes the weights of an adapter, as other pipelines do.
+
+        Args:
+            save_directory: folder to write to.
+            unet_lora_layers: weights of PEFT's `get_peft_model_state_dict(pipe.unet)`.
+            is_main_process: whether this process writes.
+            weight_name: of the file; `pytorch_lora_weights.safetensors` by default.
+            save_function: writes the file, instead of safetensors.
+            safe_serialization: whether to write safetensors.
+            unet_lora_adapter_metadata: the adapter's settings, `pipe.unet.peft_config["name"].to_dict()`.
+        """
+        cls._save_lora_weights(
+            save_directory,
+            lora_layers={"unet": unet_lora_layers},
+            lora_metadata={"unet": unet_lora_adapter_metadata},
+            is_main_process=is_main_process,
+            weight_name=weight_name,  # pyright: ignore[reportArgumentType]  # None is allowed
+            save_function=save_function,  # pyright: ignore[reportArgumentType]
+            safe_serialization=safe_serialization,
+        )
+
+    def fuse_lora(self, components: tuple[str, ...] | list[str] = ("unet",), *args, **kwargs) -> None:
+        """Adds the adapters to the weights, so that they cost nothing; arguments as in other pipelines."""
+        super().fuse_lora(list(components), *args, **kwargs)
+
+    def unfuse_lora(self, components: tuple[str, ...] | list[str] = ("unet",), **kwargs) -> None:
+        """Takes the adapters out of the weights again."""
+        super().unfuse_lora(list(components), **kwargs)
+
+
+def _check_guidance(scale: float, rescale: float) -> None:
+    if not (isinstance(scale, (int, float)) and 0 <= scale < math.inf):
+        raise ValueError(f"`guidance_scale` is {scale!r}, expected a number, 0 or more")
+    if not (isinstance(rescale, (int, float)) and 0 <= rescale <= 1):
+        raise ValueError(f"`guidance_rescale` is {rescale!r}, expected a number in [0, 1]")
+
+
+def _check_scheduler(scheduler: SchedulerMixin) -> None:
+    """Raises ValueError if a scheduler cannot sample the model."""
+    name = type(scheduler).__name__
+    cure = "build one with from_config(pipe.scheduler.config), for example DPMSolverMultistepScheduler"
+    if any(parent.__name__ in UNFIT_SCHEDULERS for parent in type(scheduler).__mro__):
+        raise ValueError(f"`scheduler` is a {name}, which gives noise with this model; {cure}")
+    accepted = inspect.signature(type(scheduler).__init__).parameters
+    if "beta_schedule" not in accepted or scheduler.config.get("prediction_type", "epsilon") != "epsilon":
+        raise ValueError(f"`scheduler` is a {name} that does not denoise an epsilon-model; {cure}")
+    wanted = ("model_output", "timestep", "sample")
+    try:
+        bound = inspect.signature(scheduler.step).bind(*wanted).arguments
+    except TypeError:
+        bound = {"timestep": None}
+    if any(bound.get(argument, argument) != argument for argument in wanted):
+        raise ValueError(
+            f"`scheduler` is a {name}, whose `step` takes other arguments than {', '.join(wanted)}; {cure}"
+        )
+
+
+def _schedule(
+    scheduler: SchedulerMixin, num_inference_steps: int, timesteps: list[int] | None, sigmas: list[float] | None
+) -> dict:
+    """Returns the arguments of `set_timesteps`.
+
+    Raises:
+        ValueError: if timesteps and sigmas are given, or the scheduler does not take them.
+    """
+    given = {name: some for name, some in (("timesteps", timesteps), ("sigmas", sigmas)) if some is not None}
+    if len(given) > 1:
+        raise ValueError("`timesteps` and `sigmas` exclude each other; pass one of them")
+    for name, some in given.items():
+        if name not in inspect.signature(scheduler.set_timesteps).parameters:
+            raise ValueError(f"`{name}` cannot be chosen with a {type(scheduler).__name__}; leave it out")
+        if len(some) == 0:
+            raise ValueError(f"`{name}` is empty, expected one for each step")
+    return given or {"num_inference_steps": num_inference_steps}
+
+
+def _extra_step_kwargs(scheduler: SchedulerMixin, generators: list[torch.Generator], eta: float) -> dict:
+    """Returns the extra arguments that `step` of this scheduler accepts.
+
+    `use_clipped_model_output` recomputes the noise from the clipped prediction, as the original does.
+    """
+    accepted = inspect.signature(scheduler.step).parameters
+    extra = {"eta": eta, "use_clipped_model_output": True, "generator": generators}
+    return {name: value for name, value in extra.items() if name in accepted}
+
+
+def _learns_variance(scheduler: SchedulerMixin) -> bool:
+    """Returns whether the scheduler uses all six channels of the prediction; only DDPM can."""
+    accepted = inspect.signature(type(scheduler).__init__).parameters
+    learned = scheduler.config.get("variance_type") in ("learned", "learned_range")
+    return learned and "variance_type" in accepted
+
+
+def _rescaling(guided: torch.Tensor, heard: torch.Tensor, mask: torch.Tensor, share: float) -> torch.Tensor:
+    """Returns factors (N, 1, 1, 1) that bring guided noise a share of the way to the deviation of the unguided one.
+
+    The deviation is that of the painted part: elsewhere the prediction means nothing.
+    """
+    ratio = _painted_deviation(heard, mask) / _painted_deviation(guided, mask)
+    return share * ratio + 1 - share
+
+
+def _painted_deviation(noise: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    rows = mask[0, 0, :, 0].bool()
+    return noise[:, :, rows].std(dim=(1, 2, 3), keepdim=True)
 
 
 def _check_shape(values: torch.Tensor | np.ndarray, entry: tuple[int, ...], name: str) -> None:

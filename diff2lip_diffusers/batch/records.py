@@ -143,6 +143,7 @@ def fingerprint(pipe: Diff2LipPipeline) -> str:
         **{name: [type(part).__name__, _settings_in(part.config)] for name, part in parts.items()},
         "feature_extractor": pipe.feature_extractor.to_dict(),
         "pipeline": [pipe.config["default_num_inference_steps"], pipe.config["painted_fraction"]],
+        **_guidance_and_adapters(pipe),
     }
     digest.update(json.dumps(described, sort_keys=True, default=str).encode())
     for component in (pipe.unet, pipe.audio_encoder):
@@ -152,9 +153,24 @@ def fingerprint(pipe: Diff2LipPipeline) -> str:
     return digest.hexdigest()[:16]
 
 
+def _guidance_and_adapters(pipe: Diff2LipPipeline) -> dict[str, object]:
+    """What the weights and configurations do not say; empty for pipelines without, as those of older batches."""
+    parts: dict[str, object] = {}
+    if pipe.config.get("default_guidance_scale", 1) > 1:
+        parts["guidance_scale"] = pipe.config["default_guidance_scale"]
+    if getattr(pipe.unet, "peft_config", None):
+        layers = ((name, layer) for name, layer in pipe.unet.named_modules() if hasattr(layer, "active_adapters"))
+        parts["adapters"] = [
+            [name, {one: layer.scaling[one] for one in layer.active_adapters if one in layer.scaling}]
+            for name, layer in layers
+            if not layer.disable_adapters
+        ]
+    return parts
+
+
 def _settings_in(config: Mapping[str, object]) -> dict[str, object]:
-    """A configuration without diffusers' notes on versions and paths."""
-    return {name: value for name, value in config.items() if not name.startswith("_")}
+    """A configuration without diffusers' notes on versions and paths, and without what the weights show."""
+    return {name: value for name, value in config.items() if not name.startswith("_") and name != "has_null_embeds"}
 
 
 def _as_json(value: object) -> object:

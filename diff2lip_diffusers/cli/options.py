@@ -1,7 +1,9 @@
 """Arguments that the commands `sync` and `batch` share: the model, and the options of a job."""
 
 import argparse
+import json
 import logging
+import math
 import sys
 from typing import Any
 
@@ -11,7 +13,7 @@ from huggingface_hub.utils import disable_progress_bars
 from ..hub import DTYPES, load_pipeline
 from ..lipsync.options import OLD_NAMES, OPTIONS
 from ..pipeline_diff2lip import Diff2LipPipeline
-from ..schedulers import SCHEDULERS, make_scheduler
+from ..schedulers import SCHEDULERS, make_scheduler, with_options
 from .arguments import sync_option
 
 
@@ -22,6 +24,23 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", choices=DTYPES, help="precision (default: the fastest good one)")
     parser.add_argument("--variant", help="variant of the weight files, such as fp16")
     parser.add_argument("--scheduler", choices=SCHEDULERS, help="sampler (default: the model's own)")
+    parser.add_argument(
+        "--scheduler-option",
+        dest="scheduler_options",
+        type=_scheduler_option,
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of the sampler, such as use_karras_sigmas=true; repeatable",
+    )
+    parser.add_argument(
+        "--lora",
+        type=_lora,
+        action="append",
+        default=[],
+        metavar="PATH[:SCALE]",
+        help="adapter to add to the model: a training run, a folder or a repository on the Hub; repeatable",
+    )
 
 
 def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) -> Diff2LipPipeline:
@@ -30,9 +49,10 @@ def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) 
     if not sys.stderr.isatty():
         disable_progress_bar()
         disable_progress_bars()
-    pipe = load_pipeline(args.model, device, dtype, args.variant)
+    pipe = load_pipeline(args.model, device, dtype, args.variant, args.lora)
     if args.scheduler:
         pipe.scheduler = make_scheduler(args.scheduler, pipe.scheduler.config)
+    pipe.scheduler = with_options(pipe.scheduler, dict(args.scheduler_options))
     return pipe
 
 
@@ -59,6 +79,31 @@ def add_options(parser: argparse.ArgumentParser, one_video: bool = False) -> Non
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of `SyncOptions` that were given."""
     return {name: getattr(args, name) for name in OPTIONS if name in args}
+
+
+def _scheduler_option(text: str) -> tuple[str, Any]:
+    """A key, and a value of JSON or a word."""
+    key, equals, value = text.partition("=")
+    if not (key.isidentifier() and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as use_karras_sigmas=true")
+    try:
+        return key, json.loads(value.lower() if value in ("True", "False") else value)
+    except ValueError:
+        return key, value
+
+
+def _lora(text: str) -> tuple[str, float]:
+    """A path or repository, and its scale, 1 by default."""
+    path, colon, scale = text.rpartition(":")
+    try:
+        number = float(scale) if colon else math.nan
+    except ValueError:  # a colon in the path
+        return text, 1.0
+    if not colon:
+        return text, 1.0
+    if not path or not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r} is not PATH[:SCALE], such as anna:0.8")
+    return path, number
 
 
 def _flag(name: str) -> str:

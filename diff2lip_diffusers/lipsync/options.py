@@ -31,6 +31,7 @@ from .option_values import (
 # Old names, which still work everywhere, and those that took their place.
 OLD_NAMES = {"quality": "crf"}
 ANY_SEED = Number(int, -(2**63), 2**64 - 1, "a whole number of 64 bits")  # torch's range
+MAX_GUIDANCE_SCALE = 100
 POSITIVE = Number(int, 1, math.inf, "a whole number above 0")
 
 
@@ -71,6 +72,9 @@ class SyncOptions:
     Args:
         num_inference_steps: denoising steps; the pipeline's own number by default.
         eta: weight of the noise in DDIM, in [0, 1].
+        guidance_scale: how much the speech counts: the prediction without speech, plus so many times the difference
+            that the speech makes. 1 is off; more doubles the work. The pipeline's own scale by default.
+        guidance_rescale: how far the contrast that guidance adds is taken back, in [0, 1].
         seed: seed of the noise, which all frames share.
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
         mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
@@ -109,6 +113,20 @@ class SyncOptions:
     )
     eta: float = _option(
         0.0, Number(float, 0, 1, "a number in [0, 1]"), "noise in DDIM, 0 to 1 (default: 0)", "sampling", metavar="ETA"
+    )
+    guidance_scale: float | None = _option(
+        None,
+        Number(float, 1, MAX_GUIDANCE_SCALE, f"a number from 1 (off) to {MAX_GUIDANCE_SCALE}"),
+        "how much the speech counts; above 1 the mouth moves more, at twice the work (default: the model's own, 1)",
+        "sampling",
+        metavar="SCALE",
+    )
+    guidance_rescale: float = _option(
+        0.0,
+        Number(float, 0, 1, "a number in [0, 1]"),
+        "how far the contrast that guidance adds is taken back, 0 to 1 (default: 0)",
+        "sampling",
+        metavar="SHARE",
     )
     seed: int = _option(7, ANY_SEED, "seed of the noise (default: 7)", "sampling", metavar="N")
     batch_size: int | None = _option(

@@ -8,7 +8,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from threading import Lock
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -25,6 +27,10 @@ TRIM_FRAMES = 100
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
+# Pipelines whose progress bar is off: its settings before, and how many calls of `sync_jobs` are running.
+_SILENCED: WeakKeyDictionary[Diff2LipPipeline, tuple[dict, int]] = WeakKeyDictionary()
+_SILENCING = Lock()
+
 
 def sync_video(
     pipe: Diff2LipPipeline,
@@ -34,7 +40,7 @@ def sync_video(
     on_progress: Callable[[int, int | None], None] | None = None,
     **options,
 ) -> SyncResult:
-    """Writes `video` with its mouth moving to `audio`, and with that audio.
+    """Writes `video` with its mouth moving to `audio`, and with that audio. Several threads may share a pipeline.
 
     Every frame of the video is written, unless `length` says otherwise. Frames without the face, and those after the
     end of the speech, stay as they are.
@@ -170,10 +176,20 @@ def _painted_tasks(items: Iterator[_Painted]) -> Iterator[PaintedTask]:
 
 @contextmanager
 def _silent(pipe: Diff2LipPipeline) -> Iterator[None]:
-    """Turns off the pipeline's own progress bar, of which there would be one per batch."""
-    config = getattr(pipe, "_progress_bar_config", {})
-    pipe.set_progress_bar_config(**{**config, "disable": True})
+    """Turns off the pipeline's own progress bar, of which there would be one per batch.
+
+    Several threads may share the pipeline: the first one turns it off, the last one on again.
+    """
+    with _SILENCING:
+        config, count = _SILENCED.get(pipe, (getattr(pipe, "_progress_bar_config", {}), 0))
+        _SILENCED[pipe] = config, count + 1
+        pipe.set_progress_bar_config(**{**config, "disable": True})
     try:
         yield
     finally:
-        pipe.set_progress_bar_config(**config)
+        with _SILENCING:
+            config, count = _SILENCED.pop(pipe)
+            if count > 1:
+                _SILENCED[pipe] = config, count - 1
+            else:
+                pipe.set_progress_bar_config(**config)

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from ..errors import Diff2LipError
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .frame_tasks import FaceCrop, FrameTask
 
@@ -61,13 +62,19 @@ def _crop_of(item: object) -> CropOfTask | None:
 def _settings(chosen: CropOfTask) -> tuple:
     """What tasks must share to be sampled together."""
     options = chosen[0].job.options
-    return options.num_inference_steps, options.eta
+    return options.num_inference_steps, options.eta, options.guidance_scale, options.guidance_rescale
 
 
 def _painted(pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], batch_size: int) -> Iterator[tuple]:
     faces = iter(_sample(pipe, chosen, batch_size) if chosen else ())
     for item in waiting:
         yield item, next(faces) if _crop_of(item) else None
+
+
+def _stop_if_interrupted(pipe: Diff2LipPipeline, _step: int, _timestep: torch.Tensor, _tensors: dict) -> dict:
+    if pipe.interrupt:
+        raise Diff2LipError("interrupted (`pipe._interrupt` was set); nothing was written")
+    return {}
 
 
 def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -> np.ndarray:
@@ -83,7 +90,10 @@ def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -
         # All frames of a job share one noise image.
         generator=[torch.Generator().manual_seed(task.job.options.seed) for task, _ in full],
         eta=options.eta,
+        guidance_scale=options.guidance_scale,
+        guidance_rescale=options.guidance_rescale,
         output_type="np",
+        callback_on_step_end=_stop_if_interrupted,
     )
     # The pipeline is annotated to return a tuple or an output, as pipelines are.
     painted = np.asarray(output.frames[: len(chosen)])  # pyright: ignore[reportAttributeAccessIssue]

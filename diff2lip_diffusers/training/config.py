@@ -30,6 +30,8 @@ class TrainConfig:
         init_from: Model folder to start from.
         audio_encoder_from: Folder of a trained audio encoder.
         freeze_audio_encoder: Whether the audio encoder is not trained.
+        audio_dropout: Share of the samples whose audio embedding is replaced by one that stands for no speech, for
+            `guidance_scale`; 0.1 is usual. It is learned if the audio encoder is trained.
         lora: Settings of a low-rank adapter, which is trained on `init_from` instead of all weights.
         size_px: Height and width of the training crops. By default the model's `sample_size`. The network is
             convolutional, so a model for 64 pixels may be trained at 32 first.
@@ -79,6 +81,7 @@ class TrainConfig:
     init_from: str | None = None
     audio_encoder_from: str | None = None
     freeze_audio_encoder: bool = False
+    audio_dropout: float = 0.0
     lora: LoraSettings | None = None
     size_px: int | None = None
     frames_per_sample: int = 5
@@ -157,6 +160,7 @@ class TrainConfig:
 
 RANGES = {
     "max_train_steps": (1, math.inf),
+    "audio_dropout": (0, 1),
     "size_px": (8, math.inf),
     "train_batch_size": (1, math.inf),
     "gradient_accumulation_steps": (1, math.inf),
@@ -210,6 +214,8 @@ def _check_together(config: TrainConfig) -> None:
         )
     if config.lora is not None and config.init_from is None:
         raise ValueError("`lora` needs `init_from`, the model folder that it adapts")
+    if config.lora is not None and config.audio_encoder_from is not None:
+        raise ValueError("`lora` keeps the audio encoder of `init_from`; leave out `audio_encoder_from`")
     begin, end = config.timestep_bias_begin, config.timestep_bias_end
     if begin >= end:
         raise ValueError(f"`timestep_bias_begin` is {begin}, expected less than `timestep_bias_end`, which is {end}")

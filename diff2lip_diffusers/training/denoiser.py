@@ -29,9 +29,12 @@ class Denoiser(nn.Module):
 
     def forward(self, batch: NoisyBatch) -> torch.Tensor:
         """Returns the U-Net's output for the frames of a batch."""
-        is_frozen = not next(self.audio_encoder.parameters()).requires_grad
+        is_frozen = not self.audio_encoder.proj_out.weight.requires_grad
         with torch.set_grad_enabled(torch.is_grad_enabled() and not is_frozen):
             audio_embeds = self.audio_encoder(batch.mel_windows)
+        null_embeds = self.audio_encoder.null_embeds
+        if null_embeds is not None:
+            audio_embeds = torch.where(batch.unheard[:, None], null_embeds, audio_embeds)
         return self.unet(
             batch.noisy, batch.timesteps, batch.masked_frames, batch.references, batch.mask, audio_embeds
         ).sample
@@ -56,15 +59,25 @@ def make_denoiser(config: TrainConfig) -> Denoiser:
         denoiser = _loaded_denoiser(config.init_from, config.model)
     if config.audio_encoder_from is not None:
         denoiser.audio_encoder = _loaded_audio_encoder(config.audio_encoder_from, denoiser)
+    _prepare_null_embeds(denoiser, config.audio_dropout)
     denoiser.train()
     if config.lora is not None:
-        add_lora(denoiser.unet, config.lora, config.seed)
+        add_lora(denoiser.unet, config.lora, config.seed, config.init_from)
     if config.freeze_audio_encoder or config.lora is not None:
         denoiser.audio_encoder.requires_grad_(False).eval()
     if config.gradient_checkpointing:
         denoiser.unet.enable_gradient_checkpointing()
         denoiser.audio_encoder.enable_gradient_checkpointing()
     return denoiser
+
+
+def _prepare_null_embeds(denoiser: Denoiser, audio_dropout: float) -> None:
+    """Adds the embedding of no speech if samples are dropped, at first that of silence; freezes it if none are."""
+    encoder = denoiser.audio_encoder
+    if audio_dropout and encoder.null_embeds is None:
+        encoder.add_null_embeds(denoiser.pipeline().null_audio_embeds())
+    elif encoder.null_embeds is not None:
+        encoder.null_embeds.requires_grad_(audio_dropout > 0)
 
 
 def check_size_px(size_px: int, denoiser: Denoiser) -> None:

@@ -24,6 +24,7 @@ class NoisyBatch:
         references: (N, 3, S, S) in [-1, 1].
         mask: (1, 1, S, S), 1 where the mouth is painted.
         mel_windows: (N, 80, 16).
+        unheard: (N,) bool, where the audio embedding is replaced by that of no speech; equal within a sample.
     """
 
     frames: torch.Tensor
@@ -35,6 +36,7 @@ class NoisyBatch:
     references: torch.Tensor
     mask: torch.Tensor
     mel_windows: torch.Tensor
+    unheard: torch.Tensor
 
     def x0(self, epsilon: torch.Tensor) -> torch.Tensor:
         """Returns the frames that a predicted noise implies, not clipped, (N, 3, S, S)."""
@@ -49,12 +51,14 @@ class Diffusion:
     """The noise schedule of the released model, and how often each of its timesteps is drawn.
 
     Args:
+        audio_dropout: share of the samples that are unheard.
         **bias: arguments of [`timestep_probabilities`]; by default all timesteps are equally likely.
 
     Source: SPEC "Diffusion".
     """
 
-    def __init__(self, **bias: Any):
+    def __init__(self, audio_dropout: float = 0.0, **bias: Any):
+        self.audio_dropout = audio_dropout
         scheduler = original_scheduler()
         self.betas, self.alphas_cumprod = scheduler.betas, scheduler.alphas_cumprod
         self._edges = timestep_probabilities(len(self.betas), **bias).cumsum(0)
@@ -95,4 +99,5 @@ class Diffusion:
             references=references,
             mask=mask,
             mel_windows=samples["mel_windows"].flatten(0, 1),
+            unheard=(samples["audio_draw"] < self.audio_dropout).repeat_interleave(count),
         )

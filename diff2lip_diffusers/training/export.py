@@ -16,7 +16,7 @@ def export_original(model: str | Path, path: str | Path) -> str:
     """Writes a pipeline's weights as one flat state dict with the authors' names; `diff2lip convert` is the inverse.
 
     The layout does not contain the channels per attention head, the number of normalization groups and the crop size.
-    Whoever reads the file must know them.
+    Whoever reads the file must know them. An embedding of no speech, for guidance, is left out.
 
     Args:
         model: pipeline folder, or repository on the Hub.
@@ -43,7 +43,8 @@ def export_original(model: str | Path, path: str | Path) -> str:
     except CheckpointError as error:
         raise CheckpointError(f"{model}: has sizes that the original layout cannot hold ({error})") from error
     for own, again in ((pipe.unet, unet), (pipe.audio_encoder, audio_encoder)):
-        changed = [name for name in own.config if name[0] != "_" and not _same(own.config[name], again.config[name])]
+        names = [name for name in own.config if name[0] != "_" and name != "has_null_embeds"]
+        changed = [name for name in names if not _same(own.config[name], again.config[name])]
         if changed:
             value = own.config[changed[0]]
             raise CheckpointError(f"{model}: `{changed[0]}` is {value}, which the original layout cannot hold")

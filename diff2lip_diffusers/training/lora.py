@@ -11,6 +11,8 @@ from ..output_paths import filling_folder
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
 from .config_checks import check_range
 
+ADAPTER = "default"
+
 
 @dataclass(frozen=True)
 class LoraSettings:
@@ -34,13 +36,14 @@ class LoraSettings:
             raise ValueError("`lora.target_modules` is empty, expected names of layers such as to_q")
 
 
-def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: int) -> None:
+def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: int, base: str | None = None) -> None:
     """Adds an adapter that does not change the output yet, and freezes all other weights.
 
     Args:
         unet: the network that is adapted.
         settings: size and place of the adapter.
         seed: decides the adapter's initial weights.
+        base: folder or repository of the network's pipeline, which the saved adapter names.
 
     Raises:
         Diff2LipError: if PEFT is not installed.
@@ -57,21 +60,24 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
             # PEFT takes any number as alpha; its annotation says int.
             alpha: Any = settings.alpha
             unet.add_adapter(
-                LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=list(settings.target_modules))
+                LoraConfig(r=settings.rank, lora_alpha=alpha, target_modules=list(settings.target_modules)), ADAPTER
             )
         except ValueError as error:
             names = ", ".join(settings.target_modules)
             raise ValueError(f"`lora.target_modules` is {names}: {str(error).partition('.')[0]}") from error
+    # `add_adapter` removes the name.
+    is_folder = base is not None and Path(base).exists()
+    unet.peft_config[ADAPTER].base_model_name_or_path = str(Path(base).absolute()) if is_folder else base
 
 
 def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
     """Writes the adapter as `pytorch_lora_weights.safetensors`, complete or not at all.
 
-    `pipe.unet.load_lora_adapter(folder, prefix=None, use_safetensors=True)` loads it into a pipeline of the model that
-    it was trained on.
+    `pipe.load_lora_weights(folder)` loads it into a pipeline of the model that it was trained on, whose name is in the
+    file.
 
     Raises:
         MediaError: if the folder cannot be written.
     """
     with filling_folder(folder) as hidden:
-        unet.save_lora_adapter(hidden)
+        unet.save_lora_adapter(hidden, ADAPTER)

@@ -84,7 +84,9 @@ class Objective:
         sequence_weight = judge_weight[:: self.config.frames_per_sample]
         if self.experts.similarity is not None:
             sequences = painted.unflatten(0, (len(sync_mel), -1))
-            losses["syncnet"] = sequence_weight * syncnet_loss(self.experts.similarity(sequences, sync_mel))
+            # What is painted without hearing the speech cannot follow it.
+            heard = ~batch.unheard[:: self.config.frames_per_sample]
+            losses["syncnet"] = heard * sequence_weight * syncnet_loss(self.experts.similarity(sequences, sync_mel))
         if discriminator is not None:
             losses["adversarial"] = sequence_weight * generator_adversarial_loss(discriminator(painted, batch.mask))
         means = {name: values.mean() for name, values in losses.items()}

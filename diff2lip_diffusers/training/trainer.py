@@ -63,6 +63,7 @@ class Trainer(TrainingRun[TrainConfig]):
         self.data = training_set(config, self.size_px)
         self._preview_data = preview_set(config, self.size_px)
         self.diffusion = Diffusion(
+            audio_dropout=config.audio_dropout,
             strategy=config.timestep_bias_strategy,
             multiplier=config.timestep_bias_multiplier,
             begin=config.timestep_bias_begin,

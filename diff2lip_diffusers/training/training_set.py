@@ -97,6 +97,7 @@ class TrainingSet(Dataset):
             `sync_mel`: (80, 16), the mel steps from the first frame on, for SyncNet.
             `noise`, `fill`: (3, S, S) normal noise, added to the frames, and filled into the masked part.
             `draw`: () float64 in [0, 1), decides the timestep.
+            `audio_draw`: () float64 in [0, 1), decides whether the audio is dropped.
         """
         rng = np.random.Generator(np.random.PCG64((self.seed, number)))
         place = int(rng.integers(len(self)))
@@ -114,6 +115,7 @@ class TrainingSet(Dataset):
             "noise": noise,
             "fill": fill,
             "draw": torch.tensor(draw, dtype=torch.float64),
+            "audio_draw": torch.tensor(rng.random(), dtype=torch.float64),
         }
 
     def read(self, index: int, start: int, count: int) -> torch.Tensor:

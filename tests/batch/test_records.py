@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.untrained import untrained_pipeline
+from peft import LoraConfig
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor, Diff2LipPipeline, FaceBox
 from diff2lip_diffusers.batch.pairs import Pair
@@ -34,6 +35,8 @@ def leave_alone(face):
 
 # Another value for each option that decides the output, and what stands for it in the settings.
 CHANGED = {
+    "guidance_scale": (1.5, 1.5),
+    "guidance_rescale": (0.5, 0.5),
     "num_inference_steps": (10, 10),
     "seed": (2**64 - 1, 2**64 - 1),
     "eta": (0.5, 0.5),
@@ -249,6 +252,25 @@ def test_use_does_not_matter(small_pipe):
 def test_weights_in_any_precision_have_a_fingerprint(small_pipe):
     prints = {fingerprint(small_pipe.to(dtype)) for dtype in (torch.float32, torch.float16, torch.bfloat16)}
     assert len(prints) == 3
+
+
+def test_guidance_and_adapters_count_and_being_able_to_have_them_does_not(small_pipe):
+    before = fingerprint(small_pipe)
+    small_pipe.register_to_config(default_guidance_scale=1)
+    small_pipe.audio_encoder.register_to_config(has_null_embeds=False)
+    assert fingerprint(small_pipe) == before
+    prints = [before]
+    small_pipe.register_to_config(default_guidance_scale=2)
+    prints.append(fingerprint(small_pipe))
+    small_pipe.audio_encoder.add_null_embeds(small_pipe.null_audio_embeds())
+    prints.append(fingerprint(small_pipe))
+    small_pipe.unet.add_adapter(LoraConfig(r=2, target_modules=["to_q"]), "anna")
+    prints.append(fingerprint(small_pipe))
+    small_pipe.set_adapters("anna", 0.5)
+    prints.append(fingerprint(small_pipe))
+    small_pipe.disable_lora()
+    prints.append(fingerprint(small_pipe))
+    assert len(set(prints)) == 6
 
 
 def test_another_seed_makes_another_model():

@@ -387,6 +387,7 @@ def test_every_option_arrives(in_world, monkeypatch):
 
     monkeypatch.setattr(sync, "sync_video", remember)
     numbers = {"steps": "3", "seed": "0", "eta": "0.5", "batch_size": "2", "fps": "29.97", "crf": "20"}
+    numbers |= {"guidance_scale": "1.5", "guidance_rescale": "0.7"}
     words = {"mode": "random", "detector": "s3fd", "length": "longest", "extend": "loop", "codec": "hevc"}
     places = {"pads": "1,2,-3,4", "face": "10,20.5", "detections": "boxes", "box": None}
     search = {"detection_stride": "2", "detection_size": "320"}
@@ -396,6 +397,8 @@ def test_every_option_arrives(in_world, monkeypatch):
         "num_inference_steps": 3,
         "seed": 0,
         "eta": 0.5,
+        "guidance_scale": 1.5,
+        "guidance_rescale": 0.7,
         "batch_size": 2,
         "fps": Fraction(2997, 100),
         "crf": 20,

@@ -18,6 +18,7 @@ def samples(count: int, frames: int, size: int = 8) -> dict[str, torch.Tensor]:
         "noise": noise,
         "fill": fill,
         "draw": torch.rand(count, dtype=torch.float64, generator=generator),
+        "audio_draw": torch.rand(count, dtype=torch.float64, generator=generator),
     }
 
 
