@@ -18,12 +18,14 @@ class BaseWeights:
     Attributes:
         name: the folder or repository, as the caller gave it.
         size_px: height and width of the crops.
+        has_null_embeds: whether it has learned an embedding that stands for no speech.
         license: its identifier in the model card, such as `apache-2.0`; `unknown` if the card names none.
         license_text: the file LICENSE.txt of the weights; None if there is none.
     """
 
     name: str
     size_px: int
+    has_null_embeds: bool
     license: str
     license_text: str | None
 
@@ -35,10 +37,13 @@ def read_base_weights(model: str | Path) -> BaseWeights:
         Diff2LipError: if there is no such pipeline.
         CheckpointError: if weights are missing.
     """
-    size_px = load_pipeline(model, device="cpu", dtype="fp32").unet.config.sample_size
+    pipe = load_pipeline(model, device="cpu", dtype="fp32")
     card, text = (_read(model, name) for name in (CARD_NAME, LICENSE_FILE))
     found = LICENSE_LINE.search(card.split("\n---", 1)[0]) if card else None
-    return BaseWeights(str(model), size_px, found.group(1) if found else UNKNOWN, text)
+    has_null_embeds = pipe.audio_encoder.null_embeds is not None
+    return BaseWeights(
+        str(model), pipe.unet.config.sample_size, has_null_embeds, found.group(1) if found else UNKNOWN, text
+    )
 
 
 def _read(model: str | Path, name: str) -> str | None:

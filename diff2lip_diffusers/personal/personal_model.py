@@ -1,12 +1,13 @@
 """Writes a personal model: the pipeline folder with its card and license, and the report."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..hub import load_pipeline
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..training.trainer import LORA_NAME
 from .base_weights import CARD_NAME, LICENSE_FILE, BaseWeights
+from .guidance import choose_guidance
 from .held_out import STEPS
 from .inputs_record import InputsRecord
 from .material import Material
@@ -34,8 +35,15 @@ def write_personal_model(
     else:
         _take_weights(pipe, _loaded(trained.weights))
     pipe.to(trained.device)
-    seconds = trained.evaluations[-1].seconds
-    results, painted = measure(base.name, pipe, trained.held_out, trained.best.step, trained.steps, seconds)
+    guidance_scale = choose_guidance(pipe, trained.held_out)
+    results, painted = measure(base.name, pipe, trained.held_out)
+    results = replace(
+        results,
+        guidance_scale=guidance_scale,
+        step=trained.best.step,
+        steps=trained.steps,
+        minutes=trained.evaluations[-1].seconds / 60,
+    )
     page = report_page(base, material, results, painted, trained.held_out, trained.evaluations)
     card = model_card(base, material, results, inputs.consent, STEPS)
     with folder.publishing(inputs, asdict(results)) as hidden:
@@ -56,9 +64,8 @@ def _loaded(weights: Path | str) -> Diff2LipPipeline:
 
 
 def _take_weights(pipe: Diff2LipPipeline, trained: Diff2LipPipeline) -> None:
-    """Copies the trained weights; scheduler and settings stay those of the base."""
-    pipe.unet.load_state_dict(trained.unet.state_dict())
-    pipe.audio_encoder.load_state_dict(trained.audio_encoder.state_dict())
+    """Takes the trained networks; scheduler and settings stay those of the base."""
+    pipe.register_modules(unet=trained.unet, audio_encoder=trained.audio_encoder)
 
 
 def _merge_adapter(pipe: Diff2LipPipeline, adapter: Path) -> None:

@@ -87,7 +87,7 @@ def personalize(
                 folder.forget()
                 raise
             if not inputs.max_train_steps:
-                inputs = replace(inputs, max_train_steps=steps_that_fit(options, material.folder))
+                inputs = replace(inputs, max_train_steps=steps_that_fit(options, base, material.folder))
                 folder.store(inputs)
             _make(folder, inputs, options, base, material, on_progress)
     folder.forget_work()
@@ -106,7 +106,7 @@ def _make(
     on_progress: Callable[[PersonProgress], None] | None,
 ) -> None:
     """Trains, measures, and writes the model."""
-    config = train_config(options, material.folder, folder.run, inputs.max_train_steps)
+    config = train_config(options, base, material.folder, folder.run, inputs.max_train_steps)
     limit_s = RUN_SHARE * 60 * options.minutes
     trainer = PersonTrainer(config, material.held_out, options.speech, limit_s, folder.preview)
     try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..training.config import TrainConfig
 from ..training.lora import LoraSettings
 from ..training.trainer import Trainer
+from .base_weights import BaseWeights
 from .options import PersonalizeOptions
 
 # Evaluated and saved so many times in a run; the best is often among the last ones.
@@ -21,11 +22,12 @@ TRAINING_SHARE = 0.75
 TIMED_STEPS = 4
 
 
-def train_config(options: PersonalizeOptions, data: Path, output: Path, steps: int) -> TrainConfig:
+def train_config(options: PersonalizeOptions, base: BaseWeights, data: Path, output: Path, steps: int) -> TrainConfig:
     """Returns the settings of a run; none of them depends on the size of the model or of its crops.
 
     Args:
         options: of the personal model.
+        base: the weights that the run starts from.
         data: the training set.
         output: folder of the run.
         steps: number of steps.
@@ -38,6 +40,8 @@ def train_config(options: PersonalizeOptions, data: Path, output: Path, steps: i
         max_train_steps=steps,
         init_from=str(options.model),
         freeze_audio_encoder=options.freeze_audio_encoder,
+        # A frozen encoder without the embedding would use that of silence, and silence must keep its own mouth.
+        audio_dropout=0.0 if options.freeze_audio_encoder and not base.has_null_embeds else 0.1,
         lora=lora,
         frames_per_sample=1,
         train_batch_size=options.train_batch_size,
@@ -62,14 +66,14 @@ def train_config(options: PersonalizeOptions, data: Path, output: Path, steps: i
     )
 
 
-def steps_that_fit(options: PersonalizeOptions, data: Path) -> int:
+def steps_that_fit(options: PersonalizeOptions, base: BaseWeights, data: Path) -> int:
     """Returns the number of steps that fit into the time, by the duration of a few steps on this machine.
 
     Raises:
         Diff2LipError: if the weights cannot be trained.
     """
     with tempfile.TemporaryDirectory() as folder:
-        config = train_config(options, data, Path(folder), TIMED_STEPS)
+        config = train_config(options, base, data, Path(folder), TIMED_STEPS)
         config = replace(config, checkpointing_steps=TIMED_STEPS + 1)
         trainer = Trainer(config, resume=False)
         try:

@@ -24,6 +24,7 @@ class PersonalResults:
         sharpness: Laplacian variance in the box of the mouth, as a multiple of the truth's.
         sharpness_before: the same of the weights that the model starts from.
         num_frames: held-out frames.
+        guidance_scale: of the personal model.
         step: of the best weights.
         steps: number of steps that were trained.
         minutes: that the training took.
@@ -36,9 +37,10 @@ class PersonalResults:
     sharpness: float
     sharpness_before: float
     num_frames: int
-    step: int
-    steps: int
-    minutes: float
+    guidance_scale: float = 1.0
+    step: int = 0
+    steps: int = 0
+    minutes: float = 0.0
 
     def table(self) -> list[tuple[str, str, str]]:
         """Name of each measure, with its value before and after."""
@@ -49,6 +51,7 @@ class PersonalResults:
             ("follows the truth, other speech (0 is right)", "", f"{self.other_correlation:.2f}"),
             ("movement, own speech (1 is the truth)", f"{before.movement:.2f}", f"{after.movement:.2f}"),
             ("movement, other speech", "", f"{self.other_movement:.2f}"),
+            ("guidance scale", "", f"{self.guidance_scale:g}"),
             ("sharpness of the mouth (1 is the truth)", f"{self.sharpness_before:.2f}", f"{self.sharpness:.2f}"),
         ]
 
@@ -62,23 +65,13 @@ class PaintedRows:
     other_speech: torch.Tensor
 
 
-def measure(
-    base: str | Path,
-    pipe: Diff2LipPipeline,
-    held_out: HeldOutFrames,
-    step: int,
-    steps: int,
-    seconds: float,
-) -> tuple[PersonalResults, PaintedRows]:
-    """Returns the measurements, and the painted frames.
+def measure(base: str | Path, pipe: Diff2LipPipeline, held_out: HeldOutFrames) -> tuple[PersonalResults, PaintedRows]:
+    """Returns the measurements, without what the run knows, and the painted frames.
 
     Args:
         base: the weights that the model starts from.
         pipe: the personal model.
         held_out: frames to judge on.
-        step: of the model's weights.
-        steps: number of steps that were trained.
-        seconds: that the training took.
     """
     unadapted = load_pipeline(base, device=str(pipe.device), dtype="fp32")
     unadapted.set_progress_bar_config(disable=True)
@@ -93,8 +86,5 @@ def measure(
         sharpness=held_out.sharpness(own),
         sharpness_before=held_out.sharpness(before),
         num_frames=len(held_out.frames),
-        step=step,
-        steps=steps,
-        minutes=seconds / 60,
     )
     return results, PaintedRows(before, own, other[0])
