@@ -94,7 +94,7 @@ def test_a_pipeline_folder_with_card_and_report(tmp_path, base, film, small):
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_to_the_same_losses_and_scores(tmp_path, base, film, small):
+def test_a_killed_run_resumes_to_the_same_losses_and_scores(tmp_path, film, small):
     def unfinished(name: str, at: int) -> Path:
         with pytest.raises(Killed):
             personalize(film, tmp_path / name, on_progress=killed_at(at), **small)
@@ -105,7 +105,7 @@ def test_a_killed_run_resumes_to_the_same_losses_and_scores(tmp_path, base, film
     unfinished("parts", 2)
     options = {name: value for name, value in small.items() if name != "consent"}
     with pytest.raises(Killed):
-        personalize(film, tmp_path / "parts", model=base, on_progress=killed_at(3), **options)
+        personalize(film, tmp_path / "parts", on_progress=killed_at(3), **options)
     assert len(losses(whole)) == 3
     for name in losses(whole)[0]:
         values = [[line[name] for line in losses(tmp_path / run)] for run in ("whole", "parts")]
