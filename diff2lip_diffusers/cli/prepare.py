@@ -66,6 +66,7 @@ def _add_faces(prepare) -> None:
         help="drop blurred clips (default: 0.01; 0 keeps all; report.html has the values)",
     )
     group.add_argument("--pads", **sync_option("pads"), help="grow the face boxes by pixels")
+    group.add_argument("--face", **sync_option("face"), help="which face to follow, as in sync (default: largest)")
     group.add_argument("--detector", **sync_option("detector"), help="face detector (default: mtcnn)")
     stride = sync_option("detection_stride")
     group.add_argument("--detection-stride", **stride, help="detect in every Nth frame (default: 4)")

@@ -21,6 +21,7 @@ from .distill import add_distill
 from .evaluate import add_evaluate
 from .export import add_export
 from .make_corpus import add_make_corpus
+from .personalize import add_personalize
 from .prepare import add_prepare
 from .pretrain_audio import add_pretrain_audio
 from .status import add_status
@@ -76,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_demo(commands)
     add_evaluate(commands)
     add_make_corpus(commands)
+    add_personalize(commands)
     add_prepare(commands)
     add_pretrain_audio(commands)
     add_train_syncnet(commands)

@@ -1,5 +1,6 @@
 """Options for building a training set."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -21,6 +22,7 @@ OPTION_RANGES = {
 }
 # Options whose key in prepare.json differs from the field.
 STORED_NAMES = {"min_lse_c": "min_confidence"}
+CHOSEN_FOR_DETECTION = ("face", "pads", "detector", "detection_size", "detection_stride")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class PrepareOptions:
         min_seconds: drops shorter clips.
         max_seconds: splits longer clips; at least twice `min_seconds`.
         pads: pixels to grow the face boxes by: top, bottom, left, right; as in `SyncOptions`.
+        face: which face to follow, as in `SyncOptions`.
         detector: name of the face detector, as in `SyncOptions`.
         detection_size: longest side in pixels of the downscaled frames that the detector sees.
         detection_stride: runs the detector on every Nth frame, and in between where something changes.
@@ -53,6 +56,7 @@ class PrepareOptions:
     min_seconds: float = 1.0
     max_seconds: float = 10.0
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    face: str | int | Sequence[float] = "largest"
     detector: str = "mtcnn"
     detection_size: int = 640
     detection_stride: int = 4
@@ -91,11 +95,13 @@ class PrepareOptions:
 
     def detection(self, boxes: Path | None) -> SyncOptions:
         """Options for finding the face, as in a lip-sync job; `boxes` is a file of known boxes, or None."""
-        chosen = {name: getattr(self, name) for name in ("pads", "detector", "detection_size", "detection_stride")}
+        chosen = {name: getattr(self, name) for name in CHOSEN_FOR_DETECTION}
         return SyncOptions(**chosen, detections=boxes)
 
     def result_options(self) -> dict:
         """Options that change the result, without the SyncNet, as stored in JSON."""
         chosen = {STORED_NAMES.get(name, name): value for name, value in asdict(self).items()}
         del chosen["workers"], chosen["syncnet"]
-        return chosen | {"pads": list(self.pads)}
+        # Nothing for the largest face: older sets, which knew no other choice, have no entry.
+        face = {"largest": None}.get(str(self.face), self.face)
+        return chosen | {"face": list(face) if isinstance(face, tuple) else face, "pads": list(self.pads)}

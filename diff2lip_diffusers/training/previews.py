@@ -38,7 +38,7 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
         folder.mkdir(parents=True, exist_ok=True)
     chosen = np.linspace(0, len(data.clips) - 1, min(GRID_ROWS, len(data.clips))).astype(int)
     name = folder / f"step-{step:08d}"
-    with _sampling(pipe, data.size_px):
+    with sampling_at(pipe, data.size_px):
         rows = [_grid_row(pipe, data, int(index)) for index in chosen]
         with writing(name):
             PIL.Image.fromarray(np.concatenate(rows)).save(name.with_suffix(".png"))
@@ -46,7 +46,7 @@ def write_previews(pipe: Diff2LipPipeline, data: TrainingSet, folder: str | Path
 
 
 @contextmanager
-def _sampling(pipe: Diff2LipPipeline, size_px: int) -> Iterator[None]:
+def sampling_at(pipe: Diff2LipPipeline, size_px: int) -> Iterator[None]:
     """Gives the pipeline the size of the crops for the time of the block."""
     own, was_training = pipe.unet.config.sample_size, pipe.unet.training
     pipe.unet.register_to_config(sample_size=size_px)

@@ -1,0 +1,1 @@
+"""A model of one person's face: from a few videos of the person to a pipeline folder."""
