@@ -103,9 +103,7 @@ def faces_of(video: Path) -> Iterator[np.ndarray]:
     """The faces of a video, (h, w, 3) uint8."""
     fps = probe_video(video).fps
     boxes = follow_face(video, fps, SyncOptions())
-    return (
-        frame.rgb(box) for frame, box in zip(read_frames(video, fps), boxes, strict=False) if box is not None
-    )
+    return (frame.rgb(box) for frame, box in zip(read_frames(video, fps), boxes, strict=False) if box is not None)
 
 
 def sharpener_of(faces: list[np.ndarray], size: int) -> MouthSharpener:
@@ -166,7 +164,7 @@ SPOILED: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 
 
 def enlarged_to(face: np.ndarray, height: int, width: int, softness: float) -> np.ndarray:
-    """A square face in the size of its box, as the product pastes it; `softness` is the kernel's B at twice the size."""
+    """A square face in the size of its box, as the product pastes it; `softness`: the kernel's B at twice the size."""
     size = len(face)
     down, across = (cubic_weights(size, n, softness * float(np.clip(n / size - 1, 0, 1))) for n in (height, width))
     return across @ (down @ face.reshape(size, -1)).reshape(height, size, 3)

@@ -14,9 +14,11 @@ from .matching import Match
 
 # Levels by which a warped exemplar may differ from the painted face, and the pixels (of the model's size) over which
 # differences are averaged.
-TOLERANCE, AVERAGED_PX = 8.0, 1.5
+TOLERANCE, AVERAGED_PX = 10.0, 1.5
 # The higher, the more the best exemplar at a place outweighs the others there.
 POWER = 4
+# How full resolution is warped.
+WARPING = cv2.INTER_LINEAR
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def blended_detail(painted: PaintedFace, bank: Bank, matches: Sequence[Match]) -
     shares /= shares.sum(axis=0) + np.float32(1e-12)
     # The detail is what the exemplars have in full resolution, less what an enlargement of the small ones has.
     detail = sum(
-        resized(share, bank) * warped(bank.detailed(match.index), flow)
+        resized(share, bank) * warped(bank.detailed(match.index), flow, WARPING)
         for share, match, flow in zip(shares, matches, warps, strict=True)
     )
     small = np.einsum("nhw,nhwc->hwc", shares, np.stack(smalls))

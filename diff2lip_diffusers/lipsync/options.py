@@ -255,7 +255,7 @@ class SyncOptions:
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
         if self.detail_from and not self.takes_detail:
-            raise ValueError("`detail_from` gives detail; leave it out with `detail` none, `reproduce` or reconstruction")
+            raise ValueError("`detail_from` is of no use with `detail` none, `reproduce` or mode reconstruction")
         if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
             raise ValueError("`crf` cannot be chosen with `lossless`, prores or ffv1; leave it out")
 
