@@ -12,8 +12,8 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import asdict, astuple, dataclass
 from contextlib import closing
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 
 from ..boxes import FaceBox
-from ..errors import MediaError
 from ..detail.exemplars import Exemplar
+from ..errors import MediaError
 from ..lipsync.exemplar_windows import (
     STRETCH_FRAMES,
     Stretch,
