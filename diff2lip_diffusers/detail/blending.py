@@ -47,8 +47,8 @@ def agreement(painted: np.ndarray, other: np.ndarray, tolerance: float) -> np.nd
     return np.exp(blurred(difference * difference, AVERAGED_PX) * np.float32(-0.5 / tolerance**2))
 
 
-def blended_detail(painted: PaintedFace, bank: Bank, matches: Sequence[Match]) -> np.ndarray:
-    """The detail (r, R, 3) float32 to add to a plain enlargement of the painted face.
+def blended_detail(painted: PaintedFace, bank: Bank, matches: Sequence[Match]) -> tuple[np.ndarray, np.ndarray]:
+    """The detail (r, R, 3) float32 that a plain enlargement lacks, and how far (s, S) the exemplars agree with the face.
 
     Args:
         painted: the face.
@@ -69,7 +69,8 @@ def blended_detail(painted: PaintedFace, bank: Bank, matches: Sequence[Match]) -
     )
     small = np.einsum("nhw,nhwc->hwc", shares, np.stack(smalls))
     detail = detail - _enlarged_lower(small, bank)
-    return detail * resized((shares * agreements).sum(axis=0), bank)
+    agreed = (shares * agreements).sum(axis=0)
+    return detail * resized(agreed, bank), agreed
 
 
 def resized(weights: np.ndarray, bank: Bank) -> np.ndarray:

@@ -11,7 +11,7 @@ from .matching import MOUTH
 # Pixels of the model's size. Energies are compared between neighboring ones of these blurs.
 SCALES = (0.7, 1.4, 2.8)
 # Blurs that are tried; what an estimate is multiplied by: too little costs less than too much.
-SIGMAS, CAUTION = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5]), 0.9
+SIGMAS, CAUTION = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5]), 0.95
 # Noise is measured in the flattest blocks: of so many pixels, this share of them.
 BLOCK_PX, FLAT_SHARE = 4, 0.25
 
@@ -63,7 +63,7 @@ class BlurGauge:
             float(np.interp(-np.log(energy), -np.log(curve), SIGMAS))
             for energy, curve in zip(self._painted, falling.T, strict=True)
         ]
-        return round(CAUTION * min(found), 1)
+        return round(CAUTION * float(np.mean(found)), 1)
 
 
 def energy_curve(luma: np.ndarray) -> np.ndarray:

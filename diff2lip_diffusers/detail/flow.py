@@ -32,7 +32,7 @@ def find_flow(here: np.ndarray, there: np.ndarray, shift: tuple[float, float] = 
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         try:
-            return _search().calc(here, there, begun)
+            return _search().calc(np.ascontiguousarray(here), np.ascontiguousarray(there), begun)
         finally:
             cv2.setNumThreads(threads)
 

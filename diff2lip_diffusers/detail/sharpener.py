@@ -12,8 +12,8 @@ from .flow import find_flow, warped
 from .luma import luma, match_luma
 from .matching import Match
 
-# The detail is multiplied by this: blending weakens it.
-GAIN = 1.3
+# The detail is multiplied by this: blending weakens it, the more the less the exemplars agree with the painted face.
+LEAST_GAIN, MOST_GAIN, GAIN_STEEPNESS = 1.2, 1.6, 2.5
 # How much of the last frame's detail stays, and how many levels the painted faces may differ there.
 STEADINESS, STEADY_TOLERANCE = 0.7, 6.0
 # Blur from which on the enlargement is softest, and B of its kernel there.
@@ -53,9 +53,10 @@ class MouthSharpener:
         self._learn_blur(face, matches)
         painted = PaintedFace.of(face, self.bank.first_row)
         result = enlarged(face, self.bank.size, self._softness())
-        detail = self._steadied(painted, blended_detail(painted, self.bank, matches))
+        detail, agreed = blended_detail(painted, self.bank, matches)
+        detail = self._steadied(painted, gain_of(agreed) * detail)
         self._last = painted, detail
-        result[self.bank.top :] += GAIN * detail
+        result[self.bank.top :] += detail
         return result.clip(0, 255, out=result)
 
     def forget(self) -> None:
@@ -84,3 +85,13 @@ class MouthSharpener:
         flow = find_flow(painted.luma, before.luma)
         kept = agreement(painted.lower, warped(before.lower, flow, cv2.INTER_CUBIC), STEADY_TOLERANCE)
         return detail + STEADINESS * resized(kept, self.bank) * (warped(last_detail, flow) - detail)
+
+
+def gain_of(agreed: np.ndarray) -> np.float32:
+    """What detail is multiplied by.
+
+    Args:
+        agreed: (s, S) in [0, 1], how far the blended exemplars agree with the painted face.
+    """
+    disagreement = 1 - agreed[:, agreed.shape[1] // 6 : -agreed.shape[1] // 6].mean()
+    return np.float32(np.clip(LEAST_GAIN + GAIN_STEEPNESS * disagreement, LEAST_GAIN, MOST_GAIN))
