@@ -48,7 +48,7 @@ def agreement(painted: np.ndarray, other: np.ndarray, tolerance: float) -> np.nd
 
 
 def blended_detail(painted: PaintedFace, bank: Bank, matches: Sequence[Match]) -> tuple[np.ndarray, np.ndarray]:
-    """The detail (r, R, 3) float32 that a plain enlargement lacks, and how far (s, S) the exemplars agree with the face.
+    """The detail (r, R, 3) float32 that a plain enlargement lacks, and how far (s, S) they agree.
 
     Args:
         painted: the face.

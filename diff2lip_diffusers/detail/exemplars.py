@@ -53,9 +53,9 @@ def make_exemplar(number: int, pixels: np.ndarray, small_size: int, painted_frac
     """
     size = sharpened_size(max(pixels.shape[:2]), small_size)
     first = first_row_of(painted_fraction, small_size) * (size // small_size)
-    detailed = scaled(pixels, size, size)[first:]
+    detailed = scaled(pixels, size, size)[first:].copy()  # a view would keep all rows
     small = cv2.resize(pixels, (small_size, small_size), interpolation=cv2.INTER_AREA)
-    return Exemplar(number, np.ascontiguousarray(detailed), small)
+    return Exemplar(number, detailed, small)
 
 
 def scaled(pixels: np.ndarray, width: int, height: int) -> np.ndarray:

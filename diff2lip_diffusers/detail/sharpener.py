@@ -12,10 +12,11 @@ from .flow import find_flow, warped
 from .luma import luma, match_luma
 from .matching import Match
 
-# The detail is multiplied by this: blending weakens it, the more the less the exemplars agree with the painted face.
+# The detail is multiplied by this: blending weakens it, the more the less the exemplars agree with the painted face,
+# and the more blurred that is.
 LEAST_GAIN, MOST_GAIN, GAIN_STEEPNESS = 1.2, 1.6, 2.5
 # How much of the last frame's detail stays, and how many levels the painted faces may differ there.
-STEADINESS, STEADY_TOLERANCE = 0.7, 6.0
+STEADINESS, STEADY_TOLERANCE = 0.85, 6.0
 # Blur from which on the enlargement is softest, and B of its kernel there.
 SOFT_SIGMA, SOFT_B = 1.0, 0.3
 # How many exemplars are blended.
@@ -54,7 +55,7 @@ class MouthSharpener:
         painted = PaintedFace.of(face, self.bank.first_row)
         result = enlarged(face, self.bank.size, self._softness())
         detail, agreed = blended_detail(painted, self.bank, matches)
-        detail = self._steadied(painted, gain_of(agreed) * detail)
+        detail = self._steadied(painted, gain_of(agreed, self.bank.sigma) * detail)
         self._last = painted, detail
         result[self.bank.top :] += detail
         return result.clip(0, 255, out=result)
@@ -87,11 +88,12 @@ class MouthSharpener:
         return detail + STEADINESS * resized(kept, self.bank) * (warped(last_detail, flow) - detail)
 
 
-def gain_of(agreed: np.ndarray) -> np.float32:
+def gain_of(agreed: np.ndarray, sigma: float) -> np.float32:
     """What detail is multiplied by.
 
     Args:
         agreed: (s, S) in [0, 1], how far the blended exemplars agree with the painted face.
+        sigma: how blurred that is, in pixels.
     """
     disagreement = 1 - agreed[:, agreed.shape[1] // 6 : -agreed.shape[1] // 6].mean()
-    return np.float32(np.clip(LEAST_GAIN + GAIN_STEEPNESS * disagreement, LEAST_GAIN, MOST_GAIN))
+    return np.float32(np.clip(LEAST_GAIN + GAIN_STEEPNESS * disagreement * min(1.0, sigma), LEAST_GAIN, MOST_GAIN))
