@@ -51,6 +51,7 @@ setup(
         "numpy",
         "pillow",
         "av>=18",  # decoding, encoding and muxing without an ffmpeg program
+        "opencv-python-headless>=4.8",  # optical flow and warping, for the detail of painted mouths
         "tqdm",
         "pyyaml",  # the configurations of training runs
         "psutil",  # the processes of a batch: who is alive

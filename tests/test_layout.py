@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
 # From the bottom up: a folder imports from those before it. The files in the root come first.
-FOLDERS = [ROOT, "media", "faces", "lipsync", "batch", "corpus", "evaluation", "prepare", "training"]
+FOLDERS = [ROOT, "media", "faces", "detail", "lipsync", "batch", "corpus", "evaluation", "prepare", "training"]
 FOLDERS += ["personal", "demo", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.

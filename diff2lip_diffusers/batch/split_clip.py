@@ -12,16 +12,27 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, astuple, dataclass
 from functools import cached_property, partial
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..boxes import FaceBox
+from ..detail.exemplars import Exemplar
 from ..errors import MediaError
+from ..lipsync.exemplar_windows import (
+    STRETCH_FRAMES,
+    Stretch,
+    cut_stretches,
+    exemplar_maker,
+    lends_detail,
+    spacing_of,
+    together,
+    window_of,
+)
 from ..lipsync.face_boxes import BoxedFrame
 from ..lipsync.frame_tasks import FrameTask, PaintedTask, TaskMaker
 from ..lipsync.frame_writing import open_writer, write_frames
@@ -46,8 +57,9 @@ from ..media.video_writer import join_parts
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .heartbeat import accessing, read_if_there
 
-# Each part begins with a key frame, which takes space, and a few frames before it are decoded in vain.
-PART_FRAMES = 128
+# Each part begins with a key frame, which takes space, and a few frames before it are decoded in vain. A part is a
+# stretch, so that it needs nothing from the other parts but exemplars.
+PART_FRAMES = STRETCH_FRAMES
 STEP_MARK = "\n"
 
 
@@ -109,6 +121,11 @@ class SplitClip:
         """Speech and length of the whole clip."""
         return plan_job(self.pipe, self.source, self.audio, self.options)
 
+    @cached_property
+    def lends_detail(self) -> bool:
+        """Whether frames of the clip lend detail to each other."""
+        return lends_detail(self.source, self.options)
+
     @property
     def num_frames(self) -> int | None:
         """How many frames the output has; None until the face has been tracked to the end."""
@@ -116,10 +133,12 @@ class SplitClip:
         return None if found is None else found["num_frames"]
 
     def open_parts(self) -> list[int]:
-        """The parts whose boxes are known, but that are not painted."""
+        """The parts whose boxes and exemplars are known, but that are not painted."""
         names = {path.name for path in self.folder.glob("*.json")} if self.folder.is_dir() else set()
-        known = sorted(int(name[6:-5]) for name in names if name.startswith("boxes-"))
-        return [part for part in known if f"part-{part:06d}.json" not in names]
+        known = {int(name[6:-5]) for name in names if name.startswith("boxes-")}
+        count = len(known) if "clip.json" in names else None
+        open_ones = (part for part in sorted(known) if f"part-{part:06d}.json" not in names)
+        return [part for part in open_ones if not self.lends_detail or known.issuperset(self._window(part, count))]
 
     def is_complete(self) -> bool:
         """Whether all parts are painted."""
@@ -149,13 +168,14 @@ class SplitClip:
         if reference is not None:
             self._write_reference(reference)
         entries = shown_frames(boxed, self.options)
-        num_frames = part = 0
-        while chunk := [(entry.number, entry.box) for entry in islice(entries, PART_FRAMES)]:
-            if stopped.is_set():
-                return
-            boxes = [None if box is None else astuple(box) for _, box in chunk]
-            self._write_json(_boxes_name(part), {"numbers": [number for number, _ in chunk], "boxes": boxes})
-            num_frames, part = num_frames + len(chunk), part + 1
+        num_frames = 0
+        make = exemplar_maker(self.pipe) if self.lends_detail else None
+        with closing(cut_stretches(entries, spacing_of(plan), make, timer)) as stretches:
+            for part, stretch in enumerate(stretches):
+                if stopped.is_set():
+                    return
+                self._write_stretch(part, stretch)
+                num_frames += len(stretch.numbers)
         clip = {"num_frames": num_frames, "started_s": started_s, "stage_s": dict(timer.seconds)}
         self._write_json("clip.json", clip)
 
@@ -172,6 +192,18 @@ class SplitClip:
         """
         found = self._read_part_json(_boxes_name(part))
         return found["numbers"], [None if box is None else FaceBox(*box) for box in found["boxes"]]
+
+    def exemplars_of(self, part: int) -> list[Exemplar]:
+        """The exemplars for the mouths of a part.
+
+        Raises:
+            MediaError: if they are not there.
+        """
+        if not self.lends_detail:
+            return []
+        num_frames = self.num_frames
+        count = None if num_frames is None else -(-num_frames // PART_FRAMES)
+        return together(self._exemplars_in(index) for index in self._window(part, count))
 
     def encoder(self, target: Path) -> VideoEncoder:
         """An encoder for the frames of the clip, or of a part of it; `target` decides on formats."""
@@ -228,6 +260,29 @@ class SplitClip:
             raise MediaError(self.folder / name, "is gone; start the batch again")
         return found
 
+    def _window(self, part: int, count: int | None) -> range:
+        return window_of(part, spacing_of(self.plan), count)
+
+    def _write_stretch(self, part: int, stretch: Stretch) -> None:
+        """Writes what a part needs; its boxes come last, and say that all is there."""
+        if self.lends_detail:
+            arrays = {"numbers": np.array([exemplar.number for exemplar in stretch.exemplars], np.int64)}
+            for index, exemplar in enumerate(stretch.exemplars):
+                arrays |= {f"detailed_{index}": exemplar.detailed, f"small_{index}": exemplar.small}
+            self._put(_exemplars_name(part), lambda path: _save_arrays(path, arrays))
+        boxes = [None if box is None else astuple(box) for box in stretch.boxes]
+        self._write_json(_boxes_name(part), {"numbers": stretch.numbers, "boxes": boxes})
+
+    def _exemplars_in(self, part: int) -> list[Exemplar]:
+        """The exemplars from the frames of one part."""
+        path = self.folder / _exemplars_name(part)
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                names = enumerate(found["numbers"].tolist())
+                return [Exemplar(number, found[f"detailed_{at}"], found[f"small_{at}"]) for at, number in names]
+        except FileNotFoundError as error:
+            raise MediaError(path, "is gone; start the batch again") from error
+
     def _write_reference(self, crop: np.ndarray) -> None:
         self._put("reference.npy", lambda path: np.save(path, crop, allow_pickle=False))
 
@@ -270,7 +325,8 @@ class PartJob:
         clip, plan = self.clip, self.clip.plan
         numbers, boxes = clip.boxes_of(self.part)
         frames = self.timer.each("decode", read_numbered(partial(clip.source.frames, plan.fps), numbers))
-        boxed = (BoxedFrame(*entry) for entry in zip(numbers, frames, boxes, strict=True))
+        exemplars = clip.exemplars_of(self.part)
+        boxed = (BoxedFrame(*entry, exemplars) for entry in zip(numbers, frames, boxes, strict=True))
         yield from TaskMaker(self, clip.pipe, plan, clip.reference()).tasks(boxed, self.part * PART_FRAMES)
 
     def write(self, painted: Iterator[PaintedTask]) -> PartResult:
@@ -292,6 +348,15 @@ class PartJob:
 
 def _boxes_name(part: int) -> str:
     return f"boxes-{part:06d}.json"
+
+
+def _exemplars_name(part: int) -> str:
+    return f"exemplars-{part:06d}.npz"
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:  # to a path without its suffix, np.savez would add one
+        np.savez(file, **arrays)
 
 
 def _part_name(part: int) -> str:

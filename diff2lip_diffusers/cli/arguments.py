@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ..lipsync.option_values import Flag, Number, OptionKind
+from ..lipsync.option_values import FilePaths, Flag, Number, OptionKind
 from ..lipsync.options import OPTIONS
 
 # What is not given on the command line stays out of the arguments, so that the library alone knows the defaults.
@@ -40,4 +40,5 @@ def sync_option(name: str) -> dict[str, Any]:
         return {"dest": name, "action": "store_false" if option.flag else "store_true", **UNLESS_GIVEN}
     words = getattr(option.kind, "words", None)
     reading = {"choices": words} if words else {"type": parser_of(option.kind), "metavar": option.metavar}
-    return {"dest": name, **reading, **UNLESS_GIVEN}
+    several = {"nargs": "+"} if isinstance(option.kind, FilePaths) else {}
+    return {"dest": name, **reading, **several, **UNLESS_GIVEN}

@@ -5,13 +5,13 @@ face (S, or more after a restoration), all in pixels.
 """
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from ..boxes import FaceBox
+from ..detail.enlargement import cubic_weights
 
 # Soft edges of a patch, as a fraction of the box's width, inside the painted part.
 FEATHER_FRACTION = 0.08
@@ -102,6 +102,18 @@ def painted_patch(
     return Patch(replace(box, y1=box.y1 + top), rgb.clip(0, 255, out=rgb), _feather(height - top, width))
 
 
+def in_colors_of(crop: np.ndarray, face: np.ndarray, painted_fraction: float) -> np.ndarray:
+    """The painted face in the colors of the frame, (S, S, 3) float32 in levels of 0 to 255.
+
+    Args:
+        crop: (S, S, 3) uint8, the frame's own face.
+        face: (S, S, 3) float32 in [0, 1], the painted one.
+        painted_fraction: as for `painted_patch`.
+    """
+    matched = _color_matched(_planes(crop), 255 * _planes(face), _first_painted_row(face.shape[0], painted_fraction))
+    return np.ascontiguousarray(matched.permute(1, 2, 0).numpy()).clip(0, 255)
+
+
 def _layers(crop: torch.Tensor, face: torch.Tensor, painted_fraction: float) -> tuple[torch.Tensor, torch.Tensor]:
     """The layer (3, R, R) of the painted face, and the share (1, S, S) of the frame's pixels to add to it.
 
@@ -110,11 +122,15 @@ def _layers(crop: torch.Tensor, face: torch.Tensor, painted_fraction: float) -> 
     """
     size, own_size = crop.shape[-1], face.shape[-1]
     face_as_crop = _resized(face, size)
-    matched = _color_matched(crop, face_as_crop, min(int(size * (1 - painted_fraction)), size - 1))
+    matched = _color_matched(crop, face_as_crop, _first_painted_row(size, painted_fraction))
     change = matched - crop
     keep = _unchanged(_averaged(change, NOISE_WINDOW))
     added = (1 - keep) * (matched - face_as_crop) + keep * _averaged(change, BORDER_WINDOW)
     return (1 - _resized(keep, own_size)) * face + _resized(added, own_size), keep
+
+
+def _first_painted_row(size: int, painted_fraction: float) -> int:
+    return min(int(size * (1 - painted_fraction)), size - 1)
 
 
 def _color_matched(crop: torch.Tensor, face: torch.Tensor, first_row: int) -> torch.Tensor:
@@ -185,29 +201,10 @@ def _enlarged(planes: torch.Tensor, width: int, height: int, top: int) -> np.nda
     return (weights[top:, first:] @ wide.reshape(size - first, -1)).view(height - top, width, 3).numpy()
 
 
-@lru_cache(maxsize=32)
 def _weights(size: int, new_size: int) -> torch.Tensor:
-    """Weights (new_size, size) float32 of the old pixels of a row in the new ones; edge pixels are repeated outside.
-
-    Source: Mitchell and Netravali, "Reconstruction Filters in Computer Graphics", 1988.
-    """
-    shrink = max(1.0, size / new_size)
-    b = CUBIC_B * float(np.clip(new_size / size - 1, 0, 1))  # the image is softened only as far as it is enlarged
-    centers = (np.arange(new_size)[:, None] + 0.5) * size / new_size - 0.5
-    neighbors = np.floor(centers - 2 * shrink) + 1 + np.arange(int(np.ceil(4 * shrink)))
-    weights = _cubic(np.abs(neighbors - centers) / shrink, b)
-    matrix = np.zeros((new_size, size), np.float32)
-    inside = neighbors.clip(0, size - 1).astype(int)
-    np.add.at(matrix, (np.arange(new_size)[:, None], inside), weights / weights.sum(axis=1, keepdims=True))
-    return torch.from_numpy(matrix)
-
-
-def _cubic(x: np.ndarray, b: float) -> np.ndarray:
-    """Mitchell and Netravali's kernel at distances x >= 0, with C = (1 - B) / 2."""
-    c = (1 - b) / 2
-    near = (12 - 9 * b - 6 * c) * x**3 + (12 * b + 6 * c - 18) * x**2 + 6 - 2 * b
-    far = -(b + 6 * c) * x**3 + (6 * b + 30 * c) * x**2 - (12 * b + 48 * c) * x + 8 * b + 24 * c
-    return np.where(x < 1, near, np.where(x < 2, far, 0)) / 6
+    """Weights (new_size, size) float32 of the old pixels of a row in the new ones, as `cubic_weights` gives them."""
+    # The image is softened only as far as it is enlarged.
+    return torch.from_numpy(cubic_weights(size, new_size, CUBIC_B * float(np.clip(new_size / size - 1, 0, 1))))
 
 
 def _feather(height: int, width: int) -> np.ndarray:

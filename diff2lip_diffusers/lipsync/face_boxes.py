@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from ..boxes import Detection, FaceBox, voxceleb2_box
+from ..detail.exemplars import Exemplar
 from ..errors import FaceNotFoundError
 from ..faces.detections_file import DetectionsWriter, read_detections
 from ..faces.detectors import FaceDetector, load_face_detector
@@ -33,11 +34,13 @@ class BoxedFrame(NamedTuple):
         number: of the frame in the source.
         frame: the frame.
         box: the face, in whole pixels inside the frame; None where no face is.
+        exemplars: faces that lend detail to the painted one; frames of one stretch share the list.
     """
 
     number: int
     frame: Frame
     box: FaceBox | None
+    exemplars: Sequence[Exemplar] = ()
 
 
 class SearchedFrame(NamedTuple):

@@ -1,6 +1,6 @@
 """Tasks for the model: one for each output frame, made from source frames with face boxes and the speech."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..boxes import FaceBox
+from ..detail.exemplars import Exemplar
 from ..media.frame import Frame
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .compositing import resize_image
@@ -70,6 +71,7 @@ class FrameTask:
         frame: the source frame.
         box: where the face is; None where it is not seen.
         crop: what the model needs; None where nothing is to be painted: without a face, or after the speech.
+        exemplars: faces that lend detail to the painted one; frames of one stretch share the list.
     """
 
     job: Job
@@ -77,6 +79,7 @@ class FrameTask:
     frame: Frame
     box: FaceBox | None
     crop: FaceCrop | None = None
+    exemplars: Sequence[Exemplar] = ()
 
 
 # A task and its painted face, (S, S, 3) float32 in [0, 1], or None where nothing was painted.
@@ -100,7 +103,8 @@ class TaskMaker:
         """The tasks of frames, of which the first becomes number `first` of the output."""
         with closing(boxed) as entries:
             for index, entry in enumerate(entries, first):
-                yield FrameTask(self.job, index, entry.frame, entry.box, self._crop(index, entry))
+                crop = self._crop(index, entry)
+                yield FrameTask(self.job, index, entry.frame, entry.box, crop, entry.exemplars)
 
     def _crop(self, index: int, entry: BoxedFrame) -> FaceCrop | None:
         if entry.box is None or index >= self.plan.spoken_frames:

@@ -13,6 +13,7 @@ from .compositing import Patch, painted_patch, whole_patch
 from .frame_tasks import FaceCrop, PaintedTask
 from .options import SyncOptions
 from .stage_timer import StageTimer
+from .task_detail import TaskDetail
 
 
 class FrameSink(Protocol):
@@ -63,11 +64,12 @@ def write_frames(
     """
     counts = FrameCounts()
     painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
+    detail = TaskDetail(painted_fraction)
     for task, face in painted:
         frame = task.frame
         if face is not None and task.crop is not None:
             with timer.stage("paste"):
-                patch = _patch(task.crop, face, options, painted_fraction)
+                patch = _patch(task.crop, detail.added(task, face), options, painted_fraction)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         with timer.stage("encode"):
             sink.write(frame)

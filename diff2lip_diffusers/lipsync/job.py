@@ -17,6 +17,7 @@ from ..media.image_writer import ImageFolderWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
 from ..pipeline_diff2lip import Diff2LipPipeline
+from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
 from .frame_tasks import FrameTask, PaintedTask, TaskMaker, crop_for_model
 from .frame_writing import open_writer, write_frames
@@ -114,7 +115,10 @@ class SyncJob:
         boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
         reference = random_reference(self.pipe, boxed, self.options)
         _ = self._writer  # made now, so that a codec that is not there fails before the first frame
-        yield from TaskMaker(self, self.pipe, self.plan, reference).tasks(shown_frames(boxed, self.options))
+        shown = shown_frames(boxed, self.options)
+        if self.options.takes_detail:
+            shown = detailed_frames(self.pipe, boxed, shown, self.plan, self.options)
+        yield from TaskMaker(self, self.pipe, self.plan, reference).tasks(shown)
 
     def write(self, painted: Iterator[PaintedTask]) -> SyncResult:
         """Writes the output and returns the result. Called in the thread that encodes, after the first task.

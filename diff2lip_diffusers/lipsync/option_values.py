@@ -164,6 +164,27 @@ class FilePath:
 
 
 @dataclass(frozen=True)
+class FilePaths:
+    """The names of files; on the command line one after another."""
+
+    expected: str = "a sequence of file names"
+
+    def checked(self, value: Any) -> tuple:
+        """The same names."""
+        if isinstance(value, (str, os.PathLike)) or not isinstance(value, Sequence):
+            raise ValueError(self.expected)
+        if not all(isinstance(name, (str, os.PathLike)) and str(name) for name in value):
+            raise ValueError(self.expected)
+        return tuple(value)
+
+    def parse(self, text: str) -> str:
+        """One name."""
+        if not text:
+            raise ValueError(self.expected)
+        return text
+
+
+@dataclass(frozen=True)
 class Box:
     """A box in pixels, large enough for a face; an infinite edge means that of the frame."""
 

@@ -19,6 +19,7 @@ from .option_values import (
     Choice,
     FaceChoice,
     FilePath,
+    FilePaths,
     Flag,
     Function,
     Number,
@@ -96,6 +97,9 @@ class SyncOptions:
             tracked and smoothed as those of a detector are.
         restore: a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
             float32 RGB in [0, 1]; what it returns may be larger.
+        detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
+            plainly. Images and mode `"reconstruction"` have no other frames.
+        detail_from: more videos of the same person, whose frames give detail, too.
         codec: how the video is compressed, a key of `CODECS`; by default H.264, HEVC for HDR.
         crf: quality of the video, 0 to 51 (CRF), lower is better; by default the eye cannot tell the frames from the
             source.
@@ -218,6 +222,20 @@ class SyncOptions:
     restore: Callable[[np.ndarray], np.ndarray] | None = _option(
         None, Function("a function from face to face"), scope="batch"
     )
+    detail: str = _option(
+        "video",
+        Choice(("video", "none")),
+        "sharpen the painted mouth by other frames of the video (video, the default), or enlarge it plainly (none)",
+        "output",
+    )
+    detail_from: Sequence[str | Path] = _option(
+        (),
+        FilePaths(),
+        "more videos of the same person, to take detail from",
+        "output",
+        metavar="VIDEO",
+        scope="video",
+    )
     codec: str | None = _option(
         None, Choice(tuple(CODECS)), "how the video is compressed (default: h264, hevc for HDR)", "output"
     )
@@ -254,8 +272,15 @@ class SyncOptions:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
+        if self.detail_from and not self.takes_detail:
+            raise ValueError("`detail_from` is of no use with `detail` none, `reproduce` or mode reconstruction")
         if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
             raise ValueError("`crf` cannot be chosen with `lossless`, prores or ffv1; leave it out")
+
+    @property
+    def takes_detail(self) -> bool:
+        """Whether other frames can give the painted mouth detail."""
+        return self.detail == "video" and not self.reproduce and self.mode != "reconstruction"
 
     @property
     def detects(self) -> bool:

@@ -311,6 +311,7 @@ def test_progress_is_told_to_the_end(finished):
 )
 def test_a_clip_split_in_parts_is_that_of_one_process(tmp_path, small_pipe, data, monkeypatch, options):
     monkeypatch.setattr("diff2lip_diffusers.batch.split_clip.PART_FRAMES", 4)
+    monkeypatch.setattr("diff2lip_diffusers.lipsync.exemplar_windows.STRETCH_FRAMES", 4)
     pair = read_pairs(data)[1]
     suffix = ".mkv" if "codec" in options else ".mp4"
     audio = write_speech(tmp_path / "long.wav", 0.8) if "length" in options else pair.audio

@@ -75,12 +75,8 @@ def _paint_neck(part: Canvas, view: LifeView, light: KeyLight, place: BodyPlace,
     tone = 1 + identity.traits.texture * 0.03 * plane_noise(rng, t.shape, (6, 6))
     lines = sum(bump(y + 0.05 * t * t, at, 0.004) for at in (-0.13, -0.06)) * identity.age
     skin = color(identity.skin) * rgb(1.0, 0.95, 0.94) * tone * (1 - 0.3 * lines)
-    collarbone = (
-        bump(y - 0.045 - 0.10 * np.abs(x), 0, 0.011) * smooth(0.03, 0.07, np.abs(x)) * smooth(0.30, 0.15, np.abs(x))
-    )
-    skin = skin * (
-        1 + 0.14 * collarbone - 0.18 * bump(y - 0.068 - 0.10 * np.abs(x), 0, 0.012) * smooth(0.03, 0.07, np.abs(x))
-    )
+    collarbone = bump(y - 0.045 - 0.10 * np.abs(x), 0, 0.011) * smooth(0.03, 0.07, np.abs(x)) * smooth(0.30, 0.15, np.abs(x))
+    skin = skin * (1 + 0.14 * collarbone - 0.18 * bump(y - 0.068 - 0.10 * np.abs(x), 0, 0.012) * smooth(0.03, 0.07, np.abs(x)))
     inside_neck = np.minimum(half - np.abs(x - middle), (y - top_y) + 0.1)
     paint(part, skin * lit, inside(inside_neck, 1.3 * place.pixel))
 
@@ -148,11 +144,7 @@ def _paint_shirt_and_tie(part: Canvas, identity: Identity, lit, x: Plane, y: Pla
     paint(part, shirt, body * inside(-open_v, pixel))
     flap = np.minimum(np.minimum(open_v + 0.10, -open_v), 0.12 - y + 0.4 * (side - 0.1))
     tint(part, np.float32(0.72), inside(flap + 0.012, 5 * pixel) * (1 - inside(flap, pixel)) * body)
-    paint(
-        part,
-        rgb(0.95, 0.95, 0.97) * lit,
-        inside(np.minimum(flap, np.minimum(0.225 - side, y + 0.08 + 0.6 * (0.2 - side))), pixel),
-    )
+    paint(part, rgb(0.95, 0.95, 0.97) * lit, inside(np.minimum(flap, np.minimum(0.225 - side, y + 0.08 + 0.6 * (0.2 - side))), pixel))
     if identity.seed % 3:
         knot = np.minimum(0.040 - side + 0.25 * np.minimum(y - 0.13, 0), np.minimum(y - 0.085, 0.155 - y))
         tie = np.minimum(0.030 + 0.10 * (y - 0.15) - side, y - 0.15)

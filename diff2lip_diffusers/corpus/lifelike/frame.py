@@ -76,13 +76,7 @@ def _paint_head(canvas: Canvas, view: LifeView, mouth: Mouth, light: KeyLight) -
     paint_beard_shell(canvas, view, light, region, hits, radii, chin_drop(mouth))
     paint_eyes(canvas, _EyeView(view, hits, region), lit, region)  # pyright: ignore[reportArgumentType]
     place = mouth_region(view)
-    part = Region(
-        max(place.x1, region.x1),
-        max(place.y1, region.y1),
-        min(place.x2, region.x2),
-        min(place.y2, region.y2),
-        view.size_px,
-    )
+    part = Region(max(place.x1, region.x1), max(place.y1, region.y1), min(place.x2, region.x2), min(place.y2, region.y2), view.size_px)
     if not part.empty:
         u, v, seen = (part.of(plane, region) for plane in (hits.u, hits.v, hits.cover * (hits.w > 0)))
         around = part.of(lit, region)

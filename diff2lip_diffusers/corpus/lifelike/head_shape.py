@@ -117,9 +117,7 @@ def _section_lines(identity: Identity) -> tuple[np.ndarray, ...]:
     ]  # fmt: skip
     width, front_w, back_w = (np.interp(v, *zip(*line, strict=True)) for line in (half, front, back))
     kernel = np.hanning(43) / np.hanning(43).sum()
-    smoothed = [
-        np.convolve(np.pad(line, 21, mode="edge"), kernel, mode="valid") for line in (width * wide, front_w, back_w)
-    ]
+    smoothed = [np.convolve(np.pad(line, 21, mode="edge"), kernel, mode="valid") for line in (width * wide, front_w, back_w)]
     return tuple(line.astype(np.float32) for line in smoothed)
 
 

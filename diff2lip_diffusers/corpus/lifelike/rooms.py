@@ -59,12 +59,7 @@ def _bokeh(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) ->
         place, radius = (rng.uniform(0, 1.3), rng.uniform(0, 1.2)), scale * rng.uniform(0.02, 0.09)
         far = np.hypot(x - place[0], y - place[1])
         glow = color(identity.background_detail) * 0.5 + rng.uniform(0.1, 0.9, 3).reshape(3, 1, 1) * 0.6
-        room += (
-            rng.uniform(0.15, 0.6)
-            * glow
-            * smooth(radius, 0.8 * radius, far)
-            * (0.7 + 0.3 * smooth(0.5, 1, far / radius))
-        )
+        room += rng.uniform(0.15, 0.6) * glow * smooth(radius, 0.8 * radius, far) * (0.7 + 0.3 * smooth(0.5, 1, far / radius))
     return room
 
 
@@ -85,12 +80,7 @@ def _skirted(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) 
 def _window(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) -> Canvas:
     room = 0.7 * _wall(identity, x, rng)
     left, wide = rng.uniform(-0.2, 0.9), rng.uniform(0.3, 0.6)
-    pane = (
-        smooth(left, left + 0.01, x)
-        * smooth(left + wide, left + wide - 0.01, x)
-        * smooth(0.05, 0.06, y)
-        * smooth(0.85, 0.84, y)
-    )
+    pane = smooth(left, left + 0.01, x) * smooth(left + wide, left + wide - 0.01, x) * smooth(0.05, 0.06, y) * smooth(0.85, 0.84, y)
     bars = np.maximum(bump(x, left + wide / 2, 0.008), bump(y, rng.uniform(0.35, 0.6), 0.008))
     trees = 0.6 * plane_noise(rng, x.shape, (max(2, x.shape[0] / 14),) * 2) + 3 * (y - 0.55)
     sky = rgb(0.86, 0.93, 1.0) + smooth(-0.5, 0.8, trees) * (rgb(0.30, 0.42, 0.22) - rgb(0.86, 0.93, 1.0))
@@ -166,9 +156,7 @@ def _panels(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) -
     wide = 0.17 * scale
     number = np.floor(x / wide).astype(int)
     tone = rng.uniform(0.8, 1.15, 64).astype(np.float32)[number % 64]
-    grain = plane_noise(rng, x.shape, (max(3, x.shape[0] / 3), 1.6)) + 0.7 * np.sin(
-        60 * x + 5 * np.sin(5 * y + number)
-    )
+    grain = plane_noise(rng, x.shape, (max(3, x.shape[0] / 3), 1.6)) + 0.7 * np.sin(60 * x + 5 * np.sin(5 * y + number))
     room = rgb(0.46, 0.31, 0.19) * (tone + 0.10 * grain)
     tint(room, np.float32(0.35), smooth(0.05, 0.02, np.mod(x, wide) / wide))
     return room

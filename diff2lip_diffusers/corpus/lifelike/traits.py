@@ -111,9 +111,7 @@ def draw_traits(seed: int, feminine: bool, age: float) -> LifeTraits:
 def _draw_zoom(rng: np.random.Generator) -> float:
     """Mostly close: face boxes of 0.55 to 0.84 of the frame's height; one in eight is far away, down to 0.24."""
     kind = rng.random()
-    return float(
-        rng.uniform(0.37, 0.55) if kind < 0.04 else rng.uniform(0.55, 0.85) if kind < 0.12 else rng.uniform(0.85, 1.3)
-    )
+    return float(rng.uniform(0.37, 0.55) if kind < 0.04 else rng.uniform(0.55, 0.85) if kind < 0.12 else rng.uniform(0.85, 1.3))
 
 
 def _draw_light(rng: np.random.Generator) -> tuple[Tint, Tint, Tint]:

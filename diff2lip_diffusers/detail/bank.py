@@ -1,0 +1,78 @@
+"""The bank: the exemplars that a stretch of frames can use, as blurred as the model paints."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .blur import energy_curve
+from .exemplars import Exemplar
+from .luma import MATCH_PX, blurred, flow_luma, luma, match_luma
+from .matching import Looks
+
+
+class Bank:
+    """Exemplars of one face.
+
+    Args:
+        exemplars: one or more, all of the same S.
+        painted_fraction: as they were made with.
+
+    Attributes:
+        size: R.
+        small_size: S.
+        first_row: in the model's size, of the rows that get detail.
+        sigma: how blurred the small faces are, in pixels of the model's size.
+    """
+
+    def __init__(self, exemplars: Sequence[Exemplar], first_row: int):
+        self.small_size, self.first_row = exemplars[0].small.shape[0], first_row
+        self.size = int(np.median([exemplar.size for exemplar in exemplars])) // self.small_size * self.small_size
+        self.numbers = np.array([exemplar.number for exemplar in exemplars])
+        self._exemplars = exemplars
+        self._curves: dict[int, np.ndarray] = {}
+        self.blur(0.0)
+
+    def __len__(self) -> int:
+        return len(self._exemplars)
+
+    @property
+    def top(self) -> int:
+        """The first row that gets detail, in the sharpened crop."""
+        return self.first_row * (self.size // self.small_size)
+
+    def blur(self, sigma: float) -> None:
+        """Blurs the small faces as much as the model does."""
+        self.sigma = sigma
+        self._blurred: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        lumas = np.dstack([match_luma(exemplar.small) for exemplar in self._exemplars])
+        lumas = blurred(lumas, sigma * MATCH_PX / self.small_size).reshape(MATCH_PX, MATCH_PX, -1)
+        self.looks = Looks(np.ascontiguousarray(lumas.transpose(2, 0, 1)))
+
+    def small(self, index: int) -> np.ndarray:
+        """The lower part of a blurred small face, (s, S, 3) float32."""
+        return self._as_painted(index)[0]
+
+    def luma(self, index: int) -> np.ndarray:
+        """The same as the flow sees it."""
+        return self._as_painted(index)[1]
+
+    def detailed(self, index: int) -> np.ndarray:
+        """The lower part of a face in full resolution, (r, R, 3) uint8."""
+        detailed = self._exemplars[index].detailed
+        rows = self.size - self.top
+        if detailed.shape[:2] == (rows, self.size):
+            return detailed
+        return cv2.resize(detailed, (self.size, rows), interpolation=cv2.INTER_LINEAR)
+
+    def energies(self, index: int) -> np.ndarray:
+        """The `energy_curve` of a small face."""
+        if index not in self._curves:
+            self._curves[index] = energy_curve(luma(self._exemplars[index].small))
+        return self._curves[index]
+
+    def _as_painted(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if index not in self._blurred:
+            face = blurred(self._exemplars[index].small.astype(np.float32), self.sigma)
+            self._blurred[index] = face[self.first_row :], flow_luma(face, self.first_row)
+        return self._blurred[index]
