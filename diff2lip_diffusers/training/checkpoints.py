@@ -12,14 +12,13 @@ from ..errors import CheckpointError, MediaError
 CHECKPOINTS_NAME, PREFIX = "checkpoints", "step-"
 
 
-def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Path:
-    """Writes the state after a step, then removes all but the newest `keep` checkpoints.
+def save_checkpoint(output: str | Path, step: int, state: dict) -> Path:
+    """Writes the state after a step.
 
     Args:
         output: folder of the run.
         step: number of steps done.
         state: tensors, numbers and texts, nested in dicts and lists.
-        keep: number of checkpoints to keep.
 
     Returns:
         The new file.
@@ -38,9 +37,21 @@ def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Pa
         raise MediaError(
             target, f"cannot be written: {error.strerror}; make room and start again to resume"
         ) from error
+    return target
+
+
+def remove_old_checkpoints(output: str | Path, keep: int) -> None:
+    """Removes all but the newest `keep` checkpoints."""
     for old in list_checkpoints(output)[:-keep]:
         old.unlink(missing_ok=True)
-    return target
+
+
+def remove_checkpoint(output: str | Path, step: int) -> None:
+    """Removes the checkpoint of a step, unless it is the only one."""
+    found = list_checkpoints(output)
+    for path in found if len(found) > 1 else []:
+        if path.name == f"{PREFIX}{step:08d}.pt":
+            path.unlink(missing_ok=True)
 
 
 def save_tensors(tensors: dict, path: Path) -> None:
