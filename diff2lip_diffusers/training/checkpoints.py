@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -88,6 +87,9 @@ def load_checkpoint(path: Path) -> dict:
         CheckpointError: if the file is damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict):
+            return state
+        raise TypeError("a checkpoint is a dict")
+    except Exception as error:  # a damaged pickle can raise anything
         raise CheckpointError(f"{path}: is damaged; delete it to resume from the one before") from error

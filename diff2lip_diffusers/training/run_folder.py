@@ -94,7 +94,7 @@ def load_newest_checkpoint(accelerator: Accelerator, output: Path, load: Callabl
     state = load_checkpoint(found[-1])
     try:
         load(state)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{found[-1]}: was written by a run with other networks; choose another `output`, or start over with"
             " --no-resume"

@@ -119,8 +119,10 @@ class SyncNetTrainer(TrainingRun[SyncNetTrainConfig]):
         # Products of unit vectors are cosines. No element is negative after a ReLU.
         similarity = (face_embeds @ audio_embeds.T).clamp(0, 1)
         silent = is_silent(mel[:, 1::SYNC_FRAMES]).flatten()
+        # The cross-entropy refuses what is not a number, and the step is to be skipped instead: its loss is made one.
+        not_a_number, similarity = 0 * similarity.sum(), similarity.nan_to_num()
         losses = {"bce": balanced_loss(similarity, silent, config.windows_per_clip, config.other_clips_weight)}
-        losses["total"] = losses["bce"]
+        losses["total"] = losses["bce"] + not_a_number
         if config.contrastive_weight:
             losses["contrastive"] = contrastive_loss(similarity, silent, config.windows_per_clip)
             losses["total"] = losses["total"] + config.contrastive_weight * losses["contrastive"]

@@ -78,7 +78,7 @@ def find_clips(folder: str | Path) -> tuple[list[Clip], int]:
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise MediaError(folder, f"has no {name}; make a training set with: diff2lip prepare VIDEOS OUT") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise MediaError(folder, f"holds a damaged training set ({error}); run diff2lip prepare again") from error
     if settings.version != VERSION:
         found = f"is a training set of version {settings.version}, expected {VERSION}"

@@ -78,7 +78,7 @@ class TrainingRun(Generic[Config]):
         """Returns whether the values of a step are finite. If so, the newest checkpoint is good, and old ones may go.
 
         Raises:
-            DivergedError: if too many steps were not finite. The checkpoint with the weights that led there is removed.
+            DivergedError: if too many steps were not finite. The checkpoint with their weights is removed.
         """
         try:
             is_finite = self._divergence.judge(self.step, values)
