@@ -1,6 +1,8 @@
 """Model folders and Hub repositories: converts a checkpoint, uploads a folder, loads a pipeline."""
 
+import copy
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from .output_paths import filling_folder
 from .pipeline_diff2lip import Diff2LipPipeline
 from .schedulers import original_scheduler
 
+MAX_SAMPLE_PX, MAX_SETTING, TRIAL_SAMPLES = 4096, 10**6, 16000
 PACKAGE = Path(__file__).parent
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 # A folder with this file is an adapter (LoRA); a training run has it in its folder `lora`.
@@ -68,9 +71,11 @@ def convert_checkpoint(
     except CheckpointError as error:
         error.args = (f"{checkpoint}: {error}",)
         raise
+    pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
+    _check_finite(pipe, checkpoint)
     for component in (unet, audio_encoder):
         _cast(component, torch_dtype)
-    pipe = Diff2LipPipeline(unet, audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
+    _check_finite(pipe, checkpoint, f" in {dtype}; choose another `dtype`")
     save_with_card(pipe, output, variant)
     return output
 
@@ -122,8 +127,9 @@ def load_pipeline(
             of adapters, or repositories on the Hub.
 
     Raises:
-        Diff2LipError: if there is no such pipeline, if an adapter is not for it, or if the device cannot be used.
-        CheckpointError: if weights are missing.
+        Diff2LipError: if there is no such pipeline, if its settings cannot work, if an adapter is not for it, or if
+            the device cannot be used.
+        CheckpointError: if weights are missing, or not finite.
         ValueError: if `dtype` is unknown.
     """
     device = default_device() if device is None else device
@@ -138,7 +144,7 @@ def load_pipeline(
         pipe = DiffusionPipeline.from_pretrained(
             str(model), revision=revision, dtype=torch_dtype, variant=variant, use_safetensors=True
         )
-    except (*HUB_ERRORS, AttributeError, LookupError, TypeError) as error:
+    except (*HUB_ERRORS, AttributeError, LookupError, TypeError, ArithmeticError) as error:
         missing = "" if Path(model).exists() else "no such folder here, and from the Hub it "
         raise Diff2LipError(f"{model}: {missing}cannot be loaded as a pipeline: {_reason(error)}") from error
     if not isinstance(pipe, Diff2LipPipeline):
@@ -150,9 +156,13 @@ def load_pipeline(
         raise CheckpointError(f"{model}: weights are incomplete", missing=missing)
     for path, scale in lora:
         _fuse_adapter(pipe, path, scale)
+    _check_finite(pipe, model)
+    _check_settings(pipe, model)
     try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it holds no numbers")
         pipe.to(device)
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise Diff2LipError(f"device {device!r} cannot be used: {_reason(error)}") from error
     pipe.unet.to(memory_format=torch.channels_last)
     return pipe
@@ -226,6 +236,51 @@ def _check_model_folder(folder: Path) -> None:
         folder.is_absolute() or len(folder.parts) > 2 or folder.parts[:1] in ((".",), ("..",))
     ):
         raise MediaError(folder, "no such model folder")
+
+
+def _check_finite(pipe: Diff2LipPipeline, source: str | Path, where: str = "") -> None:
+    """Raises CheckpointError if a weight is infinite or no number: all frames would be black."""
+    for component in (pipe.unet, pipe.audio_encoder):
+        for name, tensor in component.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                cure = where or "; it was damaged, or its training diverged: take an earlier one"
+                raise CheckpointError(f"{source}: {name} has values that are not finite{cure}")
+
+
+def _check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
+    """Raises Diff2LipError if the settings, which somebody may have edited, cannot work.
+
+    Those of the networks fit the weights if these could be loaded; the other parts are tried.
+    """
+    unet, extractor = pipe.unet.config, pipe.feature_extractor
+    size, divisor = unet["sample_size"], 2 ** (len(unet["block_out_channels"]) - 1)
+    if not isinstance(size, int) or not 8 <= size <= MAX_SAMPLE_PX or size % divisor:
+        raise Diff2LipError(f"{model}: `sample_size` is {size}, expected a multiple of {divisor} from 8 on")
+    fraction = pipe.config["painted_fraction"]
+    if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
+        raise Diff2LipError(f"{model}: `painted_fraction` is {fraction}, expected a number above 0, up to 1")
+    steps = pipe.config["default_num_inference_steps"]
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise Diff2LipError(f"{model}: `default_num_inference_steps` is {steps}, expected a whole number above 0")
+    for name, default in Diff2LipFeatureExtractor().to_dict().items():
+        value = getattr(extractor, name, default)
+        if not _is_alike(value, default):
+            raise Diff2LipError(f"{model}: `{name}` is {value!r}, expected a value like {default!r}")
+    try:
+        mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
+        pipe.audio_encoder(extractor.windows(mel, [0]).to(pipe.audio_encoder.dtype))
+        copy.deepcopy(pipe.scheduler).set_timesteps(2)
+    except Exception as error:  # what a setting breaks cannot be known
+        raise Diff2LipError(f"{model}: its settings cannot work: {_reason(error)}") from error
+
+
+def _is_alike(value: object, default: object) -> bool:
+    """Whether a setting has the kind of its default; whole numbers have a sensible size."""
+    if isinstance(default, (str, bool)) or default is None:
+        return type(value) is type(default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    return abs(value) <= MAX_SETTING and (not isinstance(default, int) or isinstance(value, int))
 
 
 def _cast(component: ModelMixin, dtype: torch.dtype) -> None:

@@ -5,6 +5,7 @@ The checkpoint is a `torch.save` of one flat state dict.
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -44,11 +45,14 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
         empty = "n empty" if state_dict == {} else ""
         raise CheckpointError(f"{path}: holds a{empty} {type(state_dict).__name__}, expected a dict of tensors")
     for name, value in state_dict.items():
-        if not torch.is_tensor(value):
+        if not torch.is_tensor(value) or not isinstance(name, str):
             raise CheckpointError(
-                f"{path}: entry {name!r} is a {type(value).__name__}, expected a flat dict of tensors; not a Diff2Lip"
-                " checkpoint"
+                f"{path}: entry {name!r} is a {type(value).__name__}, expected a flat dict of named tensors; not a"
+                " Diff2Lip checkpoint"
             )
+        if value.layout != torch.strided or value.is_meta or not value.is_floating_point():
+            kind = f"a {value.layout} tensor of {value.dtype} on {value.device}".replace("torch.", "")
+            raise CheckpointError(f"{path}: entry {name!r} is {kind}, expected plain floating-point numbers")
     return dict(state_dict)
 
 
@@ -63,8 +67,13 @@ def load_checkpoint_file(path: str | Path) -> object:
     if not path.is_file():
         raise MediaError(path, "is a directory, not a checkpoint file" if path.is_dir() else "no such checkpoint file")
     try:
+        is_zip = _is_zip(path)
+        if is_zip:
+            _check_sums(path)
         with warnings.catch_warnings(action="ignore"):
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
+    except CheckpointError:
+        raise
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path}: not loaded: it contains more than tensors, or is not a checkpoint") from error
     except Exception as error:  # a damaged pickle can raise anything
@@ -125,6 +134,14 @@ def _is_zip(path: Path) -> bool:
     """Returns whether a file is a zip archive. Older torch wrote plain pickles, which cannot be memory-mapped."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
+
+
+def _check_sums(path: Path) -> None:
+    """Raises CheckpointError if a part of a zip archive does not have the checksum that was stored with it."""
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise CheckpointError(f"{path}: is damaged: {damaged} has another checksum; download or copy it again")
 
 
 # Sizes

@@ -1,14 +1,23 @@
 """Output paths: checked before the work, written in a hidden folder beside, moved into place when complete."""
 
+import os
+import re
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from av.error import FFmpegError
 from safetensors import SafetensorError
 
 from .errors import MediaError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv")
 
@@ -52,8 +61,62 @@ def _check_empty(target: Path) -> None:
         raise MediaError(target, "is a file without suffix; choose another name for the output")
 
 
+class HiddenFolder(tempfile.TemporaryDirectory):
+    """A hidden folder for an unfinished output, beside it; others see by its lock that its process lives.
+
+    Args:
+        target: the output.
+    """
+
+    def __init__(self, target: Path):
+        while True:
+            super().__init__(dir=target.parent, prefix=_prefix_of(target))
+            lock = _locked(Path(self.name))
+            if lock is not None:
+                weakref.finalize(self, os.close, lock)
+            if os.path.isdir(self.name):
+                return
+            # Another process took it for a leftover before it had its lock.
+            self.cleanup()
+
+
 def hidden_folder_beside(target: Path) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem[:40]}.")
+    """A hidden folder for an unfinished output, beside it; removes those of killed processes first."""
+    remove_leftovers_of(target)
+    return HiddenFolder(target)
+
+
+def remove_leftovers_of(target: Path) -> None:
+    """Removes hidden folders beside an output that killed processes left there."""
+    name = re.compile(re.escape(_prefix_of(target)) + "[a-z0-9_]{8}")
+    with suppress(OSError):
+        for folder in [path for path in target.parent.iterdir() if name.fullmatch(path.name) and path.is_dir()]:
+            if (lock := _locked(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _prefix_of(target: Path) -> str:
+    return f".{target.stem[:40]}."
+
+
+def _locked(folder: Path) -> int | None:
+    """Locks a folder, as long as this process lives or until the number that it returns is closed.
+
+    Returns None if another process has locked it, or if folders cannot be locked here.
+    """
+    if fcntl is None:
+        return None
+    try:
+        number = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(number)
+        return None
+    return number
 
 
 @contextmanager
@@ -70,11 +133,22 @@ def filling_folder(folder: str | Path) -> Iterator[Path]:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with hidden_folder_beside(folder) as hidden:
             yield Path(hidden)
+            mode = _mode_of_new_files(Path(hidden))
             for file in sorted(path for path in Path(hidden).rglob("*") if path.is_file()):
                 target = folder / file.relative_to(hidden)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                file.chmod(0o644)
+                file.chmod(mode)
                 file.replace(target)
+
+
+def _mode_of_new_files(folder: Path) -> int:
+    """The rights of files that this process creates, by its umask; reading that would change it for all threads."""
+    number = os.open(folder / ".new", os.O_CREAT | os.O_WRONLY, 0o666)
+    try:
+        return os.fstat(number).st_mode & 0o777
+    finally:
+        os.close(number)
+        (folder / ".new").unlink()
 
 
 @contextmanager

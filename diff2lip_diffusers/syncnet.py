@@ -197,7 +197,7 @@ def load_syncnet(path: str | Path) -> SyncNet:
         reason = f"has no {CONFIG_NAME}, expected the folder of a SyncNet" if path.is_dir() else "no such folder"
         raise MediaError(path, f"{reason}; train one with: diff2lip train-syncnet CONFIG.yaml")
     try:
-        loaded = SyncNet.from_pretrained(path, local_files_only=True, output_loading_info=True)
+        loaded = SyncNet.from_pretrained(path, local_files_only=True, output_loading_info=True, use_safetensors=True)
         # With the loading info it is a pair, which diffusers' annotation leaves out.
         syncnet, found = loaded  # pyright: ignore[reportGeneralTypeIssues]
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:

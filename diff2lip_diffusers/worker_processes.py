@@ -107,7 +107,7 @@ def _receive(connection: Connection, job: Any) -> Any:
 
 def _serve(connection: Connection, make_work: Callable[[], Callable]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the parent ends the others
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     torch.set_num_threads(1)
     work = None
     while True:
@@ -123,8 +123,12 @@ def _serve(connection: Connection, make_work: Callable[[], Callable]) -> None:
         connection.send(answer)
 
 
-def _end_with_parent() -> None:
-    """Ends this process when its parent ends; a parent that was killed cannot end its children."""
+def end_with_parent() -> None:
+    """Makes this process end when its parent ends; a parent that was killed cannot end its children."""
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
     parent = parent_process()
     if parent is not None:
         wait([parent.sentinel])

@@ -6,17 +6,22 @@ import secrets
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
+from stat import S_ISREG
+from unicodedata import normalize
 
 from ..errors import MediaError
 from .heartbeat import accessing, names_in
 from .pairs import RESULTS_NAME
 
 STATE_NAME = ".diff2lip"
+# A file server answers slowly, but many requests at a time.
+THREADS = 16
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,26 @@ class BatchPlan:
         num_processes: number of processes in the group.
         tries: how many failures end a pair.
         sizes: bytes of the files of each pair, by output; large files are expected to take long.
+        forgiven: how many failures of each output do not count any more.
+
+    Raises:
+        TypeError: if a value is of another type.
     """
 
     started_s: float
     num_processes: int
     tries: int
     sizes: Mapping[str, int]
+    forgiven: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self):
+        numbers = [self.started_s, self.num_processes, self.tries]
+        for counts in (self.sizes, self.forgiven):
+            if not isinstance(counts, Mapping):
+                raise TypeError(f"{type(counts).__name__} is no mapping")
+            numbers += counts.values()
+        if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers):
+            raise TypeError("a value is no number")
 
 
 class BatchFolder:
@@ -53,20 +72,35 @@ class BatchFolder:
         self.state = self.output_dir / STATE_NAME
         self.results = self.output_dir / RESULTS_NAME
         self._numbers = count()
+        self._planned: set[str] | None = None
 
     def existing(self, outputs: Iterable[str]) -> set[str]:
-        """The outputs that exist.
+        """The outputs that exist, be they files or folders; names match in any Unicode normalization.
 
         Raises:
             MediaError: if a folder cannot be read.
         """
-        wanted = defaultdict(set)
+        wanted: dict[str, dict[str, str]] = defaultdict(dict)
         for output in outputs:
             folder, _, name = output.rpartition("/")
-            wanted[folder].add(name)
+            wanted[folder][normalize("NFC", name)] = output
         with accessing(self.output_dir):
-            found = {folder: names & self._names_in(folder) for folder, names in wanted.items()}
-        return {f"{folder}/{name}" if folder else name for folder, names in found.items() for name in names}
+            found = {folder: names.keys() & self._names_in(folder) for folder, names in wanted.items()}
+        return {wanted[folder][name] for folder, names in found.items() for name in names}
+
+    def intact(self, sizes: Mapping[str, Set[int]]) -> set[str]:
+        """The outputs that are files of one of these sizes in bytes; of any size but 0 where none is known.
+
+        Raises:
+            MediaError: if a folder cannot be read.
+        """
+        with accessing(self.output_dir), ThreadPoolExecutor(THREADS, thread_name_prefix="size") as threads:
+            found = dict(zip(sizes, threads.map(self._size_of, sizes), strict=True))
+        return {
+            output
+            for output, known in sizes.items()
+            if (size := found[output]) is not None and (size in known if known else size > 0)
+        }
 
     def write_plan(self, plan: BatchPlan) -> int:
         """Writes the plan of a run; returns the run's number.
@@ -94,7 +128,7 @@ class BatchFolder:
             text = path.read_text(encoding="utf-8", errors="replace")
         try:
             return BatchPlan(**json.loads(text))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise MediaError(path, "is not a plan of this version, or was cut short; start the batch again") from error
 
     def last_run(self) -> int:
@@ -103,11 +137,19 @@ class BatchFolder:
         Raises:
             MediaError: if there is none.
         """
-        plans = (self.state / "runs").glob("[0-9]*.json")
-        latest = max(plans, key=lambda path: path.stat().st_mtime, default=None)
+        latest = max(self._plans(), key=lambda path: path.stat().st_mtime, default=None)
         if latest is None:
             raise MediaError(self.output_dir, "is not the folder of a batch; name the one given as --output-dir")
         return int(latest.stem)
+
+    def was_planned(self, output: str) -> bool:
+        """Whether an earlier run planned to make an output."""
+        if self._planned is None:
+            self._planned = set()
+            for path in self._plans():
+                with suppress(MediaError):
+                    self._planned |= self.read_plan(int(path.stem)).sizes.keys()
+        return output in self._planned
 
     def new_work_path(self, process_id: str, output: str) -> Path:
         """A path at which a process can write an output; its folder is new and holds nothing else."""
@@ -126,6 +168,8 @@ class BatchFolder:
         with accessing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync_to_disk(made)
+            if target.is_dir():
+                raise MediaError(target, "cannot be written: a folder is in its place; move that away")
             made.replace(target)
             _sync_to_disk(target.parent)
         self.discard(made)
@@ -150,9 +194,20 @@ class BatchFolder:
 
     def _names_in(self, folder: str) -> set[str]:
         try:
-            return set(names_in(self.output_dir / folder))
+            return {normalize("NFC", name) for name in names_in(self.output_dir / folder)}
         except NotADirectoryError:
             return set()
+
+    def _size_of(self, output: str) -> int | None:
+        """The size of an output in bytes; None if it is no file."""
+        try:
+            status = os.stat(self.output_dir / output)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return status.st_size if S_ISREG(status.st_mode) else None
+
+    def _plans(self) -> list[Path]:
+        return [path for path in (self.state / "runs").glob("*.json") if path.stem.isdecimal()]
 
     def _work_folder(self, process_id: str) -> Path:
         return self.state / "unfinished" / process_id

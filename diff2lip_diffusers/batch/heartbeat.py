@@ -87,6 +87,15 @@ class Heartbeat:
             runs = _runs_here(content)
             return self._has_lease(touched_s) if runs is None else runs
 
+    def is_killed(self, process_id: str) -> bool:
+        """Whether a process is dead and did not end by itself: it left its file.
+
+        Raises:
+            MediaError: if the folder cannot be read or written.
+        """
+        with accessing(self._shared):
+            return read_if_there(self._path_of(process_id)) is not None and not self.is_alive(process_id)
+
     def forget_dead(self) -> set[str]:
         """Removes the files of dead processes and returns their ids.
 
@@ -193,7 +202,7 @@ def _runs_here(content: bytes) -> bool | None:
         written = json.loads(content)
         scope = (written["host"], written["boot_id"], written["pid_namespace"])
         return _runs(int(written["pid"]), float(written["created_s"])) if scope == _pid_scope() else None
-    except (ValueError, TypeError, KeyError, psutil.AccessDenied):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, psutil.AccessDenied):
         return None
 
 

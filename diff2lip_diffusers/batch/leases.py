@@ -123,6 +123,33 @@ class Leases:
             # A holder may have released the key and ended after we listed its lease, before we looked for its file.
             return {lease.key for lease in dead if lease.key is not None and _read(lease.path) == lease}
 
+    def left_by_killed(self) -> set[str]:
+        """The keys whose holder was killed, as nobody has cleaned up after it, and that no live process holds.
+
+        A process that ends by itself takes its heartbeat file with it.
+
+        Raises:
+            MediaError: if the folder cannot be read or written.
+        """
+        killed = functools.cache(self._process.is_killed)
+        with accessing(self._shared):
+            found = [lease for lease in self._find() if lease.key is not None]
+            holders = {lease.name: lease.holder for lease in found}  # the last one has the highest generation
+            return {lease.key for lease in found if lease.key is not None and killed(holders[lease.name])}
+
+    def keys_of(self, process_ids: Iterable[str]) -> dict[str, set[str]]:
+        """The keys that processes hold, or held when they died, by the `id` of the process.
+
+        Raises:
+            MediaError: if the folder cannot be read.
+        """
+        keys: dict[str, set[str]] = {process_id: set() for process_id in process_ids}
+        with accessing(self._shared):
+            for lease in self._find():
+                if lease.key is not None and lease.holder in keys:
+                    keys[lease.holder].add(lease.key)
+        return keys
+
     def remove_partial(self, dead_ids: Iterable[str]) -> None:
         """Removes the partial leases of dead processes; their complete ones stay until they are superseded.
 

@@ -3,6 +3,7 @@
 import os
 import posixpath
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -96,7 +97,7 @@ class PairCollector:
             self._problems.append(f"{place}: {error}")
 
     def _reserve(self, output: str, place: str) -> None:
-        key = output.casefold()
+        key = unicodedata.normalize("NFC", output).casefold()
         if key in self._places:
             raise ValueError(f"gives the same output {output} as {self._places[key]}; drop one, or name its `output`")
         self._places[key] = place

@@ -21,8 +21,8 @@ from ..lipsync.job import SyncResult
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 from ..media.reader import exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
+from .pair_records import DONE, FAILED
 from .pairs import Pair
-from .work_queue import DONE, FAILED
 
 try:
     import resource
@@ -63,10 +63,11 @@ class BatchRecords:
         names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
         return {**names, "model": self._fingerprint, **chosen}
 
-    def done(self, pair: Pair, options: SyncOptions, started_s: float, result: SyncResult) -> dict:
+    def done(self, pair: Pair, options: SyncOptions, started_s: float, result: SyncResult, output_bytes: int) -> dict:
         """The record of a pair whose output is in place."""
         numbers = {
             "num_frames": result.num_frames,
+            "output_bytes": output_bytes,
             "num_faceless_frames": result.num_faceless_frames,
             "fps": str(result.fps),
             "duration_s": round(result.duration_s, 3),
@@ -75,6 +76,10 @@ class BatchRecords:
             "peak_memory_mb": peak_memory_mb(),
         }
         return self._record(DONE, pair, options, started_s) | numbers
+
+    def begun(self, pair: Pair, options: SyncOptions, started_s: float) -> dict:
+        """The record of a pair that ends its process, for whoever sees the process die to complete."""
+        return self._record(FAILED, pair, options, started_s)
 
     def failed(self, pair: Pair, options: SyncOptions, started_s: float, error: Exception) -> dict:
         """The record of a pair that failed."""

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,15 @@ from .folder import BatchFolder, BatchPlan
 from .heartbeat import Heartbeat
 from .journal import Journal
 from .leases import Leases
+from .output_checks import remove_undecodable
 from .pair_files import describe_first_missing, inspect_files, missing_files
+from .pair_records import DIED, DONE, output_of
 from .pairs import Pair, check_pairs
 from .process_group import ProcessGroup
 from .progress import OnProgress, ProgressThread
 from .records import BatchRecords, check_same_settings
-from .work_queue import DONE, WorkQueue
+from .supervisor import Reports
+from .work_queue import WorkQueue
 from .workers import PairWorker, SplitWorker
 
 logger = logging.getLogger(__name__)
@@ -52,9 +55,11 @@ def sync_batch(
     *,
     retries: int = 1,
     retry_failed: bool = False,
+    verify: bool = False,
     split: str = "pairs",
     on_progress: OnProgress | None = None,
     group: ProcessGroup | None = None,
+    reports: Reports | None = None,
     **options: Any,
 ) -> BatchResult:
     """Lip-syncs many pairs; returns when each one is done or has failed, whichever process did it.
@@ -68,16 +73,21 @@ def sync_batch(
         output_dir: folder for the outputs and `results.jsonl`, one line a pair; created if needed.
         retries: how often a failed pair is tried again, after the others.
         retry_failed: whether to retry pairs that failed in earlier calls.
+        verify: whether to decode the outputs of earlier calls first, and to make those again that are damaged. Without
+            it, only their sizes are compared with those that were recorded.
         split: what the processes share: whole `"pairs"`, or the `"frames"` of one pair after another, for a few long
             videos; joining the parts changes nothing in the result.
         on_progress: called in the main process every few seconds as `(done, failed, open)`, from a separate thread.
         group: the processes of this run; by default those that accelerate launched.
+        reports: tells a supervisor which pairs this process has in hand; see [`supervise`]. By default there is none:
+            a pair that crashes the process ends it, and the next call takes that pair last and alone.
         **options: the fields of [`SyncOptions`] for all pairs; a pair's own options override them.
 
     Raises:
         ValueError: if an option is out of range.
         PairListError: if pairs contradict each other or have invalid options.
-        MediaError: if the folder cannot be written, the disk is full, or no input exists.
+        MediaError: if the folder cannot be written, the disk is full, no input exists, or somebody removed outputs
+            while the batch ran.
         Diff2LipError: if the folder holds outputs of different options or of another model.
     """
     # 1. Check the arguments, before anything is written.
@@ -85,22 +95,26 @@ def sync_batch(
     _check_batch_options(options, split)
     pairs = check_pairs(pairs)
     options_by_output = _options_by_output(pairs, options)
-    group = group or ProcessGroup()
+    group, reports = group or ProcessGroup(), reports or Reports()
     # 2. Join the processes that work on the folder; clean up after dead ones.
     folder = BatchFolder(output_dir)
     with _joined(folder) as heartbeat:
         journal = Journal(folder.state, heartbeat.id)
         leases = Leases(folder.state, heartbeat)
         records = BatchRecords(pipe, heartbeat.id, group.index)
-        batch = _Batch(pairs, options_by_output, group, folder, journal, leases, records, retry_failed)
+        batch = _Batch(pairs, options_by_output, group, folder, heartbeat.id, leases, records, retry_failed)
         # 3. Agree on a plan: the main process checks files and folder and writes the plan; the others read it.
-        queue = _start_run(batch, tries=retries + 1) if group.is_main else _follow_run(batch)
+        starts = group.is_main and not group.replaces
+        queue = _start_run(batch, tries=retries + 1, verify=verify) if starts else _follow_run(batch)
+        reports.joined(folder.output_dir, heartbeat.id, group.seat)
         # 4. Work until no pair is open, in this process or in another one.
         make_worker = SplitWorker if split == "frames" else PairWorker
-        worker = make_worker(pipe, folder, leases, heartbeat.id, queue, records, options_by_output)
+        worker = make_worker(pipe, folder, leases, heartbeat.id, queue, records, options_by_output, reports)
         with ProgressThread(queue, journal, folder, on_progress) if group.is_main else nullcontext():
             worker.work(batch_size)
         # 5. Count what all processes did.
+        if group.is_main:
+            _check_nothing_lost(queue, folder)
         done, failed, _ = queue.counts()
         return BatchResult(done, failed, queue.failures())
 
@@ -131,12 +145,24 @@ def _options_by_output(pairs: Iterable[Pair], options: Mapping[str, Any]) -> dic
 def _joined(folder: BatchFolder) -> Iterator[Heartbeat]:
     """Gives this process's heartbeat in the folder; removes what dead processes left, and at the end what is ours."""
     with Heartbeat(folder.state) as heartbeat:
-        Leases(folder.state, heartbeat).remove_partial(heartbeat.forget_dead())
+        killed = heartbeat.forget_dead()
+        leases = Leases(folder.state, heartbeat)
+        leases.remove_partial(killed)
+        _record_deaths(Journal(folder.state, heartbeat.id), leases.keys_of(killed))
         folder.discard_leftovers(heartbeat.is_alive)
         try:
             yield heartbeat
         finally:
             folder.discard_work_of(heartbeat.id)
+
+
+def _record_deaths(journal: Journal, keys: Mapping[str, set[str]]) -> None:
+    """Records which pairs processes had in hand when they were killed, by the `id` of the process."""
+    for process_id, held in sorted(keys.items()):
+        outputs = {output_of(key) for key in held}
+        death = {"status": DIED, "process": process_id, "num_suspects": len(outputs), "ended_s": round(time.time(), 3)}
+        for output in sorted(outputs):
+            journal.append({"output": output, **death})
 
 
 @dataclass(frozen=True)
@@ -147,7 +173,7 @@ class _Batch:
     options: dict[str, SyncOptions]
     group: ProcessGroup
     folder: BatchFolder
-    journal: Journal
+    process_id: str
     leases: Leases
     records: BatchRecords
     retry_failed: bool
@@ -157,21 +183,27 @@ class _Batch:
         return WorkQueue(
             self.pairs,
             plan.sizes,
-            self.folder.existing,
+            self.folder.intact,
             self.leases,
-            self.journal,
+            Journal(self.folder.state, self.process_id),
             plan.tries,
-            forgive_until_s=plan.started_s if self.retry_failed else 0,
+            forgiven=plan.forgiven,
             keep_done=self.group.is_main,
         )
 
 
-def _start_run(batch: _Batch, tries: int) -> WorkQueue:
+def _start_run(batch: _Batch, tries: int, verify: bool) -> WorkQueue:
     """Checks all files and earlier outputs, writes the plan, and sends the number of the run to the others."""
     run = NO_RUN
     try:
         plan = BatchPlan(time.time(), batch.group.size, tries, _file_sizes(batch.pairs))
         queue = _checked_queue(batch, plan)
+        if verify:
+            remove_undecodable(batch.folder, queue.records())
+        if batch.retry_failed:
+            plan = replace(plan, forgiven=queue.failures_by_output())
+        if verify or batch.retry_failed:
+            queue = batch.queue_of(plan)
         run = batch.folder.write_plan(plan)
         return queue
     finally:
@@ -221,6 +253,8 @@ def _checked_queue(batch: _Batch, plan: BatchPlan) -> WorkQueue:
 
 def _check_no_foreign_file(folder: BatchFolder, unleased: Iterable[str], queue: WorkQueue) -> None:
     foreign = sorted(output for output in unleased if not queue.has_record(output))
+    # Nothing was there when an earlier run planned it. So that run made it, and its record was damaged since.
+    foreign = [output for output in foreign if not folder.was_planned(output)] if foreign else []
     if foreign:
         reason = "exists, but was not made by a batch in this folder; move it away, or choose another folder"
         raise MediaError(folder.output_dir / foreign[0], reason)
@@ -238,3 +272,11 @@ def _check_settings(batch: _Batch, existing: set[str], queue: WorkQueue) -> None
         if pair.output in done
     }
     check_same_settings(done, wanted, batch.folder.output_dir)
+
+
+def _check_nothing_lost(queue: WorkQueue, folder: BatchFolder) -> None:
+    """Raises MediaError if outputs that were made are not there any more."""
+    lost = queue.lost(folder.intact)
+    if lost:
+        reason = f"{len(lost)} outputs were removed or changed while the batch ran, such as {lost[0]}"
+        raise MediaError(folder.output_dir, f"{reason}; start it again to make them")

@@ -56,16 +56,17 @@ from ..media.video_encoder import VideoEncoder
 from ..media.video_writer import join_parts
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .heartbeat import accessing, read_if_there
+from .pair_records import STEP_MARK
 
 # Each part begins with a key frame, which takes space, and a few frames before it are decoded in vain. A part is a
 # stretch, so that it needs nothing from the other parts but exemplars.
 PART_FRAMES = STRETCH_FRAMES
-STEP_MARK = "\n"
-
-
-def output_of(key: str) -> str:
-    """The output that a leased key belongs to; the key may be that of one of its steps."""
-    return key.partition(STEP_MARK)[0]
+# What the files of the steps hold.
+STEP_KEYS = {
+    "boxes": {"numbers": list, "boxes": list},
+    "part": {"num_frames": int, "num_faceless": int, "num_painted": int, "suffix": str, "stage_s": dict},
+    "clip": {"num_frames": int, "started_s": float, "stage_s": dict},
+}
 
 
 @dataclass(frozen=True)
@@ -129,13 +130,13 @@ class SplitClip:
     @property
     def num_frames(self) -> int | None:
         """How many frames the output has; None until the face has been tracked to the end."""
-        found = _read_json(self.folder / "clip.json")
+        found = self._read_json("clip.json")
         return None if found is None else found["num_frames"]
 
     def open_parts(self) -> list[int]:
         """The parts whose boxes and exemplars are known, but that are not painted."""
         names = {path.name for path in self.folder.glob("*.json")} if self.folder.is_dir() else set()
-        known = {int(name[6:-5]) for name in names if name.startswith("boxes-")}
+        known = {int(name[6:-5]) for name in names if name.startswith("boxes-") and name[6:-5].isdecimal()}
         count = len(known) if "clip.json" in names else None
         open_ones = (part for part in sorted(known) if f"part-{part:06d}.json" not in names)
         return [part for part in open_ones if not self.lends_detail or known.issuperset(self._window(part, count))]
@@ -255,7 +256,7 @@ class SplitClip:
         return self.folder / f"part-{part:06d}{result.suffix}"
 
     def _read_part_json(self, name: str) -> dict[str, Any]:
-        found = _read_json(self.folder / name)
+        found = self._read_json(name)
         if found is None:
             raise MediaError(self.folder / name, "is gone; start the batch again")
         return found
@@ -282,6 +283,20 @@ class SplitClip:
                 return [Exemplar(number, found[f"detailed_{at}"], found[f"small_{at}"]) for at, number in names]
         except FileNotFoundError as error:
             raise MediaError(path, "is gone; start the batch again") from error
+    def _read_json(self, name: str) -> dict[str, Any] | None:
+        """The content of a file; None if it is not there. A damaged one is removed, with all steps of the clip."""
+        content = read_if_there(self.folder / name)
+        if content is None:
+            return None
+        keys = STEP_KEYS[name.partition("-")[0].removesuffix(".json")]
+        try:
+            value = json.loads(content[0])
+            if all(isinstance(value[key], kind) for key, kind in keys.items()):
+                return value
+        except (ValueError, TypeError, KeyError, RecursionError):
+            pass
+        self.drop()
+        raise MediaError(self.folder / name, "was damaged; the steps of this clip are removed and made again")
 
     def _write_reference(self, crop: np.ndarray) -> None:
         self._put("reference.npy", lambda path: np.save(path, crop, allow_pickle=False))
@@ -361,11 +376,6 @@ def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 def _part_name(part: int) -> str:
     return f"part-{part:06d}.json"
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    found = read_if_there(path)
-    return None if found is None else json.loads(found[0])
 
 
 def _added(stages: Iterable[dict[str, float]]) -> dict[str, float]:

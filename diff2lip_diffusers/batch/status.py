@@ -8,8 +8,7 @@ from .folder import BatchFolder
 from .heartbeat import Heartbeat
 from .journal import Journal
 from .leases import Leases
-from .split_clip import output_of
-from .work_queue import DONE, FAILED, sort_by_time
+from .pair_records import DONE, FAILED, output_of, sort_by_time
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def batch_status(output_dir: str | Path) -> BatchStatus:
     with Heartbeat(folder.state) as process:
         held = {output_of(key): holder for key, holder in Leases(folder.state, process).held().items()}
     held = {output: holder for output, holder in held.items() if output in plan.sizes}
-    records = sort_by_time(Journal(folder.state, None).read_new())
+    records = [r for r in sort_by_time(Journal(folder.state, None).read_new()) if r["status"] in (DONE, FAILED)]
     idle = plan.sizes.keys() - held.keys()
     last = {record["output"]: record for record in records if record["output"] in idle}
     done = [output for output, record in last.items() if record["status"] == DONE]

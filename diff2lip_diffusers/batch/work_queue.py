@@ -7,27 +7,33 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from pathlib import Path
 
+from ..errors import Diff2LipError
 from .journal import Journal
 from .leases import Leases
+from .pair_records import DIED, DONE, output_of, sort_by_time
 from .pairs import Pair
 
-DONE, FAILED = "done", "failed"
+
+class ProcessDiedError(Diff2LipError):
+    """A pair ended the process that made it."""
 
 
 class WorkQueue:
     """The queue as one process sees it. Several threads may use it.
 
     All pairs of one video go to the same process while the others have different work, so that it is decoded once.
-    Videos with the most work come first. Pairs that failed, or that a dead process held, come last.
+    Videos with the most work come first. Pairs that failed, or that a dead process held, come last. A pair whose
+    process was killed is a suspect until it is done: it is to be taken while its process has no other pair in hand.
 
     Args:
         pairs: all pairs of the batch.
         sizes: bytes of the files of each pair, by output; large files are expected to take long.
-        existing: returns which of some outputs exist; a pair that is done but whose output is gone is done again.
+        intact: returns which of some outputs exist with one of the given sizes in bytes; a pair that is done but whose
+            output is not intact is done again.
         leases: leases of this process.
         journal: records of all processes.
         tries: how many failures end a pair.
-        forgive_until_s: failures before this time, in seconds since 1970, do not count.
+        forgiven: how many of the failures of each output do not count, as [`WorkQueue.failures_by_output`] gives them.
         keep_done: whether to keep the records of pairs that are done, for `records`; takes 1 KB each.
 
     Raises:
@@ -38,35 +44,45 @@ class WorkQueue:
         self,
         pairs: Sequence[Pair],
         sizes: Mapping[str, int],
-        existing: Callable[[Iterable[str]], Set[str]],
+        intact: Callable[[Mapping[str, Set[int]]], Set[str]],
         leases: Leases,
         journal: Journal,
         tries: int,
-        forgive_until_s: float = 0,
+        forgiven: Mapping[str, int] | None = None,
         keep_done: bool = True,
     ):
         self._leases, self._journal, self._tries = leases, journal, tries
         self._lock = threading.RLock()
         self._keep_done = keep_done
         self._records: dict[str, bytes] = {}
-        self._failures: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter({output: -number for output, number in (forgiven or {}).items()})
+        self._suspects: set[str] = set()
+        # Deaths that no supervisor saw, since the last failure of each output, and those that a supervisor saw.
+        self._unseen_deaths: Counter[str] = Counter()
+        self._seen_deaths: set[tuple[str, str]] = set()
         self._open = {pair.output: pair for pair in pairs}
         self._done: set[str] = set()
         self._failed: set[str] = set()
-        self._count = len(pairs)
+        self._ours = set(self._open)
         self._video: Path | None = None
         orphaned = leases.orphaned()
         self._first = _by_video((pair for pair in pairs if pair.output not in orphaned), sizes)
         self._last = _by_video((pair for pair in pairs if pair.output in orphaned), sizes)
-        self._replay(existing, forgive_until_s)
+        self._replay(intact)
 
-    def take(self) -> Pair | None:
-        """Takes the next pair for this process; None if other processes hold all that are left."""
+    def take(self, suspect: bool = False) -> Pair | None:
+        """Takes the next pair for this process; None if other processes hold all that are left.
+
+        Args:
+            suspect: whether to take a suspect, or a pair that is none. While a process has a suspect in hand, it must
+                not take another pair.
+        """
         with self._lock:
             self._update()
+            self._suspects |= {output_of(key) for key in self._leases.left_by_killed()} & self._open.keys()
             passed = set(self._leases.held())
             busy = {self._open[output].video for output in passed if output in self._open}
-            while pair := next((pair for pair in self._in_order(busy) if pair.output not in passed), None):
+            while pair := self._next(busy, passed, suspect):
                 passed.add(pair.output)
                 if not self._leases.take(pair.output):
                     busy.add(pair.video)
@@ -77,6 +93,23 @@ class WorkQueue:
                     return pair
                 self._leases.release(pair.output)
             return None
+
+    def is_suspect(self, pair: Pair) -> bool:
+        """Whether a process was killed while it had this pair in hand, since the pair was done last."""
+        return pair.output in self._suspects
+
+    def unseen_deaths(self, pair: Pair) -> int:
+        """How many processes were killed while they had only this pair in hand, which no supervisor saw.
+
+        Such a death may have nothing to do with the pair: somebody ended the batch, or the machine lost its power.
+        """
+        with self._lock:
+            return self._unseen_deaths[pair.output]
+
+    def failures_by_output(self) -> dict[str, int]:
+        """How many failures count against each output so far."""
+        with self._lock:
+            return {output: number for output, number in self._failures.items() if number > 0}
 
     def open_pairs(self) -> list[Pair]:
         """The pairs that are neither done nor failed for good, in the order in which this process should take them."""
@@ -103,7 +136,7 @@ class WorkQueue:
         """The numbers of pairs that are done, that failed for good, and that are open."""
         with self._lock:
             self._update()
-            return self._count - len(self._open) - len(self._failed), len(self._failed), len(self._open)
+            return len(self._ours) - len(self._open) - len(self._failed), len(self._failed), len(self._open)
 
     def records(self) -> Iterator[dict]:
         """The last record of each output, sorted by name, including outputs that are in no pair."""
@@ -120,17 +153,27 @@ class WorkQueue:
         with self._lock:
             return [json.loads(self._records[output]) for output in sorted(self._failed)]
 
-    def _replay(self, existing: Callable[[Iterable[str]], Set[str]], forgive_until_s: float) -> None:
+    def lost(self, intact: Callable[[Mapping[str, Set[int]]], Set[str]]) -> list[str]:
+        """The outputs of pairs that are done but whose files are not there any more, sorted by name."""
+        with self._lock:
+            done = {output: json.loads(line) for output, line in self._records.items() if output in self._ours}
+        sizes = _sizes_when_done(record for record in done.values() if record["status"] == DONE)
+        return sorted(sizes.keys() - intact(sizes))
+
+    def _next(self, busy: Set[Path], passed: Set[str], suspect: bool) -> Pair | None:
+        in_order = (pair for pair in self._in_order(busy) if (pair.output in self._suspects) == suspect)
+        return next((pair for pair in in_order if pair.output not in passed), None)
+
+    def _replay(self, intact: Callable[[Mapping[str, Set[int]]], Set[str]]) -> None:
         """Applies the records of earlier calls."""
         past = sort_by_time(self._journal.read_new())
         done = {record["output"]: number for number, record in enumerate(past) if record["status"] == DONE}
         # Look for outputs after reading the journal: an output is in place before its record is written.
-        present = existing(done)
+        present = intact(_sizes_when_done(record for record in past if record["status"] == DONE))
         for number, record in enumerate(past):
             before_done = number < done.get(record["output"], -1)
             lost = record["status"] == DONE and record["output"] not in present
-            forgiven = record["status"] == FAILED and record.get("ended_s", 0) < forgive_until_s
-            self._apply(record, counts=not (before_done or lost or forgiven))
+            self._apply(record, counts=not (before_done or lost))
 
     def _update(self) -> None:
         for record in sort_by_time(self._journal.read_new()):
@@ -140,19 +183,37 @@ class WorkQueue:
         output, is_done = record["output"], record["status"] == DONE
         if output in self._done and not is_done:
             return  # from a process that was taken for dead, after its successor was done
-        if not is_done or self._keep_done:
+        if record["status"] != DIED and (not is_done or self._keep_done):
             self._records[output] = json.dumps(record).encode()  # a quarter of the memory of a dict
-        if not counts:
-            return
-        self._failures[output] = 0 if is_done else self._failures[output] + 1
-        if is_done:
-            self._done.add(output)
-            self._failed.discard(output)
-            self._close(output)
-        elif output in self._open and self._failures[output] >= self._tries:
+        if counts and is_done:
+            self._apply_done(output)
+        elif counts and record["status"] == DIED:
+            self._apply_death(output, record)
+        elif counts:
+            self._apply_failure(output, record)
+
+    def _apply_done(self, output: str) -> None:
+        self._failures[output] = 0
+        self._done.add(output)
+        self._failed.discard(output)
+        self._suspects.discard(output)
+        self._close(output)
+
+    def _apply_death(self, output: str, record: dict) -> None:
+        self._suspects.add(output)
+        if record.get("num_suspects") == 1 and (output, record.get("process")) not in self._seen_deaths:
+            self._unseen_deaths[output] += 1
+
+    def _apply_failure(self, output: str, record: dict) -> None:
+        self._failures[output] += 1
+        self._unseen_deaths[output] = 0
+        if record.get("error_type") == ProcessDiedError.__name__:
+            self._suspects.add(output)
+            self._seen_deaths.add((output, str(record.get("process"))))
+        if output in self._open and self._failures[output] >= self._tries:
             self._failed.add(output)
             self._close(output)
-        elif output in self._open:
+        elif output in self._open and self._failures[output] > 0:
             self._postpone(self._open[output])
 
     def _close(self, output: str) -> None:
@@ -181,10 +242,14 @@ def _remove(groups: dict[Path, dict[str, Pair]], pair: Pair) -> None:
         del groups[pair.video]
 
 
-def sort_by_time(records: Iterable[dict]) -> list[dict]:
-    """The records of pairs, oldest first; other records are left out."""
-    of_pairs = (record for record in records if record.get("output") and record.get("status") in (DONE, FAILED))
-    return sorted(of_pairs, key=lambda record: record.get("ended_s", 0))
+def _sizes_when_done(done: Iterable[dict]) -> dict[str, set[int]]:
+    """The sizes in bytes that each output had when it was done; records of older versions have none."""
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for record in done:
+        known = sizes[record["output"]]
+        if "output_bytes" in record:
+            known.add(record["output_bytes"])
+    return sizes
 
 
 def _by_video(pairs: Iterable[Pair], sizes: Mapping[str, int]) -> dict[Path, dict[str, Pair]]:

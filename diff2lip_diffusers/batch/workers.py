@@ -18,11 +18,13 @@ from ..lipsync.run import sync_jobs
 from ..lipsync.source_video import SourceVideo
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder
+from .heartbeat import accessing
 from .leases import Leases
 from .pairs import Pair
 from .records import BatchRecords
 from .split_clip import PartJob, PartResult, SplitClip
-from .work_queue import WorkQueue
+from .supervisor import Reports
+from .work_queue import ProcessDiedError, WorkQueue
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ WAIT_S = 0.5
 # A header may be a few frames off; a video with a smaller part of its frames than this was cut short.
 MIN_FRAMES_PART = 0.9
 # Errors that the next pair would meet as well: the disk is full or read-only.
+# A pair fails once after so many deaths of its process that no supervisor saw: most of them have another cause.
+UNSEEN_DEATHS = 5
 FATAL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -46,6 +50,7 @@ class Worker:
         queue: the work queue, as this process sees it.
         records: makes the records of this process.
         options: options of each pair, by output.
+        reports: tells a supervisor which pairs this process has in hand.
     """
 
     def __init__(
@@ -57,9 +62,10 @@ class Worker:
         queue: WorkQueue,
         records: BatchRecords,
         options: Mapping[str, SyncOptions],
+        reports: Reports,
     ):
         self.pipe, self.folder, self.leases, self.process_id = pipe, folder, leases, process_id
-        self.queue, self.records, self.options = queue, records, options
+        self.queue, self.records, self.options, self.reports = queue, records, options, reports
 
     def work(self, batch_size: int | None) -> None:
         """Works until every pair is done or has failed; waits for other processes, whose pairs it takes if they die.
@@ -90,11 +96,28 @@ class Worker:
         """Moves an output to its final path and records it; returns the error if that fails or the video is cut."""
         try:
             _check_whole(pair, plan, result)
+            with accessing(made):
+                output_bytes = made.stat().st_size
             self.folder.put_in_place(made, pair.output)
         except MediaError as error:
             return error
-        self.queue.finish(self.records.done(pair, self.options[pair.output], started_s, result))
+        self.queue.finish(self.records.done(pair, self.options[pair.output], started_s, result, output_bytes))
         return None
+
+    def begin(self, pair: Pair) -> float:
+        """Tells the supervisor that this process has a pair in hand; returns the time in seconds since 1970."""
+        started_s = time.time()
+        self.reports.began(self.records.begun(pair, self.options[pair.output], started_s))
+        return started_s
+
+    def fail_if_deadly(self, pair: Pair) -> bool:
+        """Fails a pair whose processes died too often, without anybody who saw why; returns whether it did."""
+        deaths = self.queue.unseen_deaths(pair)
+        if deaths < UNSEEN_DEATHS:
+            return False
+        reason = f"{deaths} processes died while they made it alone; memory may be short, or its files damaged"
+        self.fail(pair, time.time(), ProcessDiedError(reason))
+        return True
 
     def fail(self, pair: Pair, started_s: float, error: Exception) -> None:
         """Records why a pair failed; raises the error if the next pair would meet it as well."""
@@ -130,13 +153,26 @@ class PairWorker(Worker):
         self._started: dict[SyncJob, tuple[Pair, Path, float]] = {}
 
     def jobs(self) -> Iterator[SyncJob]:
-        """Yields the pairs that this process can take; each is taken when there is time to read it."""
+        """Yields the pairs that this process can take; each is taken when there is time to read it.
+
+        If there is none, yields one suspect: nothing else is in hand then.
+        """
+        took = False
         while pair := self.queue.take():
-            made = self.folder.new_work_path(self.process_id, pair.output)
-            options = self.options[pair.output]
-            job = SyncJob(self.pipe, self._source_video(pair), pair.audio or pair.video, made, options)
-            self._started[job] = pair, made, time.time()
-            yield job
+            took = True
+            yield self._job(pair)
+        while not took and (pair := self.queue.take(suspect=True)):
+            if not self.fail_if_deadly(pair):
+                took = True
+                yield self._job(pair)
+
+    def _job(self, pair: Pair) -> SyncJob:
+        started_s = self.begin(pair)
+        made = self.folder.new_work_path(self.process_id, pair.output)
+        options = self.options[pair.output]
+        job = SyncJob(self.pipe, self._source_video(pair), pair.audio or pair.video, made, options)
+        self._started[job] = pair, made, started_s
+        return job
 
     def end(self, job: SyncJob, outcome: SyncResult | Exception) -> None:
         """Puts the output in place, or records why there is none."""
@@ -148,6 +184,7 @@ class PairWorker(Worker):
         if error is not None:
             self.folder.discard(made)
             self.fail(pair, started_s, error)
+        self.reports.ended(pair.output)
 
     def _source_video(self, pair: Pair) -> SourceVideo:
         if self._source is None or self._source.path != pair.video:
@@ -166,6 +203,7 @@ class SplitWorker(Worker):
         self._clips: dict[str, SplitClip] = {}
         self._pairs: dict[PartJob, tuple[Pair, float]] = {}
         self._tracking: threading.Thread | None = None
+        self._tracked = ""
         self._stopped = threading.Event()
 
     def work(self, batch_size: int | None) -> None:
@@ -189,11 +227,14 @@ class SplitWorker(Worker):
         if isinstance(outcome, Exception):
             self.fail(pair, started_s, outcome)
         self.leases.release(job.clip.key_of(job.part))
+        self.reports.ended(pair.output)
 
     def _next_part(self) -> PartJob | None:
-        pairs = self.queue.open_pairs()
+        pairs = self._in_turn(self.queue.open_pairs())
         self._clips = {pair.output: self._clips[pair.output] for pair in pairs if pair.output in self._clips}
         for pair in pairs:
+            if self.queue.is_suspect(pair) and self.fail_if_deadly(pair):
+                continue
             started_s = time.time()
             try:
                 clip = self._clip(pair)
@@ -201,6 +242,7 @@ class SplitWorker(Worker):
                     self._track_face(pair, clip)
                 part = next((part for part in clip.open_parts() if self._take_part(clip, part)), None)
                 if part is not None:
+                    started_s = self.begin(pair)
                     job = PartJob(clip, part, self.folder.new_work_path(self.process_id, pair.output))
                     self._pairs[job] = pair, started_s
                     return job
@@ -209,6 +251,16 @@ class SplitWorker(Worker):
             except Exception as error:
                 self.fail(pair, started_s, error)
         return None
+
+    def _in_turn(self, pairs: list[Pair]) -> list[Pair]:
+        """The pairs to take parts of: all but suspects, or else one suspect while there is no other pair in hand."""
+        others = [pair for pair in pairs if not self.queue.is_suspect(pair)]
+        if others or not pairs:
+            return others
+        in_hand = {pair.output for pair, _ in list(self._pairs.values())}
+        if self._tracking is not None and self._tracking.is_alive():
+            in_hand.add(self._tracked)
+        return pairs[:1] if in_hand <= {pairs[0].output} else []
 
     def _clip(self, pair: Pair) -> SplitClip:
         if pair.output not in self._clips:
@@ -232,11 +284,12 @@ class SplitWorker(Worker):
     def _track_face(self, pair: Pair, clip: SplitClip) -> None:
         """Starts tracking the face, unless this thread is busy or another process does it."""
         if (self._tracking is None or not self._tracking.is_alive()) and self.leases.take(clip.key_of("boxes")):
+            self._tracked = pair.output
             self._tracking = threading.Thread(target=self._find_boxes, args=(pair, clip), name="track", daemon=True)
             self._tracking.start()
 
     def _find_boxes(self, pair: Pair, clip: SplitClip) -> None:
-        started_s = time.time()
+        started_s = self.begin(pair)
         try:
             if clip.num_frames is None:
                 clip.find_boxes(started_s, self._stopped)
@@ -244,13 +297,18 @@ class SplitWorker(Worker):
             self.fail(pair, started_s, error)
         finally:
             self.leases.release(clip.key_of("boxes"))
+            self.reports.ended(pair.output)
 
     def _join(self, pair: Pair, clip: SplitClip) -> None:
         if clip.is_complete():  # another process may have joined it a moment ago
-            made = self.folder.new_work_path(self.process_id, pair.output)
-            error = self.put_in_place(pair, made, clip.plan, *clip.join(made))
-            if error is not None:
-                raise error
-            clip.drop()
+            self.begin(pair)
+            try:
+                made = self.folder.new_work_path(self.process_id, pair.output)
+                error = self.put_in_place(pair, made, clip.plan, *clip.join(made))
+                if error is not None:
+                    raise error
+                clip.drop()
+            finally:
+                self.reports.ended(pair.output)
         else:
             self.leases.release(pair.output)

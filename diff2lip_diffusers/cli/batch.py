@@ -13,6 +13,7 @@ from ..batch.pairs import RESULTS_NAME, Pair
 from ..batch.presets import PRESETS
 from ..batch.process_group import ProcessGroup
 from ..batch.run import SPLITS, BatchResult, sync_batch
+from ..batch.supervisor import Reports
 from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
 from .arguments import NOT_NEGATIVE, POSITIVE
@@ -49,6 +50,9 @@ def add_batch(commands) -> None:
     )
     batch.add_argument("--retry-failed", action="store_true", help="also retry pairs that failed in earlier runs")
     batch.add_argument(
+        "--verify", action="store_true", help="first decode all finished outputs; make damaged ones again"
+    )
+    batch.add_argument(
         "--split",
         choices=SPLITS,
         default="pairs",
@@ -65,21 +69,22 @@ def add_batch(commands) -> None:
     )
     add_model(batch)
     add_options(batch)
-    batch.set_defaults(run=_run)
+    batch.set_defaults(run=_run, supervised=True)
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace, reports: Reports | None = None) -> int:
     pairs = read_pairs(args.pairs, args.root)
     if args.dry_run:
         return _dry_run(args.pairs, pairs)
-    group = ProcessGroup(cpu=args.device == "cpu")
+    reports = reports or Reports()
+    group = ProcessGroup(args.device == "cpu", reports.seat)
     try:
-        return _sync(args, pairs, group)
+        return _sync(args, pairs, group, reports)
     finally:
         group.leave()
 
 
-def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> int:
+def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup, reports: Reports) -> int:
     # With several GPUs, "cuda" means the one that accelerate assigned to this process.
     device = str(group.device) if args.device in (None, group.device.type) else args.device
     if device.startswith("cpu"):
@@ -101,9 +106,11 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> i
             args.output_dir,
             retries=args.retries,
             retry_failed=args.retry_failed,
+            verify=args.verify,
             split=args.split,
             on_progress=show,
             group=group,
+            reports=reports,
             **PRESETS.get(args.preset, {}) | options_of(args),
         )
     if not group.is_main:
@@ -114,7 +121,7 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup) -> i
 
 def _hint_at_processes(threads: int, group: ProcessGroup) -> None:
     cores = os.cpu_count() or 1
-    if group.size == 1 and threads == 1 < cores:
+    if group.size == 1 and threads == 1 < cores and not group.replaces:
         cure = f"accelerate launch --multi_gpu --num_processes {cores} -m diff2lip_diffusers batch ..."
         print(f"only one of {cores} cores is used; to use all, also without a GPU: {cure}", file=sys.stderr)
 

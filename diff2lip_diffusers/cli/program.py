@@ -6,12 +6,15 @@ which some pairs failed ends with 3, an evaluation that misses a limit with 4.
 
 import argparse
 import importlib.metadata
+import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import torch
 
+from ..batch.supervisor import Reports, supervise
 from ..errors import Diff2LipError, StoppedError
 from .batch import add_batch
 from .convert import add_convert
@@ -40,11 +43,27 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Runs one command and returns its exit code.
+
+    Args:
+        argv: the command, which then runs in this process; None for that of the command line. A batch of the command
+            line runs in a process of its own, which another one replaces if a pair ends it.
+    """
     args = build_parser().parse_args(argv)
     _clean_up_on_signals()
+    if argv is None and "supervised" in args and hasattr(os, "fork"):
+        return _exit_code(args, lambda: supervise(_run_supervised, args))
+    return _exit_code(args, lambda: args.run(args))
+
+
+def _run_supervised(args: argparse.Namespace, reports: Reports) -> int:
+    return _exit_code(args, lambda: args.run(args, reports))
+
+
+def _exit_code(args: argparse.Namespace, run: Callable[[], int | None]) -> int:
+    """Runs a command; prints an error as one line."""
     try:
-        return args.run(args) or 0
+        return run() or 0
     except StoppedError:
         return EXIT_FAILED
     except (Diff2LipError, ValueError, OSError, MemoryError, torch.OutOfMemoryError) as error:

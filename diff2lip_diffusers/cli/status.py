@@ -20,7 +20,7 @@ def add_status(commands) -> None:
 def print_failures(failures: list[dict]) -> None:
     """Prints the first failed pairs on the error stream, one a line, and the number of the others."""
     for record in failures[:SHOWN_FAILURES]:
-        print(f"failed: {record['output']}: {record['error']}", file=sys.stderr)
+        print(f"failed: {record['output']}: {record.get('error', 'the reason is not recorded')}", file=sys.stderr)
     if len(failures) > SHOWN_FAILURES:
         print(f"and {len(failures) - SHOWN_FAILURES} more failed", file=sys.stderr)
 

@@ -21,7 +21,8 @@ def add_train(commands) -> None:
 
 def _run_train(args: argparse.Namespace) -> None:
     from ..training.config import read_train_config
-    from ..training.trainer import LORA_NAME, MODEL_NAME, Trainer
+    from ..training.run_folder import LORA_NAME, MODEL_NAME
+    from ..training.trainer import Trainer
 
     quiet()
     overrides = [*args.overrides, *([f"init_from={args.init_from}"] if args.init_from else [])]

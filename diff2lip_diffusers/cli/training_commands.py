@@ -8,6 +8,7 @@ from typing import Any
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from tqdm import tqdm
 
+from ..errors import StoppedError
 from .arguments import POSITIVE
 
 
@@ -60,6 +61,7 @@ def run_to_end(trainer: Any, log_every: int, measured: Callable[[Any], Mapping[s
         log_every: steps per line of the log, which has their mean.
         measured: returns further values of a step's record for the log.
     """
+    from ..training.divergence import DivergedError
     from ..training.step_log import LOG_NAME, log_steps
 
     is_main, steps = trainer.accelerator.is_main_process, trainer.config.max_train_steps
@@ -75,5 +77,9 @@ def run_to_end(trainer: Any, log_every: int, measured: Callable[[Any], Mapping[s
                 if is_main and (found or len(waiting) >= log_every or record.step == steps):
                     log_steps(trainer.output / LOG_NAME, waiting, shows=bar.disable, measured=found)
                     waiting = []
+    except DivergedError as error:
+        if is_main:
+            raise
+        raise StoppedError("all processes stop; the main process says why") from error
     finally:
         trainer.close()

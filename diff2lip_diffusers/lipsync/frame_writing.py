@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 
+from ..errors import Diff2LipError
 from ..media.frame import Frame
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .compositing import Patch, painted_patch, whole_patch
@@ -61,6 +62,7 @@ def write_frames(
     Raises:
         ValueError: `restore` returned something that is no face.
         MediaError: a frame cannot be written.
+        Diff2LipError: what the pipeline painted is not finite.
     """
     counts = FrameCounts()
     painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
@@ -69,6 +71,9 @@ def write_frames(
         frame = task.frame
         if face is not None and task.crop is not None:
             with timer.stage("paste"):
+                if not np.isfinite(face).all():
+                    reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
+                    raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
                 patch = _patch(task.crop, detail.added(task, face), options, painted_fraction)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         with timer.stage("encode"):

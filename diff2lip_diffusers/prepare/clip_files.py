@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import PIL.Image
+from av.error import FFmpegError
 
 from ..media.frame import Frame
 from ..media.video_encoder import BT601_TAGS
@@ -59,6 +60,18 @@ def write_clip_speech(path: Path, samples: np.ndarray) -> None:
     with writing(path), path.open("wb") as raw, wave.open(raw) as file:
         file.setparams((1, 2, SAMPLING_RATE, 0, "NONE", "NONE"))
         file.writeframes(samples.astype("<i2").tobytes())
+
+
+def clip_lengths(video: Path, speech: Path) -> tuple[int, int] | None:
+    """The lengths of a clip's files, in frames and in samples; None if one cannot be read."""
+    try:
+        with av.open(f"file:{video}") as container:
+            frames = sum(packet.size > 0 for packet in container.demux(video=0))
+        with wave.open(str(speech), "rb") as file:
+            whole = len(file.readframes(file.getnframes())) == 2 * file.getnframes()
+            return (frames, file.getnframes()) if whole else None
+    except (FFmpegError, OSError, EOFError, ValueError, wave.Error):
+        return None
 
 
 def write_strip(path: Path, crops: Sequence[np.ndarray]) -> None:

@@ -11,10 +11,12 @@ from ..batch.folder import STATE_NAME
 from ..batch.heartbeat import Heartbeat, names_in
 from ..errors import Diff2LipError, MediaError
 from ..output_paths import writing
+from .clip_files import clip_lengths
 from .prepare_options import PrepareOptions
 from .set_layout import (
     CLIPS_NAME,
     INDEX_NAME,
+    SAMPLES_PER_FRAME,
     SETTINGS_NAME,
     VERSION,
     IndexEntry,
@@ -27,6 +29,11 @@ from .source_videos import InputVideo
 
 # What only the writer needs; `set_layout` has what a reader needs.
 OPTIONS_NAME, REPORT_NAME, IMAGES_NAME = "prepare.json", "report.html", "report"
+# What records hold.
+RECORD_KEYS = {"name": str, "source": str, "stamp": list, "clips": list, "dropped": list}
+SHOWN_KEYS = {"start_s": (int, float), "frames": int, "picture": (str, type(None))}
+CLIP_KEYS = SHOWN_KEYS | {"name": str, "identity": str, "face_px": (int, float), "sharpness": (int, float)}
+DROPPED_KEYS = SHOWN_KEYS | {"has_face": bool, "reason": str, "detail": str}
 
 
 class SetFolder:
@@ -112,11 +119,18 @@ class SetFolder:
             yield
 
     def is_done(self, video: InputVideo) -> bool:
-        """Whether a video has a record, its files are unchanged, and its clips exist."""
-        record = _read_json(self._record_path(video.name))
+        """Whether a video has a record, its files are unchanged, and its clips are whole."""
+        record = _read_record(self._record_path(video.name))
         if record is None or (record["source"], record["stamp"]) != (str(video.path), video.stamp()):
             return False
-        return all(path.exists() for clip in record["clips"] for path in _clip_paths(self.clips, clip["name"]))
+        return all(self._is_whole(clip, record.get("sizes", {})) for clip in record["clips"])
+
+    def _is_whole(self, clip: dict, sizes: dict) -> bool:
+        """Whether the files of a clip have the sizes they were made with, or at least the right length."""
+        paths = _clip_paths(self.clips, clip["name"])
+        if all(path.name in sizes for path in paths):
+            return all(path.is_file() and path.stat().st_size == sizes[path.name] for path in paths)
+        return clip_lengths(*paths) == (clip["frames"], clip["frames"] * SAMPLES_PER_FRAME)
 
     @contextmanager
     def work_folder(self, video: InputVideo) -> Iterator[Path]:
@@ -138,6 +152,7 @@ class SetFolder:
             MediaError: if they cannot be moved.
         """
         with writing(self.path):
+            record = record | {"sizes": {file.name: file.stat().st_size for file in (made / CLIPS_NAME).iterdir()}}
             for name in (CLIPS_NAME, IMAGES_NAME):
                 for file in sorted((made / name).iterdir()):
                     file.replace(self.path / name / file.name)
@@ -151,7 +166,7 @@ class SetFolder:
         """
         with writing(self.path):
             names = sorted(name for name in names_in(self._records) if name.endswith(".json"))
-        records = [_read_json(self._records / name) for name in names]
+        records = [_read_record(self._records / name) for name in names]
         for name, record in zip(names, records, strict=True):
             if record is None:
                 raise MediaError(self._records / name, "is damaged; delete it and run again")
@@ -197,6 +212,24 @@ def _read_json(path: Path) -> dict | None:
     """The JSON object in a file; None if the file is missing or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+def _read_record(path: Path) -> dict | None:
+    """The record of a video; None if the file is missing or damaged."""
+    record = _read_json(path)
+    if record is None or not _holds(record, RECORD_KEYS):
+        return None
+    try:
+        clips = [IndexEntry.from_values(clip) for clip in record["clips"] if _holds(clip, CLIP_KEYS)]
+    except (ValueError, TypeError, OverflowError):
+        return None
+    is_sound = len(clips) == len(record["clips"]) and all(_holds(entry, DROPPED_KEYS) for entry in record["dropped"])
+    return record if is_sound else None
+
+
+def _holds(value: object, keys: dict) -> bool:
+    """Whether a value is an object with these keys, each of its kind."""
+    return isinstance(value, dict) and all(key in value and isinstance(value[key], keys[key]) for key in keys)

@@ -42,6 +42,8 @@ class SetSettings:
         """
         values = json.loads(text)
         version, size_px, fps = values["version"], int(values["size_px"]), values["fps"]
+        if not isinstance(fps, (int, float)) or not 1 <= fps <= 1000 or not 1 <= size_px <= 2**15:
+            raise ValueError(f"{fps} frames a second of {size_px} pixels cannot be")
         return cls(version, size_px, fps, values.get("sampling_rate", SAMPLING_RATE))
 
 
@@ -73,9 +75,13 @@ class IndexEntry:
 
         Raises:
             KeyError: if name, frames or identity is missing.
-            ValueError, TypeError: if `frames` is no number.
+            ValueError, TypeError: if one of them cannot be.
         """
         name, frames, identity = values["name"], int(values["frames"]), values["identity"]
+        if not isinstance(name, str) or not name or Path(name).name != name or "\\" in name or "\0" in name:
+            raise ValueError(f"{name!r} is no name of a clip")
+        if not isinstance(identity, str) or not 0 < frames < 2**31:
+            raise ValueError(f"the clip {name} has no identity, or {frames} frames")
         optional = {key: values.get(key) for key in ("source", "start_s", "confidence", "offset_frames")}
         return cls(name, frames, identity, **optional)
 

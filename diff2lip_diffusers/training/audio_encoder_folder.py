@@ -17,7 +17,7 @@ def load_audio_encoder(folder: str | Path) -> Diff2LipAudioEncoder:
     if not (Path(folder) / "config.json").is_file():
         raise Diff2LipError(f"{folder}: has no config.json; name the folder of a trained audio encoder")
     try:
-        return Diff2LipAudioEncoder.from_pretrained(folder, dtype=torch.float32)
+        return Diff2LipAudioEncoder.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         raise CheckpointError(f"{folder}: cannot be loaded as an audio encoder: {reason}") from error

@@ -18,6 +18,7 @@ from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.reader import read_audio
 from ..output_paths import filling_folder
 from .audio_encoder_folder import load_audio_encoder
+from .divergence import DivergedError
 
 # A louder or softer recording changes all mel bins by the same amount; 0.4 on their scale is 5 dB.
 GAIN_SPREAD = 0.4
@@ -115,6 +116,7 @@ def pretrain_audio_encoder(
 
     Raises:
         MediaError: if the corpus is missing or damaged, or the output cannot be written.
+        DivergedError: if the loss is not finite; nothing is written.
     """
     extractor = Diff2LipFeatureExtractor()
     clips, test_clips = _split(config)
@@ -134,6 +136,9 @@ def pretrain_audio_encoder(
         chosen = torch.randint(len(windows), (config.train_batch_size,), generator=generator)
         heard = _with_random_loudness(_warped(windows[chosen], config.frequency_warp, generator), generator)
         loss = F.mse_loss(mouth_reader(encoder(heard)), mouths[chosen])
+        if not torch.isfinite(loss):
+            cure = f"lower `learning_rate`, which is {config.learning_rate:g}"
+            raise DivergedError(f"{config.output}: training diverged: the loss is not finite at step {step}; {cure}")
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, 1.0)

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pickle
 from pathlib import Path
 
 import torch
@@ -12,14 +11,13 @@ from ..errors import CheckpointError, MediaError
 CHECKPOINTS_NAME, PREFIX = "checkpoints", "step-"
 
 
-def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Path:
-    """Writes the state after a step, then removes all but the newest `keep` checkpoints.
+def save_checkpoint(output: str | Path, step: int, state: dict) -> Path:
+    """Writes the state after a step.
 
     Args:
         output: folder of the run.
         step: number of steps done.
         state: tensors, numbers and texts, nested in dicts and lists.
-        keep: number of checkpoints to keep.
 
     Returns:
         The new file.
@@ -38,9 +36,21 @@ def save_checkpoint(output: str | Path, step: int, state: dict, keep: int) -> Pa
         raise MediaError(
             target, f"cannot be written: {error.strerror}; make room and start again to resume"
         ) from error
+    return target
+
+
+def remove_old_checkpoints(output: str | Path, keep: int) -> None:
+    """Removes all but the newest `keep` checkpoints."""
     for old in list_checkpoints(output)[:-keep]:
         old.unlink(missing_ok=True)
-    return target
+
+
+def remove_checkpoint(output: str | Path, step: int) -> None:
+    """Removes the checkpoint of a step, unless it is the only one."""
+    found = list_checkpoints(output)
+    for path in found if len(found) > 1 else []:
+        if path.name == f"{PREFIX}{step:08d}.pt":
+            path.unlink(missing_ok=True)
 
 
 def save_tensors(tensors: dict, path: Path) -> None:
@@ -77,6 +87,9 @@ def load_checkpoint(path: Path) -> dict:
         CheckpointError: if the file is damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if isinstance(state, dict):
+            return state
+        raise TypeError("a checkpoint is a dict")
+    except Exception as error:  # a damaged pickle can raise anything
         raise CheckpointError(f"{path}: is damaged; delete it to resume from the one before") from error

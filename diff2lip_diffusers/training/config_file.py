@@ -41,6 +41,10 @@ def read_config(
         raise MediaError(path, f"cannot be read ({getattr(error, 'strerror', None) or 'not text'})") from error
     except yaml.YAMLError as error:
         raise MediaError(path, f"is not YAML: {' '.join(str(error).split())}") from error
+    except (RecursionError, ValueError, TypeError, OverflowError) as error:  # deeply nested, or odd dates and keys
+        raise MediaError(
+            path, "is not YAML that can be read; write settings as `name: value`, one per line"
+        ) from error
     if not isinstance(values, dict):
         raise MediaError(path, "holds no settings; write them as `name: value`, one per line")
     for override in overrides:
@@ -99,8 +103,8 @@ def _override(values: dict, text: str, presets: dict[str, dict[str, dict]]) -> N
         values = inner
     try:
         values[name] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ValueError(f"`{key}` is {value!r}, which is not YAML") from error
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"`{key}` is {value[:40]!r}, which is not YAML") from error
 
 
 def _plain(value: object) -> object:

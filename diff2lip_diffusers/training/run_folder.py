@@ -14,10 +14,11 @@ from accelerate.utils import str_to_bool
 
 from ..batch.process_group import GROUP_TIMEOUT
 from ..errors import CheckpointError, MediaError
+from ..output_paths import remove_leftovers_of
 from .checkpoints import CHECKPOINTS_NAME, list_checkpoints, load_checkpoint, remove_half_written
 from .config_file import write_config
 
-CONFIG_NAME, MODEL_NAME = "config.yaml", "model"
+CONFIG_NAME, MODEL_NAME, LORA_NAME = "config.yaml", "model", "lora"
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,8 @@ def open_run_folder(accelerator: Accelerator, output: Path, config: Any, resume:
             if not resume:
                 shutil.rmtree(output / CHECKPOINTS_NAME, ignore_errors=True)
             write_config(config, output / CONFIG_NAME)
+            for path in (output / MODEL_NAME, output / LORA_NAME):
+                remove_leftovers_of(path)
         except OSError as error:
             raise MediaError(output, f"cannot be written: {error.strerror}; choose another folder") from error
         remove_half_written(output)
@@ -91,7 +94,7 @@ def load_newest_checkpoint(accelerator: Accelerator, output: Path, load: Callabl
     state = load_checkpoint(found[-1])
     try:
         load(state)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (LookupError, RuntimeError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{found[-1]}: was written by a run with other networks; choose another `output`, or start over with"
             " --no-resume"

@@ -1,6 +1,7 @@
 """The log of a run: one line of mean values for each group of steps."""
 
 import json
+import math
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,9 @@ def log_steps(path: Path, records: Sequence, shows: bool, measured: Mapping[str,
     last = records[-1]
     line = {"step": last.step, "learning_rate": last.learning_rate, **sums}
     with path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({name: float(f"{value:.6g}") for name, value in line.items()}) + "\n")
+        # JSON has no numbers that are not finite.
+        rounded = {name: float(f"{value:.6g}") if math.isfinite(value) else None for name, value in line.items()}
+        file.write(json.dumps(rounded) + "\n")
     if shows:
         words = " ".join(f"{name} {value:.4g}" for name, value in sums.items())
         print(f"step {last.step}: {words}", file=sys.stderr, flush=True)

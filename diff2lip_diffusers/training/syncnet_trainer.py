@@ -13,6 +13,7 @@ import torch
 from ..errors import Diff2LipError, MediaError
 from ..output_paths import filling_folder
 from ..syncnet import SYNC_FRAMES, SyncNet, load_syncnet
+from .damaged_clips import skipping_damaged
 from .run_folder import MODEL_NAME, make_accelerator
 from .sync_accuracy import SyncAccuracy, measure_pairs, sync_accuracy
 from .sync_windows import balanced_loss, contrastive_loss, is_silent, windows_of
@@ -90,6 +91,7 @@ class SyncNetTrainer(TrainingRun[SyncNetTrainConfig]):
                 group["lr"] = learning_rate
             losses, grad_norm = self._train_step(next(batches))
             seconds = time.perf_counter() - start
+            self._stop_if_damaged()
             held_out = self.measure() if self._is_due(self.config.validation_steps) else None
             if self._is_due(self.config.checkpointing_steps):
                 self.save()
@@ -102,7 +104,9 @@ class SyncNetTrainer(TrainingRun[SyncNetTrainConfig]):
         if self.held_out is None or not self.accelerator.is_main_process:
             return None
         self.syncnet.eval()
-        accuracy = sync_accuracy(measure_pairs(self.syncnet, self.held_out).only_tellable())
+        accuracy = None
+        with skipping_damaged(self.held_out, "accuracy on held-out identities"):
+            accuracy = sync_accuracy(measure_pairs(self.syncnet, self.held_out).only_tellable())
         self.syncnet.train()
         return accuracy
 
@@ -115,16 +119,20 @@ class SyncNetTrainer(TrainingRun[SyncNetTrainConfig]):
         # Products of unit vectors are cosines. No element is negative after a ReLU.
         similarity = (face_embeds @ audio_embeds.T).clamp(0, 1)
         silent = is_silent(mel[:, 1::SYNC_FRAMES]).flatten()
+        # The cross-entropy refuses what is not a number, and the step is to be skipped instead: its loss is made one.
+        not_a_number, similarity = 0 * similarity.sum(), similarity.nan_to_num()
         losses = {"bce": balanced_loss(similarity, silent, config.windows_per_clip, config.other_clips_weight)}
-        losses["total"] = losses["bce"]
+        losses["total"] = losses["bce"] + not_a_number
         if config.contrastive_weight:
             losses["contrastive"] = contrastive_loss(similarity, silent, config.windows_per_clip)
             losses["total"] = losses["total"] + config.contrastive_weight * losses["contrastive"]
         self.accelerator.backward(losses["total"])
         grad_norm = self._clip_gradients(self._syncnet.parameters())
-        self._optimizer.step()
+        means = self._averaged_over_processes({name: loss.detach() for name, loss in losses.items()})
+        if self._can_step([*means.values(), grad_norm]) or self.accelerator.scaler is not None:
+            self._optimizer.step()  # a gradient scaler skips the step by itself
         self._optimizer.zero_grad()
-        return self._averaged_over_processes({name: loss.detach() for name, loss in losses.items()}), grad_norm
+        return means, grad_norm
 
     def _with_random_loudness(self, mel_windows: torch.Tensor) -> torch.Tensor:
         """Returns stretches (B, T, 80, 16), each louder or softer; seed, step and process decide by how much."""

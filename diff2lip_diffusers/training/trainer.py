@@ -14,6 +14,7 @@ from diffusers.training_utils import EMAModel
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import make_scheduler
 from .config import TrainConfig
+from .damaged_clips import skipping_damaged
 from .denoiser import Denoiser, check_size_px, make_denoiser
 from .diffusion import Diffusion, NoisyBatch
 from .discriminator import SequenceDiscriminator
@@ -22,12 +23,12 @@ from .lora import save_lora
 from .model_folder import save_model_folder
 from .objective import Objective, load_experts
 from .previews import write_previews
-from .run_folder import CONFIG_NAME, MODEL_NAME, make_accelerator
+from .run_folder import CONFIG_NAME, LORA_NAME, MODEL_NAME, make_accelerator
 from .training_clips import find_clips, is_held_out
 from .training_run import StepRecord, TrainingRun, learning_rate_factor
 from .training_set import Augmentation, TrainingSet
 
-LORA_NAME, SAMPLES_NAME = "lora", "samples"
+SAMPLES_NAME = "samples"
 PREVIEW_SCHEDULER, PREVIEW_STEPS = "dpmsolver++", 8
 # Settings of a run that trains a denoiser.
 Config = TypeVar("Config", bound=TrainConfig | DistillConfig)
@@ -93,6 +94,7 @@ class DenoiserRun(TrainingRun[Config]):
             learning_rate = self._set_learning_rates()
             losses, grad_norm = self._train_step(batches)
             self.samples += self._samples_per_step
+            self._stop_if_damaged()
             if self._is_due(self.config.checkpointing_steps):
                 self.save()
             if self._is_due(self.config.validation_steps):
@@ -104,7 +106,7 @@ class DenoiserRun(TrainingRun[Config]):
     def save_previews(self) -> None:
         """Writes samples of the averaged weights; the main process only."""
         if self.accelerator.is_main_process:
-            with self._averaged_weights():
+            with self._averaged_weights(), skipping_damaged(self._preview_data, "samples"):
                 write_previews(self._preview_pipeline(), self._preview_data, self.output / SAMPLES_NAME, self.step)
         self.accelerator.wait_for_everyone()
 
@@ -137,12 +139,23 @@ class DenoiserRun(TrainingRun[Config]):
             for name, loss in self._accumulate(samples, is_last=micro == count - 1).items():
                 sums[name] = sums.get(name, 0) + loss.detach() / count
         grad_norm = self._clip_gradients(self._trained)
+        losses = self._averaged_over_processes(sums)
+        is_finite = self._can_step([*losses.values(), grad_norm, self._discriminator_norm()])
         for optimizer in self._optimizers.values():
-            optimizer.step()
+            if is_finite or self.accelerator.scaler is not None:  # a gradient scaler skips the step by itself
+                optimizer.step()
             optimizer.zero_grad()
-        if self.ema is not None:
+        if self.ema is not None and is_finite:
             self.ema.step(self._trained)
-        return self._averaged_over_processes(sums), grad_norm
+        return losses, grad_norm
+
+    def _discriminator_norm(self) -> float:
+        """Returns the norm of the discriminator's gradients; 0 if there is none, or if a gradient scaler checks it."""
+        if self._discriminator is None or self.accelerator.scaler is not None:
+            return 0.0
+        return torch.nn.utils.get_total_norm(
+            [weight.grad for weight in self._discriminator.parameters() if weight.grad is not None]
+        ).item()
 
     def _accumulate(self, samples: dict[str, torch.Tensor], is_last: bool) -> dict[str, torch.Tensor]:
         """Adds the gradients of one micro-batch; with the last one, processes average theirs."""

@@ -78,7 +78,7 @@ def find_clips(folder: str | Path) -> tuple[list[Clip], int]:
     except FileNotFoundError as error:
         name = Path(error.filename).name
         raise MediaError(folder, f"has no {name}; make a training set with: diff2lip prepare VIDEOS OUT") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise MediaError(folder, f"holds a damaged training set ({error}); run diff2lip prepare again") from error
     if settings.version != VERSION:
         found = f"is a training set of version {settings.version}, expected {VERSION}"
@@ -115,7 +115,11 @@ def read_frames_pyav(path: Path, start: int, count: int) -> np.ndarray:
         container.seek(max(int(first), 0), stream=stream)
         wanted = (frame for frame in decode_frames(container, stream, path) if (frame.pts or 0) >= first)
         to_rgb = partial(VideoReformatter().reformat, format="rgb24", interpolation=EXACT_TO_RGB, threads=1)
-        frames = [to_rgb(frame).to_ndarray() for frame in islice(wanted, count)]
+        frames = []
+        for number, frame in enumerate(islice(wanted, count)):
+            if (frame.pts or 0) - first > (number + 1) / rate / time_base:  # the decoder leaves out what is damaged
+                raise MediaError(path, f"has no frame {start + number}, it is damaged; run diff2lip prepare again")
+            frames.append(to_rgb(frame).to_ndarray())
     return np.stack(frames) if frames else np.zeros((0, 0, 0, 3), np.uint8)
 
 
@@ -168,7 +172,9 @@ def _read_wav(path: Path) -> tuple[np.ndarray, int]:
                 raise MediaError(path, "is not mono with 16 bit; run diff2lip prepare again")
             samples = np.frombuffer(bytearray(file.readframes(file.getnframes())), "<i2")
             sampling_rate = file.getframerate()
-    except (OSError, EOFError, wave.Error) as error:
+            if len(samples) < file.getnframes():
+                raise MediaError(path, "was cut short; run diff2lip prepare again")
+    except (OSError, EOFError, ValueError, wave.Error) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(path, f"cannot be read as a clip's speech ({reason}); run diff2lip prepare again") from error
     if not len(samples):

@@ -16,6 +16,8 @@ from .training_clips import Clip, check_not_empty, clip_spectrogram, find_clips,
 
 SPLITS = ("train", "held-out", "all")
 CACHES = ("memory", "none")
+# So many draws of a sample hit damaged clips only if hardly any other is left.
+MAX_DRAWS = 100
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,11 @@ class TrainingSet(Dataset):
         cache_px: height and width of the frames in memory; by default the set's, but at most twice S.
         reader: `"pyav"` or `"decord"`.
 
+    Attributes:
+        damaged: what is wrong with the clips that could not be read so far, by their index.
+
     Raises:
-        MediaError: if a folder is not a training set, or one of its files is damaged.
+        MediaError: if a folder is not a training set.
         Diff2LipError: if no clip of this split is long enough.
     """
 
@@ -78,17 +83,18 @@ class TrainingSet(Dataset):
         self.clips, set_px = _clips_of(folders, split, held_out_fraction, frames_per_sample)
         # The probability of a clip is proportional to its number of start frames.
         self._starts = np.cumsum([clip.frames - frames_per_sample + 1 for clip in self.clips])
-        self._cached: list[torch.Tensor] | None = None
+        self.damaged: dict[int, str] = {}
+        self._cached: list[torch.Tensor | None] | None = None
         if cache == "memory":
             kept_px = cache_px or min(set_px, 2 * size_px)
-            self._cached = [_resized(read_clip_frames(clip, 0, clip.frames, reader), kept_px) for clip in self.clips]
+            self._cached = [self._cached_frames(index, kept_px) for index in range(len(self.clips))]
 
     def __len__(self) -> int:
         """Returns the number of different samples, without augmentation."""
         return int(self._starts[-1])
 
     def __getitem__(self, number: int) -> dict[str, torch.Tensor]:
-        """Returns sample k.
+        """Returns sample k. Where a file is damaged, it is drawn again, in the same way in every run.
 
         Returns:
             `frames`: (T, 3, S, S) float32 in [-1, 1], consecutive frames of one clip.
@@ -98,11 +104,22 @@ class TrainingSet(Dataset):
             `noise`, `fill`: (3, S, S) normal noise, added to the frames, and filled into the masked part.
             `draw`: () float64 in [0, 1), decides the timestep.
             `audio_draw`: () float64 in [0, 1), decides whether the audio is dropped.
+
+        Raises:
+            MediaError: if hardly any clip can be read.
         """
-        rng = np.random.Generator(np.random.PCG64((self.seed, number)))
-        place = int(rng.integers(len(self)))
-        index = int(np.searchsorted(self._starts, place, side="right"))
-        clip, start = self.clips[index], place - int(self._starts[index - 1] if index else 0)
+        for draw in range(MAX_DRAWS):
+            rng = np.random.Generator(np.random.PCG64((self.seed, number, draw) if draw else (self.seed, number)))
+            place = int(rng.integers(len(self)))
+            index = int(np.searchsorted(self._starts, place, side="right"))
+            try:
+                return self._sample(rng, index, place - int(self._starts[index - 1] if index else 0))
+            except MediaError as error:
+                self.damaged[index] = str(error)
+        raise MediaError(self.clips[index].video, "and many other clips are damaged; run diff2lip prepare again")
+
+    def _sample(self, rng: np.random.Generator, index: int, start: int) -> dict[str, torch.Tensor]:
+        clip = self.clips[index]
         reference = _draw_reference(rng, clip.frames, start, self.frames_per_sample)
         draw = rng.random()
         frames = self.read(index, start, self.frames_per_sample)
@@ -120,9 +137,19 @@ class TrainingSet(Dataset):
 
     def read(self, index: int, start: int, count: int) -> torch.Tensor:
         """Returns frames (N, 3, H, W) uint8 of a clip, in the size in memory or in the file."""
-        if self._cached is not None:
-            return self._cached[index][start : start + count]
+        cached = None if self._cached is None else self._cached[index]
+        if cached is not None:
+            return cached[start : start + count]
         return read_clip_frames(self.clips[index], start, count, self.reader)
+
+    def _cached_frames(self, index: int, kept_px: int) -> torch.Tensor | None:
+        """Returns all frames of a clip in the size to keep; None if it is damaged."""
+        clip = self.clips[index]
+        try:
+            return _resized(read_clip_frames(clip, 0, clip.frames, self.reader), kept_px)
+        except MediaError as error:
+            self.damaged[index] = str(error)
+            return None
 
     def mel(self, index: int, start: int, count: int) -> dict[str, torch.Tensor]:
         """Returns `mel_windows` and `sync_mel` of consecutive frames of a clip."""

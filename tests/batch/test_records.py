@@ -285,7 +285,7 @@ def test_the_record_of_a_success(records):
     options = SyncOptions(seed=8, box=(1, 2, 30, 40))
     result = SyncResult(Path("x"), 50, 4, Fraction(30000, 1001), 1.66833333, 1.7, {"decode": 0.12345, "paste": 2})
     before_s = time.time()
-    record = records.done(PAIR, options, 1000.12345, result)
+    record = records.done(PAIR, options, 1000.12345, result, 4321)
     assert before_s - 0.001 <= record["ended_s"] <= time.time() + 0.001
     assert record["peak_memory_mb"] > 50
     assert {name: record[name] for name in record if name not in ("ended_s", "versions", "peak_memory_mb")} == {
@@ -300,6 +300,7 @@ def test_the_record_of_a_success(records):
         "process": "host-1-ab",
         "process_index": 3,
         "num_frames": 50,
+        "output_bytes": 4321,
         "num_faceless_frames": 4,
         "fps": "30000/1001",
         "duration_s": 1.668,

@@ -11,8 +11,9 @@ import pytest
 from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.batch.journal import Journal
 from diff2lip_diffusers.batch.leases import Leases
+from diff2lip_diffusers.batch.pair_records import DONE, FAILED
 from diff2lip_diffusers.batch.pairs import Pair
-from diff2lip_diffusers.batch.work_queue import DONE, FAILED, WorkQueue
+from diff2lip_diffusers.batch.work_queue import WorkQueue
 
 clock = count(1000)
 
@@ -313,7 +314,9 @@ def test_more_tries_than_in_the_past_are_made(join, tmp_path):
 
 def test_failures_of_the_past_can_be_forgiven(join, tmp_path):
     log_past(tmp_path, "before", FAILED, "a0", "a0", "b0")
-    worker = join({"a": [3], "b": [2]}, forgive_until_s=float("inf"))
+    before = join({"a": [3], "b": [2]}).queue.failures_by_output()
+    assert before == {"a0": 2, "b0": 1}
+    worker = join({"a": [3], "b": [2]}, forgiven=before)
     assert worker.queue.counts() == (0, 0, 2)
     for output in ("a0", "b0"):
         assert worker.take() == output
