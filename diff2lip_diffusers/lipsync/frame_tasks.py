@@ -70,6 +70,7 @@ class FrameTask:
         frame: the source frame.
         box: where the face is; None where it is not seen.
         crop: what the model needs; None where nothing is to be painted: without a face, or after the speech.
+        most_painted: the most frames that are painted in the whole clip; None where nobody knows.
     """
 
     job: Job
@@ -77,6 +78,7 @@ class FrameTask:
     frame: Frame
     box: FaceBox | None
     crop: FaceCrop | None = None
+    most_painted: int | None = None
 
 
 # A task and its painted face, (S, S, 3) float32 in [0, 1], or None where nothing was painted.
@@ -98,9 +100,10 @@ class TaskMaker:
 
     def tasks(self, boxed: Generator[BoxedFrame, None, None], first: int = 0) -> Generator[FrameTask, None, None]:
         """The tasks of frames, of which the first becomes number `first` of the output."""
+        most = min(self.plan.spoken_frames, self.plan.expected_frames or self.plan.spoken_frames)
         with closing(boxed) as entries:
             for index, entry in enumerate(entries, first):
-                yield FrameTask(self.job, index, entry.frame, entry.box, self._crop(index, entry))
+                yield FrameTask(self.job, index, entry.frame, entry.box, self._crop(index, entry), most)
 
     def _crop(self, index: int, entry: BoxedFrame) -> FaceCrop | None:
         if entry.box is None or index >= self.plan.spoken_frames:

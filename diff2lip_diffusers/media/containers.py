@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import ArgumentError, FFmpegError
 
 from ..errors import MediaError
 
@@ -22,6 +22,8 @@ AUDIO_FORMATS = (
 )  # fmt: skip
 # The largest frame of H.264's level 5.1: a little more than 4K.
 MAX_PIXELS = 4096 * 2304
+# Larger stills are scaled down to this many: half of 4K takes half the memory, and is as sharp as most screens.
+MAX_STILL_PIXELS = 2560 * 1920
 # Whatever the limit, no frame with more pixels is decoded: 8K has half as many.
 LARGEST_PIXELS = 2**26
 UNKNOWN = "is not a video or audio file"
@@ -70,7 +72,7 @@ def _why_unreadable(error: FFmpegError | OSError) -> str:
         FileNotFoundError: "no such file; check the path",
         IsADirectoryError: "is a folder; pass a file",
         PermissionError: "cannot be read (permission denied); check its permissions",
-        av.error.ArgumentError: f"{UNKNOWN} of a known kind; convert it to mp4 or wav, or download it again",
+        ArgumentError: f"{UNKNOWN} of a known kind; convert it to mp4 or wav, or download it again",
     }
     unknown = f"{UNKNOWN} ({error.strerror or error}); convert or download it again"
     return next((reason for cause, reason in causes.items() if isinstance(error, cause)), unknown)

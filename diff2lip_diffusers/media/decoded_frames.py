@@ -91,9 +91,7 @@ def _only_display_matrix(av_frame: av.VideoFrame) -> av.VideoFrame:
     graph = Graph()
     time_base = av_frame.time_base or Fraction(1)
     steps = [
-        graph.add_buffer(
-            width=av_frame.width, height=av_frame.height, format=av_frame.format, time_base=time_base
-        ),
+        graph.add_buffer(width=av_frame.width, height=av_frame.height, format=av_frame.format, time_base=time_base),
         *(graph.add("sidedata", f"mode=delete:type={name}") for name in OTHER_SIDE_DATA),
         graph.add("buffersink"),
     ]
@@ -102,6 +100,12 @@ def _only_display_matrix(av_frame: av.VideoFrame) -> av.VideoFrame:
     graph.configure()
     graph.push(av_frame)
     return graph.pull()  # pyright: ignore[reportReturnType]  # video in, video out
+
+
+def _rotation(degrees: int) -> Matrix:
+    """Returns the display matrix that turns counterclockwise."""
+    quarter = round(degrees / 90) % 4
+    return ((1, 0, 0, 1), (0, -1, 1, 0), (-1, 0, 0, -1), (0, 1, -1, 0))[quarter]
 
 
 def swaps_sides(matrix: Matrix) -> bool:

@@ -23,6 +23,11 @@ GAP_S = Fraction(1, 20)
 # Time stamps that step back, or ahead by this much, come from another clock: recordings were concatenated.
 MAX_STEP_BACK_S, MAX_STEP_AHEAD_S = Fraction(1, 5), 10
 
+# Samples are in [-1, 1]. A few files go beyond, but none by so much.
+LOUDEST = 1e6
+# A recording with another rate in Hz is damaged: 192 kHz is the most that microphones give.
+SAMPLING_RATES = (1_000, 768_000)
+
 Decodable = av.VideoStream | av.AudioStream
 
 logger = logging.getLogger(__name__)
@@ -70,12 +75,17 @@ def audio_stream(container: InputContainer, path: str | Path) -> av.AudioStream:
 
     Raises:
         NoAudioError: there is none.
+        MediaError: its sampling rate cannot be.
     """
     known = [stream for stream in container.streams.audio if stream.codec_context]
     if not known:
         raise NoAudioError(path)
     best = container.streams.best("audio")
-    return next((stream for stream in known if stream == best), known[0])
+    stream = next((stream for stream in known if stream == best), known[0])
+    rate = stream.codec_context.sample_rate
+    if not SAMPLING_RATES[0] <= rate <= SAMPLING_RATES[1]:
+        raise MediaError(path, f"its audio states {rate} Hz, which cannot be; convert it to 48000 Hz")
+    return stream
 
 
 def start_s(timed: AVFrame | av.Packet) -> Fraction:
@@ -199,16 +209,31 @@ def audio_blocks(
         sampling_rate: in Hz.
 
     Raises:
-        MediaError: nothing can be decoded, or as `read_packets`.
+        MediaError: nothing can be decoded, a sample is not finite or far too loud, or as `read_packets`.
     """
     zero_s, decoded, position = time_zero(path), False, 0
-    for block_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
+    frames = _sound(decode_frames(container, stream, path), zero_s, path)
+    for block_s, block in _resampled(frames, sample_format, sampling_rate):
         decoded = True
         for piece in _in_place(block, block_s, zero_s, position, sampling_rate):
             position += piece.shape[1]
             yield piece
     if not decoded:
         raise MediaError(path, "has no audio that can be decoded; record or convert it again")
+
+
+def _sound(frames: Iterable[av.AudioFrame], zero_s: Fraction, path: str | Path) -> Iterator[av.AudioFrame]:
+    """Yields the frames as long as their samples are finite and not far too loud."""
+    for frame in frames:
+        if frame.format.name[:3] in {"flt", "dbl"}:
+            samples = np.abs(_by_channel(frame) if frame.format.is_packed else frame.to_ndarray()).max(axis=0)
+            wrong = np.flatnonzero(~(samples <= LOUDEST))
+            if wrong.size:
+                time_s = float(start_s(frame) - zero_s) + wrong[0] / frame.sample_rate
+                raise MediaError(
+                    path, f"its audio has a sample of {samples[wrong[0]]:g} at {time_s:.3f} s; repair it or cut it out"
+                )
+        yield frame
 
 
 def _in_place(
