@@ -115,7 +115,7 @@ class SplitClip:
         name = hashlib.sha256(json.dumps([output, settings], sort_keys=True).encode()).hexdigest()[:32]
         self.folder = state / "split" / name
         # For the thread that decodes parts; the thread that tracks the face opens its own.
-        self.source = SourceVideo(video)
+        self.source = SourceVideo(video, max_pixels=options.max_pixels)
 
     @cached_property
     def plan(self) -> JobPlan:
@@ -164,7 +164,8 @@ class SplitClip:
         timer = StageTimer()
         with timer.stage("speech"):
             plan = self.plan
-        boxed = boxed_frames(self.pipe, SourceVideo(self.video), plan, self.options, timer)
+        source = SourceVideo(self.video, max_pixels=self.options.max_pixels)
+        boxed = boxed_frames(self.pipe, source, plan, self.options, timer)
         reference = random_reference(self.pipe, boxed, self.options)
         if reference is not None:
             self._write_reference(reference)

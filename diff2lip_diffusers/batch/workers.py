@@ -188,7 +188,9 @@ class PairWorker(Worker):
 
     def _source_video(self, pair: Pair) -> SourceVideo:
         if self._source is None or self._source.path != pair.video:
-            self._source = SourceVideo(pair.video, KEEP_BYTES if self._uses[pair.video] > 1 else 0)
+            cache_bytes = KEEP_BYTES if self._uses[pair.video] > 1 else 0
+            # The limit is the same for all pairs.
+            self._source = SourceVideo(pair.video, cache_bytes, self.options[pair.output].max_pixels)
         return self._source
 
 

@@ -40,9 +40,9 @@ def add_sync(commands) -> None:
 def _run(args: argparse.Namespace) -> None:
     # Checked here, too, so that a wrong file name fails before a model is loaded.
     check_output_path(args.output, args.video, args.audio)
-    probe_video(args.video)
+    options = SyncOptions(**options_of(args))
+    probe_video(args.video, options.max_pixels)
     check_speech(args.audio or args.video)
-    SyncOptions(**options_of(args))
     pipe = load_model(args, args.device, args.dtype)
     with tqdm(unit="frame", disable=None) as bar:
 

@@ -72,6 +72,7 @@ class FrameTask:
         box: where the face is; None where it is not seen.
         crop: what the model needs; None where nothing is to be painted: without a face, or after the speech.
         exemplars: faces that lend detail to the painted one; frames of one stretch share the list.
+        most_painted: the most frames that are painted in the whole clip; None where nobody knows.
     """
 
     job: Job
@@ -80,6 +81,7 @@ class FrameTask:
     box: FaceBox | None
     crop: FaceCrop | None = None
     exemplars: Sequence[Exemplar] = ()
+    most_painted: int | None = None
 
 
 # A task and its painted face, (S, S, 3) float32 in [0, 1], or None where nothing was painted.
@@ -101,10 +103,11 @@ class TaskMaker:
 
     def tasks(self, boxed: Generator[BoxedFrame, None, None], first: int = 0) -> Generator[FrameTask, None, None]:
         """The tasks of frames, of which the first becomes number `first` of the output."""
+        most = min(self.plan.spoken_frames, self.plan.expected_frames or self.plan.spoken_frames)
         with closing(boxed) as entries:
             for index, entry in enumerate(entries, first):
                 crop = self._crop(index, entry)
-                yield FrameTask(self.job, index, entry.frame, entry.box, crop, entry.exemplars)
+                yield FrameTask(self.job, index, entry.frame, entry.box, crop, entry.exemplars, most)
 
     def _crop(self, index: int, entry: BoxedFrame) -> FaceCrop | None:
         if entry.box is None or index >= self.plan.spoken_frames:

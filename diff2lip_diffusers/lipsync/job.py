@@ -3,6 +3,7 @@
 import importlib.metadata
 import random
 from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -22,7 +23,7 @@ from .face_boxes import BoxedFrame, BoxedFrames
 from .frame_tasks import FrameTask, PaintedTask, TaskMaker, crop_for_model
 from .frame_writing import open_writer, write_frames
 from .options import SyncOptions
-from .plan import JobPlan, plan_job
+from .plan import JobPlan, check_duration, plan_job
 from .source_video import SourceVideo
 from .stage_timer import StageTimer
 
@@ -174,8 +175,13 @@ def shown_frames(boxed: BoxedFrames, options: SyncOptions) -> Generator[BoxedFra
 
     Raises:
         FaceNotFoundError: if the first one is repeated and has no face.
+        MediaError: as soon as there are more of them than the options allow.
     """
-    return _repeat_first(boxed) if options.mode == "reconstruction" else iter(boxed)
+    entries = _repeat_first(boxed) if options.mode == "reconstruction" else iter(boxed)
+    with closing(entries):
+        for count, entry in enumerate(entries, 1):
+            check_duration(boxed.source.path, count, boxed.fps, options)
+            yield entry
 
 
 def _repeat_first(boxed: BoxedFrames) -> Generator[BoxedFrame, None, None]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..boxes import FaceBox
 from ..faces.detectors import FACE_DETECTORS, FaceDetector
+from ..media.containers import LARGEST_PIXELS
 from ..media.encoders import CODECS
 from ..media.length import EXTENSIONS, LENGTHS
 from ..media.reader import SANE_FPS
@@ -33,6 +34,7 @@ from .option_values import (
 OLD_NAMES = {"quality": "crf"}
 ANY_SEED = Number(int, -(2**63), 2**64 - 1, "a whole number of 64 bits")  # torch's range
 MAX_GUIDANCE_SCALE = 100
+MAX_DURATION_S = 4 * 3600
 POSITIVE = Number(int, 1, math.inf, "a whole number above 0")
 
 
@@ -84,6 +86,9 @@ class SyncOptions:
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
         extend: how a video that is too short is continued: `"pingpong"`, back and forth; `"loop"`; `"freeze"`.
+        max_duration: longest output in seconds; a longer one is refused, and a longer recording of speech as well.
+        max_pixels: most pixels of a frame; a video with larger ones is refused, a larger still is scaled down; by
+            default a little more than 4K, and half of that for stills.
         box: a fixed face box (x1, y1, x2, y2) in pixels instead of detection, for drawn faces for example.
         detector: a name known to `load_face_detector`, or a function that takes a list of frames, uint8 RGB
             (H, W, 3), and returns for each the list of its faces as `Detection`.
@@ -168,6 +173,23 @@ class SyncOptions:
         "how a video that is too short for --length is continued: back and forth (pingpong, the default), from the"
         " start (loop), with its last frame (freeze)",
         "length",
+    )
+    max_duration: float = _option(
+        MAX_DURATION_S,
+        Number(float, 0, math.inf, "a number of seconds"),
+        f"longest output, and longest recording, in seconds (default: {MAX_DURATION_S}, four hours)",
+        "length",
+        metavar="SECONDS",
+        scope="batch",
+        changes_output=False,
+    )
+    max_pixels: int | None = _option(
+        None,
+        Number(int, 1, LARGEST_PIXELS, f"a whole number from 1 to {LARGEST_PIXELS}"),
+        "most pixels of a frame: larger videos are refused, larger stills scaled down (default: 4K, for stills half)",
+        "length",
+        metavar="N",
+        scope="batch",
     )
     box: FaceBox | Sequence[float] | None = _option(
         None,

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from ..boxes import FaceBox
+from ..errors import MediaError
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
@@ -44,12 +45,12 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
 
     Raises:
         ValueError: if a place in the options is outside the frame.
-        MediaError: if a file cannot be read.
+        MediaError: if a file cannot be read, or the output would be longer than the options allow.
         AudioTooShortError: if there is less than 0.2 s of speech.
     """
     info = source.info
     _check_places_inside(options, info)
-    speech = read_speech(audio, pipe.feature_extractor)
+    speech = read_speech(audio, pipe.feature_extractor, options.max_duration)
     fps = exact_rate(options.fps or (ORIGINAL_FPS if options.reproduce else info.fps))
     spoken_frames = math.ceil(speech.duration_s * fps)
     if options.reproduce:  # only frames that have a complete audio window
@@ -62,7 +63,20 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
         expected_frames = max(round(info.duration_s * fps), min_frames)
         if max_frames is not None:
             expected_frames = min(expected_frames, max_frames)
+    check_duration(source.path, max(expected_frames or 0, min_frames), fps, options)
     return JobPlan(speech, fps, spoken_frames, min_frames, max_frames, expected_frames)
+
+
+def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: SyncOptions) -> None:
+    """Makes sure that so many frames of a video are not longer than the options allow.
+
+    Raises:
+        MediaError: they are.
+    """
+    if num_frames > options.max_duration * fps:
+        length = f"{num_frames} frames, {float(num_frames / fps):.0f} s"
+        limit = f"the limit of {options.max_duration:g} s"
+        raise MediaError(video, f"gives {length}, more than {limit}; cut it, or raise the limit (--max-duration)")
 
 
 def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:

@@ -24,6 +24,8 @@ from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
 
 TRIM_FRAMES = 100
+# Frames read ahead, and frames that wait to be encoded.
+MAX_AHEAD = 256
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
@@ -61,7 +63,9 @@ def sync_video(
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
     """
     chosen = checked_options(options, "sync_video")
-    job = SyncJob(pipe, SourceVideo(video), video if audio is None else audio, output, chosen)
+    job = SyncJob(
+        pipe, SourceVideo(video, max_pixels=chosen.max_pixels), video if audio is None else audio, output, chosen
+    )
     outcomes: list[SyncResult | Exception] = []
 
     def report(task: FrameTask) -> None:
@@ -97,8 +101,8 @@ def sync_jobs(
     batch_size = batch_size or default_batch_size(pipe)
     with (
         _silent(pipe),
-        WriteBehind[_Painted](lambda items: _write_jobs(items, on_end), batch_size) as write_later,
-        closing(prefetch(_tasks_of(jobs), batch_size)) as items,
+        WriteBehind[_Painted](lambda items: _write_jobs(items, on_end), min(batch_size, MAX_AHEAD)) as write_later,
+        closing(prefetch(_tasks_of(jobs), min(batch_size, MAX_AHEAD))) as items,
     ):
         count = 0
         for item, face in paint_frames(pipe, items, batch_size):

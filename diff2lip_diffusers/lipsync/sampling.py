@@ -36,22 +36,31 @@ def paint_frames(
     Args:
         pipe: the pipeline that paints.
         items: tasks of any jobs, and other objects, which are passed through.
-        batch_size: crops at a time, always exactly so many.
+        batch_size: crops at a time, always exactly so many, but for clips that have fewer.
     """
     waiting: list[FrameTask | Item] = []
     chosen: list[CropOfTask] = []
+    full = batch_size
     for item in items:
         to_paint = _crop_of(item)
-        if to_paint and chosen and _settings(to_paint) != _settings(chosen[0]):
-            yield from _painted(pipe, waiting, chosen, batch_size)
-            waiting, chosen = [], []
-        waiting.append(item)
         if to_paint:
+            size = _useful_batch(pipe, to_paint, batch_size)
+            if chosen and (_settings(to_paint), size) != (_settings(chosen[0]), full):
+                yield from _painted(pipe, waiting, chosen, full)
+                waiting, chosen = [], []
             chosen.append(to_paint)
-        if not chosen or len(chosen) == batch_size or len(waiting) >= WAITING_BATCHES * batch_size:
-            yield from _painted(pipe, waiting, chosen, batch_size)
+            full = size
+        waiting.append(item)
+        if not chosen or len(chosen) == full or len(waiting) >= WAITING_BATCHES * full:
+            yield from _painted(pipe, waiting, chosen, full)
             waiting, chosen = [], []
-    yield from _painted(pipe, waiting, chosen, batch_size)
+    yield from _painted(pipe, waiting, chosen, full)
+
+
+def _useful_batch(pipe: Diff2LipPipeline, chosen: CropOfTask, batch_size: int) -> int:
+    """How many crops at a time suit a clip: a batch beyond the default one is no larger than the clip."""
+    most = chosen[0].most_painted
+    return batch_size if most is None else min(batch_size, max(default_batch_size(pipe), most))
 
 
 def _crop_of(item: object) -> CropOfTask | None:

@@ -1,8 +1,8 @@
 """A face video that several jobs may use: frames and found faces are cached."""
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -31,23 +31,28 @@ class SourceVideo:
     Args:
         path: a video file, an image file, or a folder of numbered image files.
         cache_bytes: how much memory decoded frames may take for the next job; a larger video is decoded again.
+        max_pixels: most pixels of a frame, as `probe_video` takes it.
     """
 
-    def __init__(self, path: str | Path, cache_bytes: int = 0):
-        self.path, self.cache_bytes = path, cache_bytes
+    def __init__(self, path: str | Path, cache_bytes: int = 0, max_pixels: int | None = None):
+        self.path, self.cache_bytes, self.max_pixels = path, cache_bytes, max_pixels
         self._caches: dict[Fraction, _FrameCache] = {}
         self._faces: dict[Hashable, KnownFaces] = {}
 
     @cached_property
     def info(self) -> VideoInfo:
         """Properties of the video, from `probe_video`."""
-        return probe_video(self.path)
+        return probe_video(self.path, self.max_pixels)
 
     def frames(self, fps: Fraction, start: int = 0) -> Iterator[Frame]:
         """Yields the frames at a rate, from number `start` on, as `read_frames` does."""
         if not self.cache_bytes:
-            return read_frames(self.path, fps, start)
-        return self._caches.setdefault(fps, _FrameCache(self.path, fps, self.cache_bytes)).read(start)
+            return self._decoded(fps, start)
+        cache = self._caches.setdefault(fps, _FrameCache(partial(self._decoded, fps), self.cache_bytes))
+        return cache.read(start)
+
+    def _decoded(self, fps: Fraction, start: int) -> Iterator[Frame]:
+        return read_frames(self.path, fps, start, self.max_pixels)
 
     def known_faces(self, search: Hashable) -> "KnownFaces":
         """The faces found so far by a search with certain settings."""
@@ -81,8 +86,8 @@ class KnownFaces:
 class _FrameCache:
     """The first frames of a video, as far as they were read; empty if they take too much memory."""
 
-    def __init__(self, path: str | Path, fps: Fraction, max_bytes: int):
-        self.path, self.fps, self.left_bytes = path, fps, max_bytes
+    def __init__(self, decoded: Callable[[int], Iterator[Frame]], max_bytes: int):
+        self.decoded, self.left_bytes = decoded, max_bytes
         self.frames: list[Frame] = []
         self.complete = self.too_large = False
 
@@ -93,7 +98,7 @@ class _FrameCache:
             number += 1
         if self.complete:
             return
-        for frame in read_frames(self.path, self.fps, number):
+        for frame in self.decoded(number):
             self._keep(number, frame)
             yield frame
             number += 1

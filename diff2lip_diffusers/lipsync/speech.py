@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..errors import AudioTooShortError
+from ..errors import AudioTooShortError, MediaError
 from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor, resample
 from ..media.reader import INT16_STEPS
 from ..media.streams import audio_blocks, audio_stream, open_input
@@ -53,15 +53,16 @@ class _Chunk:
         return len(self.samples) - self.before - self.after
 
 
-def read_speech(path: str | Path, feature_extractor: Diff2LipFeatureExtractor) -> Speech:
+def read_speech(path: str | Path, feature_extractor: Diff2LipFeatureExtractor, max_s: float = math.inf) -> Speech:
     """Reads a file's speech; equal to the mel spectrogram of [`read_audio`]'s result, without holding the audio.
 
     Args:
         path: audio or video file.
         feature_extractor: turns audio into mel steps.
+        max_s: longest recording in seconds.
 
     Raises:
-        MediaError: the file is missing, is not a media file, or none of its audio can be decoded.
+        MediaError: the file is missing, is not a media file, none of its audio can be decoded, or it lasts longer.
         NoAudioError: it has no audio stream.
         AudioTooShortError: there is less than 0.2 s of audio.
     """
@@ -70,9 +71,20 @@ def read_speech(path: str | Path, feature_extractor: Diff2LipFeatureExtractor) -
         sampling_rate = stream.codec_context.sample_rate
         blocks = audio_blocks(container, stream, path, "s16", sampling_rate)
         try:
-            return speech_from_blocks(blocks, sampling_rate, feature_extractor)
+            return speech_from_blocks(_limited(blocks, max_s, sampling_rate, path), sampling_rate, feature_extractor)
         except AudioTooShortError as error:
             raise AudioTooShortError(error.have_s, error.need_s, path) from None
+
+
+def _limited(blocks: Iterable[np.ndarray], max_s: float, sampling_rate: int, path: str | Path) -> Iterator[np.ndarray]:
+    """Yields blocks of audio as long as they last at most `max_s`."""
+    samples = 0
+    for block in blocks:
+        samples += block.shape[1]
+        if samples > max_s * sampling_rate:
+            limit = f"the limit of {max_s:g} s"
+            raise MediaError(path, f"its audio is longer than {limit}; cut it, or raise the limit (--max-duration)")
+        yield block
 
 
 def check_speech(path: str | Path) -> None:

@@ -1,7 +1,11 @@
 """Converts decoded video frames to upright frames in planar formats."""
 
+from fractions import Fraction
+from itertools import pairwise
+
 import av
 import numpy as np
+from av.filter import Graph
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.reformatter import VideoReformatter
 
@@ -9,6 +13,8 @@ from .frame import ColorTags, Frame
 from .pixel_formats import bits, format_without_alpha, nearest_format, plane_pixels
 
 Matrix = tuple[int, int, int, int]
+# By FFmpeg's names.
+OTHER_SIDE_DATA = tuple(kind.name for kind in SideDataType if kind is not SideDataType.DISPLAYMATRIX)
 
 
 def upright_frame(av_frame: av.VideoFrame, matrix: Matrix, like: Frame | None = None) -> Frame:
@@ -68,13 +74,32 @@ def _converted(frame: Frame, like: Frame) -> Frame:
 def display_matrix(av_frame: av.VideoFrame) -> Matrix:
     """Returns how the decoded frame must be turned and mirrored: a, b, c, d of x' = a·x + c·y, y' = b·x + d·y."""
     try:
-        side_data = av_frame.side_data.get(SideDataType.DISPLAYMATRIX)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        side_data = _only_display_matrix(av_frame).side_data.get(SideDataType.DISPLAYMATRIX)  # pyright: ignore[reportCallIssue, reportArgumentType]
     except ValueError:  # side data of a kind that PyAV does not know, such as Exif data
         return _rotation(av_frame.rotation)
     if side_data is None:
         return 1, 0, 0, 1
     a, b, _, c, d, *_ = np.frombuffer(bytes(side_data), np.int32).tolist()
     return a, b, c, d
+
+
+def _only_display_matrix(av_frame: av.VideoFrame) -> av.VideoFrame:
+    """Returns the frame without its other side data.
+
+    A look at side data that has a name, such as a color profile (ICC), crashes the process: PyAV frees the name twice.
+    """
+    graph = Graph()
+    time_base = av_frame.time_base or Fraction(1)
+    steps = [
+        graph.add_buffer(width=av_frame.width, height=av_frame.height, format=av_frame.format, time_base=time_base),
+        *(graph.add("sidedata", f"mode=delete:type={name}") for name in OTHER_SIDE_DATA),
+        graph.add("buffersink"),
+    ]
+    for step, following in pairwise(steps):
+        step.link_to(following)
+    graph.configure()
+    graph.push(av_frame)
+    return graph.pull()  # pyright: ignore[reportReturnType]  # video in, video out
 
 
 def _rotation(degrees: int) -> Matrix:

@@ -15,6 +15,7 @@ import numpy as np
 from av.container import InputContainer
 
 from ..errors import MediaError
+from .containers import MAX_PIXELS, MAX_STILL_PIXELS
 from .decoded_frames import display_matrix, swaps_sides, upright_frame
 from .frame import ColorTags, Frame
 from .image_files import image_files, read_images
@@ -37,6 +38,9 @@ NTSC_ROUNDING = Fraction(1, 10_000)
 INT16_STEPS = 32768
 # Containers in which FFmpeg seeks exactly; others are read from their start.
 SEEKABLE_FORMATS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+# Time stamps may show each picture for so long on average, and one of them for longer.
+MAX_SHOWN_S, MAX_STRETCH_S = MAX_STEP_AHEAD_S, 600
+CURE = "convert it again, or pass one picture as an image"
 NO_FRAME = "has no frame that can be decoded; record or convert it again"
 
 
@@ -67,21 +71,23 @@ class VideoInfo:
     is_still: bool = False
 
 
-def probe_video(path: str | Path) -> VideoInfo:
+def probe_video(path: str | Path, max_pixels: int | None = None) -> VideoInfo:
     """Returns the properties of a video; decodes one frame. Cover art is no video.
 
     Args:
         path: a video file, an image file, or a folder of numbered image files.
+        max_pixels: most pixels of a frame: larger ones of a video are refused, larger images are scaled down; by
+            default 9.4 million in a video, a little more than 4K, and 4.9 million in an image.
 
     Raises:
-        MediaError: it is missing, of no known kind, or has no frame that can be decoded.
+        MediaError: it is missing, of no known kind, too large, or has no frame that can be decoded.
     """
     files = image_files(path)
-    return _probe_images(files) if files else _probe_file(path)
+    return _probe_images(files, max_pixels) if files else _probe_file(path, max_pixels)
 
 
-def _probe_images(files: Sequence[Path]) -> VideoInfo:
-    first = next(read_images(files))
+def _probe_images(files: Sequence[Path], max_pixels: int | None) -> VideoInfo:
+    first = next(read_images(files, 0, max_pixels or MAX_STILL_PIXELS))
     return VideoInfo(
         width=first.width,
         height=first.height,
@@ -93,9 +99,9 @@ def _probe_images(files: Sequence[Path]) -> VideoInfo:
     )
 
 
-def _probe_file(path: str | Path) -> VideoInfo:
+def _probe_file(path: str | Path, max_pixels: int | None) -> VideoInfo:
     with open_input(path) as container:
-        stream = video_stream(container, path)
+        stream = video_stream(container, path, max_pixels or MAX_PIXELS)
         av_frame = _first_frame(container, stream, path)
         matrix = display_matrix(av_frame)
         frame = upright_frame(av_frame, matrix)
@@ -119,7 +125,9 @@ def _first_frame(container: InputContainer, stream: av.VideoStream, path: str | 
     return frame
 
 
-def read_frames(path: str | Path, fps: Fraction | float | None = None, start: int = 0) -> Iterator[Frame]:
+def read_frames(
+    path: str | Path, fps: Fraction | float | None = None, start: int = 0, max_pixels: int | None = None
+) -> Iterator[Frame]:
     """Yields the frames of a video at a constant rate, upright.
 
     Each frame is shown from the nearest slot of 1/fps until the next one starts, as by FFmpeg's `fps` filter. A clip
@@ -130,14 +138,15 @@ def read_frames(path: str | Path, fps: Fraction | float | None = None, start: in
         path: a video file, an image file, or a folder of numbered image files.
         fps: frames per second of the result; the file's own by default.
         start: how many frames to skip; this is fast in mp4, mov and mkv.
+        max_pixels: as for `probe_video`.
 
     Raises:
         ValueError: `fps` is not positive.
-        MediaError: as `probe_video`; on the first `next()`.
+        MediaError: as `probe_video`, on the first `next()`; or time stamps show few pictures for a very long time.
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
-    return _read_frames(path, None if fps is None else Fraction(fps).limit_denominator(100_000), start)
+    return _read_frames(path, None if fps is None else Fraction(fps).limit_denominator(100_000), start, max_pixels)
 
 
 def read_rgb(path: str | Path, fps: Fraction | float | None = None) -> Iterator[np.ndarray]:
@@ -145,27 +154,29 @@ def read_rgb(path: str | Path, fps: Fraction | float | None = None) -> Iterator[
     return (frame.rgb() for frame in read_frames(path, fps))
 
 
-def _read_frames(path: str | Path, fps: Fraction | None, start: int) -> Iterator[Frame]:
+def _read_frames(path: str | Path, fps: Fraction | None, start: int, max_pixels: int | None) -> Iterator[Frame]:
     files = image_files(path)
     if files:
-        yield from read_images(files, start)
+        yield from read_images(files, start, max_pixels or MAX_STILL_PIXELS)
         return
     first = matrix = None
-    for av_frame, slot, count in _shown(path, fps, start):
+    for av_frame, slot, count in _shown(path, fps, start, max_pixels):
         matrix = matrix or display_matrix(av_frame)
         frame = upright_frame(av_frame, matrix, first)
         first = first or frame
         yield from [frame] * (slot + count - max(slot, start))
 
 
-def _shown(path: str | Path, fps: Fraction | None, start: int) -> Iterator[tuple[av.VideoFrame, int, int]]:
+def _shown(
+    path: str | Path, fps: Fraction | None, start: int, max_pixels: int | None
+) -> Iterator[tuple[av.VideoFrame, int, int]]:
     """Yields each frame, its first slot of 1/fps and the number of slots that show it, from slot `start` on.
 
     If seeking goes too far, the file is read from its beginning.
     """
     for may_seek in (start > 0, False):
         with open_input(path) as container:
-            stream = video_stream(container, path)
+            stream = video_stream(container, path, max_pixels or MAX_PIXELS)
             shown = _slots_of(container, stream, path, fps, start if may_seek else 0)
             first = next(shown, None)
             if may_seek and (first is None or first[1] > start):
@@ -197,7 +208,12 @@ def _slots_of(
         timed = _timed(decode_frames(container, stream, path), rate)
     else:
         timed = _timed(chain([first], frames), rate)
-    yield from ((frame, slot - base, count) for frame, slot, count in _slots(timed, fps, origin, at_least))
+    shown_s = Fraction(0)
+    for pictures, (frame, slot, count) in enumerate(_slots(timed, fps, origin, at_least), 1):
+        shown_s += count / fps
+        if shown_s > MAX_STRETCH_S + MAX_SHOWN_S * pictures:
+            raise MediaError(path, f"its time stamps show {pictures} pictures for {float(shown_s):.0f} s; {CURE}")
+        yield frame, slot - base, count
 
 
 def _timed(frames: Iterable[av.VideoFrame], rate: Fraction) -> Iterator[tuple[av.VideoFrame, Fraction, Fraction]]:

@@ -4,7 +4,6 @@ import itertools
 import logging
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import overload
@@ -17,66 +16,58 @@ from av.frame import Frame as AVFrame
 from av.stream import Disposition, Stream
 
 from ..errors import MediaError, NoAudioError
+from .containers import LARGEST_PIXELS, MAX_PIXELS, open_input
 
 # Audio that starts this much early or late overlaps or leaves a gap; less is time-stamp jitter, as browsers write it.
 GAP_S = Fraction(1, 20)
 # Time stamps that step back, or ahead by this much, come from another clock: recordings were concatenated.
 MAX_STEP_BACK_S, MAX_STEP_AHEAD_S = Fraction(1, 5), 10
 
+# Samples are in [-1, 1]. A few files go beyond, but none by so much.
+LOUDEST = 1e6
+# A recording with another rate in Hz is damaged: 192 kHz is the most that microphones give.
+SAMPLING_RATES = (1_000, 768_000)
+
 Decodable = av.VideoStream | av.AudioStream
 
 logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def open_input(path: str | Path) -> Iterator[InputContainer]:
-    """Opens a file and closes it when the block ends.
-
-    Raises:
-        MediaError: the file is missing, a folder, empty, not readable or not a media file.
-    """
-    file = Path(path)
-    if file.is_file() and file.stat().st_size == 0:
-        raise MediaError(path, "is empty (0 bytes); copy or download it again")
-    if file.exists() and not file.is_file() and not file.is_dir():
-        raise MediaError(path, "is a pipe or a device, which cannot be read twice; pass a file")
-    try:
-        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace")
-    except (FFmpegError, OSError) as error:
-        raise MediaError(path, _why_unreadable(error)) from error
-    with container:
-        if container.format.name == "tty":  # FFmpeg would draw any .txt file as a terminal
-            raise MediaError(path, "is a text file; pass a video or audio file")
-        yield container
-
-
-def _why_unreadable(error: FFmpegError | OSError) -> str:
-    causes = {
-        FileNotFoundError: "no such file; check the path",
-        IsADirectoryError: "is a folder; pass a file",
-        PermissionError: "cannot be read (permission denied); check its permissions",
-    }
-    unknown = f"is not a video or audio file ({error.strerror or error}); convert or download it again"
-    return next((reason for cause, reason in causes.items() if isinstance(error, cause)), unknown)
-
-
-def video_stream(container: InputContainer, path: str | Path) -> av.VideoStream:
+def video_stream(container: InputContainer, path: str | Path, max_pixels: int = MAX_PIXELS) -> av.VideoStream:
     """Returns the first video stream that is not cover art.
 
+    Args:
+        container: the opened file.
+        path: the file, for errors.
+        max_pixels: the decoder refuses larger frames.
+
     Raises:
-        MediaError: there is none.
+        MediaError: there is none, or its frames are too large.
     """
-    stream = _find_video_stream(container)
+    stream = _find_video_stream(container, max_pixels)
     if stream is None:
         raise MediaError(path, "has no video stream; pass a file with video")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width * height > max_pixels:
+        raise MediaError(path, too_many_pixels(width, height, max_pixels))
     stream.thread_type = "AUTO"
     return stream
 
 
-def _find_video_stream(container: InputContainer) -> av.VideoStream | None:
+def too_many_pixels(width: int, height: int, max_pixels: int) -> str:
+    """Returns why frames of a size are refused, and the cure."""
+    return (
+        f"has frames of {width} x {height} pixels, more than the limit of {max_pixels};"
+        " scale it down, or raise the limit (--max-pixels)"
+    )
+
+
+def _find_video_stream(container: InputContainer, max_pixels: int = LARGEST_PIXELS) -> av.VideoStream | None:
     videos = (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
-    return next(videos, None)
+    stream = next(videos, None)
+    if stream is not None:
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+    return stream
 
 
 def audio_stream(container: InputContainer, path: str | Path) -> av.AudioStream:
@@ -84,12 +75,17 @@ def audio_stream(container: InputContainer, path: str | Path) -> av.AudioStream:
 
     Raises:
         NoAudioError: there is none.
+        MediaError: its sampling rate cannot be.
     """
     known = [stream for stream in container.streams.audio if stream.codec_context]
     if not known:
         raise NoAudioError(path)
     best = container.streams.best("audio")
-    return next((stream for stream in known if stream == best), known[0])
+    stream = next((stream for stream in known if stream == best), known[0])
+    rate = stream.codec_context.sample_rate
+    if not SAMPLING_RATES[0] <= rate <= SAMPLING_RATES[1]:
+        raise MediaError(path, f"its audio states {rate} Hz, which cannot be; convert it to 48000 Hz")
+    return stream
 
 
 def start_s(timed: AVFrame | av.Packet) -> Fraction:
@@ -180,12 +176,12 @@ def _decoded(container: InputContainer, stream: Decodable, path: str | Path) -> 
         except FFmpegError:
             damaged += 1
     if shown < newest and stream.type == "video" and stream.codec_context.thread_count != 1:
-        yield from _frames_after(shown, path, stream.index)
+        yield from _frames_after(shown, path, stream.index, stream.codec_context.options)
     if damaged:
         logger.warning("%s: %d damaged packets skipped", path, damaged)
 
 
-def _frames_after(pts: float, path: str | Path, index: int) -> Iterator[AVFrame]:
+def _frames_after(pts: float, path: str | Path, index: int, options: dict[str, str]) -> Iterator[AVFrame]:
     """Yields the frames after a time stamp, decoded by a single thread.
 
     With several threads, the last frames come all at once and an error among them loses those behind it. PyAV hides
@@ -193,6 +189,7 @@ def _frames_after(pts: float, path: str | Path, index: int) -> Iterator[AVFrame]
     """
     with open_input(path) as container:
         stream = next(stream for stream in container.streams.video if stream.index == index)
+        stream.codec_context.options = options
         stream.codec_context.thread_count = 1
         yield from (frame for frame in _decoded(container, stream, path) if frame.pts is None or frame.pts > pts)
 
@@ -212,16 +209,31 @@ def audio_blocks(
         sampling_rate: in Hz.
 
     Raises:
-        MediaError: nothing can be decoded, or as `read_packets`.
+        MediaError: nothing can be decoded, a sample is not finite or far too loud, or as `read_packets`.
     """
     zero_s, decoded, position = time_zero(path), False, 0
-    for block_s, block in _resampled(decode_frames(container, stream, path), sample_format, sampling_rate):
+    frames = _sound(decode_frames(container, stream, path), zero_s, path)
+    for block_s, block in _resampled(frames, sample_format, sampling_rate):
         decoded = True
         for piece in _in_place(block, block_s, zero_s, position, sampling_rate):
             position += piece.shape[1]
             yield piece
     if not decoded:
         raise MediaError(path, "has no audio that can be decoded; record or convert it again")
+
+
+def _sound(frames: Iterable[av.AudioFrame], zero_s: Fraction, path: str | Path) -> Iterator[av.AudioFrame]:
+    """Yields the frames as long as their samples are finite and not far too loud."""
+    for frame in frames:
+        if frame.format.name[:3] in {"flt", "dbl"}:
+            samples = np.abs(_by_channel(frame) if frame.format.is_packed else frame.to_ndarray()).max(axis=0)
+            wrong = np.flatnonzero(~(samples <= LOUDEST))
+            if wrong.size:
+                time_s = float(start_s(frame) - zero_s) + wrong[0] / frame.sample_rate
+                raise MediaError(
+                    path, f"its audio has a sample of {samples[wrong[0]]:g} at {time_s:.3f} s; repair it or cut it out"
+                )
+        yield frame
 
 
 def _in_place(

@@ -17,9 +17,10 @@ from av.container import OutputContainer
 from ..errors import MediaError
 from ..output_paths import hidden_folder_beside, writing
 from .audio_track import AudioTrack
+from .containers import LARGEST_PIXELS, open_input
 from .frame import Frame
 from .reader import VideoInfo
-from .streams import open_input, rebased_packets, video_stream
+from .streams import rebased_packets, video_stream
 from .video_encoder import VideoEncoder
 
 # Containers and the audio codecs that may be copied into them: those that players of the container know.
@@ -171,7 +172,7 @@ def _video_packets(
 ) -> Iterator[av.Packet]:
     """Returns an iterator over the packets of all parts, each part in the time after the one before."""
     with open_input(parts[0][0]) as source:
-        stream = out.add_stream_from_template(video_stream(source, target), opaque=True)
+        stream = out.add_stream_from_template(video_stream(source, target, LARGEST_PIXELS), opaque=True)
         if encoder.tag:
             stream.codec_context.codec_tag = encoder.tag
     return _packets_of(parts, stream, target, encoder.fps)
@@ -183,5 +184,7 @@ def _packets_of(
     start = 0
     for path, count in parts:
         with open_input(path) as source:
-            yield from rebased_packets(source, video_stream(source, target), stream, target, -start / fps)
+            yield from rebased_packets(
+                source, video_stream(source, target, LARGEST_PIXELS), stream, target, -start / fps
+            )
         start += count

@@ -622,7 +622,7 @@ DAMAGED = (
         bytes_of(b"<!DOCTYPE html><html><body>Please log in</body></html>\n"),
         "is not a video or audio file",
     ),
-    refused("notes.txt", "text", bytes_of(b"This is no video.\n" * 30), "is a text file"),
+    refused("notes.txt", "text", bytes_of(b"This is no video.\n" * 30), "is not a video or audio file"),
     refused("zeros.mp4", "10,000 zeros", bytes_of(bytes(10_000)), "is not a video or audio file"),
     refused("folder.mp4", "a folder", lambda path: path.mkdir(), "is a folder"),
     refused("missing.mp4", "does not exist", lambda path: None, "no such file"),

@@ -32,7 +32,7 @@ def test_unreadable_files_are_refused_with_one_line(tmp_path, capfd):
         ".": "is a folder",
         "empty.mp4": "is empty",
         "text.mp4": "is not a video or audio file",
-        "text.txt": "is a text file",
+        "text.txt": "is not a video or audio file",
         "audio.wav": "has no video stream",
     }
     for name, reason in cases.items():

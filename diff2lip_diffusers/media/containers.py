@@ -1,0 +1,78 @@
+"""Opens media files: only containers that are named here, and never another file that one of them names."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError
+
+from ..errors import MediaError
+
+# FFmpeg's names of the containers and raw streams that are read. None of them names other files: playlists, lists,
+# descriptions of streams, numbered images and scripts are missing, and so is text, which FFmpeg would draw.
+VIDEO_FORMATS = (
+    "mov", "matroska", "avi", "mpegts", "mpeg", "flv", "asf", "mxf", "ogg", "dv", "gif", "apng", "ivf",
+    "yuv4mpegpipe", "nut", "mjpeg", "h264", "hevc", "av1", "obu", "m4v", "mpegvideo", "vc1",
+)  # fmt: skip
+AUDIO_FORMATS = (
+    "wav", "w64", "aiff", "au", "caf", "flac", "mp3", "aac", "ac3", "eac3", "dts", "amr", "amrnb", "amrwb", "ape",
+    "wv", "tta", "voc",
+)  # fmt: skip
+# The largest frame of H.264's level 5.1: a little more than 4K.
+MAX_PIXELS = 4096 * 2304
+# Larger stills are scaled down to this many: half of 4K takes half the memory, and is as sharp as most screens.
+MAX_STILL_PIXELS = 2560 * 1920
+# Whatever the limit, no frame with more pixels is decoded: 8K has half as many.
+LARGEST_PIXELS = 2**26
+UNKNOWN = "is not a video or audio file"
+
+
+@contextmanager
+def open_input(path: str | Path) -> Iterator[InputContainer]:
+    """Opens a file and closes it when the block ends.
+
+    Raises:
+        MediaError: the file is missing, a folder, empty, not readable or not a media file of a known kind.
+    """
+    check_regular(path)
+    options = {
+        "format_whitelist": ",".join((*VIDEO_FORMATS, *AUDIO_FORMATS)),
+        "protocol_whitelist": "file",
+        "max_pixels": str(LARGEST_PIXELS),  # also where FFmpeg decodes frames to find the streams
+    }
+    try:
+        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+        container = av.open(f"file:{path}", metadata_errors="replace", options=options)
+    except (FFmpegError, OSError) as error:
+        raise MediaError(path, _why_unreadable(error)) from error
+    with container:
+        yield container
+
+
+def check_regular(path: str | Path) -> None:
+    """Makes sure that a path does not lead to an empty file, a pipe or a device.
+
+    Raises:
+        MediaError: it does.
+    """
+    file = Path(path)
+    try:
+        if file.is_file() and file.stat().st_size == 0:
+            raise MediaError(path, "is empty (0 bytes); copy or download it again")
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise MediaError(path, "is a pipe or a device, which cannot be read twice; pass a file")
+    except OSError as error:
+        raise MediaError(path, _why_unreadable(error)) from error
+
+
+def _why_unreadable(error: FFmpegError | OSError) -> str:
+    causes = {
+        FileNotFoundError: "no such file; check the path",
+        IsADirectoryError: "is a folder; pass a file",
+        PermissionError: "cannot be read (permission denied); check its permissions",
+        ArgumentError: f"{UNKNOWN} of a known kind; convert it to mp4 or wav, or download it again",
+    }
+    unknown = f"{UNKNOWN} ({error.strerror or error}); convert or download it again"
+    return next((reason for cause, reason in causes.items() if isinstance(error, cause)), unknown)

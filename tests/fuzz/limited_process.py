@@ -1,0 +1,95 @@
+"""Runs a function in a process of its own, forked from this one, with limits on memory and time."""
+
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+# Beyond what is needed so far. Above the limit on resident memory, so that a case that takes too much is measured.
+ADDRESS_SPACE = 6 << 30
+LARGEST_FILE = 1 << 30
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process ended.
+
+    Attributes:
+        exit_code: 128 and the signal's number for a process that a signal ended.
+        seconds: how long it took.
+        peak_bytes: the most memory that it held.
+        errors: what it wrote to its error stream.
+    """
+
+    exit_code: int
+    seconds: float
+    peak_bytes: int
+    errors: str
+
+
+@dataclass
+class LimitedProcess:
+    """A forked process, started at once. Everything that is loaded here is loaded there.
+
+    Args:
+        run: returns the exit code.
+        folder: its working folder, with `stdout` and `stderr`.
+        limit_s: after so many seconds it is killed.
+    """
+
+    run: Callable[[], int]
+    folder: Path
+    limit_s: float
+
+    def __post_init__(self):
+        self._started = time.monotonic()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.process_id = os.fork()
+        if self.process_id == 0:
+            self._child()
+
+    def _child(self) -> None:
+        exit_code = 1
+        try:
+            os.setsid()
+            os.chdir(self.folder)
+            for number in (1, 2):
+                name = ("stdout", "stderr")[number - 1]
+                os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, LARGEST_FILE))
+            space = _address_space() + ADDRESS_SPACE
+            resource.setrlimit(resource.RLIMIT_AS, (space, space))
+            exit_code = self.run()
+        except SystemExit as end:
+            exit_code = end.code if isinstance(end.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(exit_code)
+
+    def ended(self) -> Ended | None:
+        """How it ended; None while it runs. Kills it once its time is over."""
+        if time.monotonic() - self._started > self.limit_s:
+            os.killpg(self.process_id, signal.SIGKILL)
+        done, status, usage = os.wait4(self.process_id, os.WNOHANG)
+        if not done:
+            return None
+        code = os.waitstatus_to_exitcode(status)
+        errors = (self.folder / "stderr").read_text(errors="replace") if (self.folder / "stderr").exists() else ""
+        seconds = time.monotonic() - self._started
+        return Ended(128 - code if code < 0 else code, seconds, usage.ru_maxrss * 1024, errors)
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * os.sysconf("SC_PAGE_SIZE")
