@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_a_pipeline_folder_with_card_and_report(tmp_path, base, film, small):
     model = personalize(film, tmp_path / "ana", on_progress=seen.append, **small)
     assert {path.name for path in model.folder.iterdir()} == FILES
     assert [progress.step for progress in seen] == [1, 2, 3] and seen[-1].left_s == 0
-    pipe = DiffusionPipeline.from_pretrained(model.folder)
+    pipe: Any = DiffusionPipeline.from_pretrained(model.folder)
     started, trained = DiffusionPipeline.from_pretrained(base).unet, pipe.unet
     assert type(pipe.scheduler).__name__ == "UniPCMultistepScheduler"
     assert pipe.config.default_num_inference_steps == 9
@@ -127,7 +128,8 @@ def test_an_adapter_is_merged_and_kept(tmp_path, base, film, small):
     rising = small | {"lora_rank": 2, "learning_rate": 1e-2, "max_train_steps": 2}
     model = personalize(film, tmp_path / "ana", **rising)
     assert (model.folder / "lora" / "pytorch_lora_weights.safetensors").is_file()
-    merged, pipe = DiffusionPipeline.from_pretrained(model.folder), DiffusionPipeline.from_pretrained(base)
+    merged: Any = DiffusionPipeline.from_pretrained(model.folder)
+    pipe: Any = DiffusionPipeline.from_pretrained(base)
     pipe.unet.load_lora_adapter(str(model.folder / "lora"), prefix=None, use_safetensors=True)
     inputs = {"frames": torch.rand(2, 3, 16, 16), "mel_windows": torch.zeros(1, 80, 16), "output_type": "pt"}
     results = [
