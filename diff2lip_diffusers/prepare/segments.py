@@ -87,7 +87,7 @@ def read_segments(
         boundary: number of a frame that always starts a segment: the first one after the end of the audio.
     """
     segment, previous_box, previous = None, None, None
-    for number, frame, box in frames:
+    for number, frame, box, *_ in frames:
         thumbnail = _small(frame, CUT_PX)
         same_segment = number != boundary and _same_face(previous_box, box)
         if segment is None or previous is None:
