@@ -19,7 +19,9 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 
     A folder of images is not a file: its size is 0.
     """
-    paths = list({path: None for pair in pairs for path in (pair.video, pair.audio) if path is not None})
+    paths = list(
+        {path: None for pair in pairs for path in (pair.video, pair.audio, _mask_of(pair)) if path is not None}
+    )
     with ThreadPoolExecutor(THREADS, thread_name_prefix="inspect") as threads:
         return dict(zip(paths, threads.map(_inspect, paths), strict=True))
 
@@ -27,7 +29,7 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 def missing_files(pairs: Iterable[Pair], checks: Mapping[Path, FileCheck]) -> dict[str, str]:
     """The pairs with files that cannot be read, by output: in one line, which files and why.
 
-    A video may be a folder of images if the pair has an audio file.
+    A video may be a folder of images if the pair has an audio file; a mask may always be one.
 
     Args:
         pairs: pairs whose files were inspected.
@@ -44,12 +46,16 @@ def describe_first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) ->
 
 
 def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
-    video = checks[pair.video][1]
-    if pair.audio is None:
-        return video
-    return "; ".join(
-        reason for reason in ("" if video.endswith(_IS_FOLDER) else video, checks[pair.audio][1]) if reason
-    )
+    video, mask = checks[pair.video][1], _mask_of(pair)
+    reasons = [video if pair.audio is None or not video.endswith(_IS_FOLDER) else ""]
+    reasons += [checks[pair.audio][1]] if pair.audio is not None else []
+    reasons += [checks[mask][1]] if mask is not None and not checks[mask][1].endswith(_IS_FOLDER) else []
+    return "; ".join(reason for reason in reasons if reason)
+
+
+def _mask_of(pair: Pair) -> Path | None:
+    mask = pair.options.get("mask")
+    return Path(mask) if isinstance(mask, (str, os.PathLike)) else None
 
 
 def _inspect(path: Path) -> FileCheck:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -77,6 +77,7 @@ def write_frames(
                     reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
                 patch = _patch(task.crop, detail.added(task, face), options, painted_fraction)
+                patch = uncovered(patch, task.crop)
                 patch = restoration.added(task, frame, patch)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         with timer.stage("encode"):
@@ -101,6 +102,14 @@ def _patch(crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fract
         return whole_patch(crop.box, _truncated(face))
     face = _restored(options.restore, face) if callable(options.restore) else face
     return painted_patch(crop.pixels, crop.box, crop.resized, face, painted_fraction)
+
+
+def uncovered(patch: Patch, crop: FaceCrop) -> Patch:
+    """The patch without what a mask covers."""
+    if crop.covered is None:
+        return patch
+    covered = crop.covered[-patch.opacity.shape[0] :]  # a patch reaches down to the end of the box
+    return replace(patch, opacity=patch.opacity * (1 - covered))
 
 
 def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:

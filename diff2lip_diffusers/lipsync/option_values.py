@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from fractions import Fraction
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from ..boxes import FaceBox
 
@@ -185,6 +185,24 @@ class FilePaths:
         if not text:
             raise ValueError(self.expected)
         return text
+
+
+@dataclass(frozen=True)
+class MediaPath:
+    """The name of a video, an image or a folder of images."""
+
+    expected: str = "a video, an image, or a folder of images"
+    names_file: ClassVar[bool] = True
+
+    def checked(self, value: Any) -> Path:
+        """The path."""
+        if not isinstance(value, (str, os.PathLike)) or not str(value):
+            raise ValueError(self.expected)
+        return Path(value)
+
+    def parse(self, text: str) -> Path:
+        """The path."""
+        return self.checked(text)
 
 
 @dataclass(frozen=True)
