@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+import cv2
 import numpy as np
 
 from ..errors import Diff2LipError
@@ -12,6 +13,7 @@ from ..media.frame import Frame
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .compositing import Patch, painted_patch, whole_patch
 from .frame_tasks import FaceCrop, PaintedTask
+from .occluders import occluded
 from .options import SyncOptions
 from .stage_timer import StageTimer
 from .task_detail import TaskDetail
@@ -77,7 +79,7 @@ def write_frames(
                     reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
                 patch = _patch(task.crop, detail.added(task, face), options, painted_fraction)
-                patch = uncovered(patch, task.crop)
+                patch = _uncovered(patch, task.crop, face, options, painted_fraction)
                 patch = restoration.added(task, frame, patch)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         with timer.stage("encode"):
@@ -104,12 +106,18 @@ def _patch(crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fract
     return painted_patch(crop.pixels, crop.box, crop.resized, face, painted_fraction)
 
 
-def uncovered(patch: Patch, crop: FaceCrop) -> Patch:
-    """The patch without what a mask covers."""
-    if crop.covered is None:
-        return patch
-    covered = crop.covered[-patch.opacity.shape[0] :]  # a patch reaches down to the end of the box
-    return replace(patch, opacity=patch.opacity * (1 - covered))
+def _uncovered(patch: Patch, crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fraction: float) -> Patch:
+    """The patch without what is before the face: by a mask, or because it does not fit the frame."""
+    rows, columns = patch.opacity.shape  # a patch reaches down to the end of the box
+    opacity = patch.opacity
+    if crop.covered is not None:
+        opacity = opacity * (1 - crop.covered[-rows:])
+    if options.keep_occluders:
+        things = occluded(crop.resized, face, painted_fraction)
+        opacity = opacity * (
+            1 - cv2.resize(things, (columns, len(crop.pixels)), interpolation=cv2.INTER_LINEAR)[-rows:]
+        )
+    return replace(patch, opacity=opacity)
 
 
 def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:

@@ -111,6 +111,8 @@ class SyncOptions:
         detail_from: more videos of the same person, whose frames give detail, too.
         mask: a video, a folder of numbered images or one image, as large as the face video and with as many frames:
             white where it must not be painted, because a hand or a microphone is before the face.
+        keep_occluders: leave out places where the painted part does not fit the frame at its border, as at a hand or a
+            microphone before the face. Found by differences alone: beards and lowered chins may be kept, too.
         codec: how the video is compressed, a key of `CODECS`; by default H.264, HEVC for HDR.
         crf: quality of the video, 0 to 51 (CRF), lower is better; by default the eye cannot tell the frames from the
             source.
@@ -283,6 +285,9 @@ class SyncOptions:
         "output",
         metavar="VIDEO_OR_FOLDER",
     )
+    keep_occluders: bool = _option(
+        False, Flag(), "keep hands and microphones before the face, where they are found", "output"
+    )
     codec: str | None = _option(
         None, Choice(tuple(CODECS)), "how the video is compressed (default: h264, hevc for HDR)", "output"
     )
@@ -319,8 +324,8 @@ class SyncOptions:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
-        if self.reproduce and self.mask is not None:
-            raise ValueError("`reproduce` does what the original does; leave out `mask`")
+        if self.reproduce and (self.mask is not None or self.keep_occluders):
+            raise ValueError("`reproduce` does what the original does; leave out `mask` and `keep_occluders`")
         if self.detail_from and not self.takes_detail:
             raise ValueError("`detail_from` is of no use with `detail` none, `reproduce` or mode reconstruction")
         if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):

@@ -52,7 +52,7 @@ def test_after_forgetting_nothing_of_the_last_frame_is_left():
 
 
 def test_light_and_colors_of_the_painted_face_stay():
-    tinted = PHOTO + np.float32([25, 3, -20]) + waves(0)
+    tinted = PHOTO + np.array([25, 3, -20], np.float32) + waves(0)
     shown = SteadyRestoration()(PHOTO, tinted)
     assert np.abs((tinted - PHOTO).mean(axis=(0, 1))).max() > 10
     assert np.abs((shown - PHOTO).mean(axis=(0, 1))).max() < 0.5
