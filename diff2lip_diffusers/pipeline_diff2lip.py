@@ -532,6 +532,8 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         if not any(name.startswith("unet.") for name in weights):
             weights = {f"unet.{name}": weight for name, weight in weights.items()}
             metadata = metadata and {f"unet.{name}": value for name, value in metadata.items()}
+        if metadata:
+            metadata["unet.base_model_name_or_path"] = None  # with it, PEFT would look for a language model
         return (weights, metadata) if with_metadata else weights
 
     def load_lora_weights(
