@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import get_ident
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -57,7 +58,7 @@ class _Call:
         interrupt: whether to stop at the next step.
     """
 
-    scheduler: SchedulerMixin
+    scheduler: Any  # the annotations of diffusers' schedulers lack all that is used here
     schedule: dict
     guidance_scale: float
     guidance_rescale: float
@@ -594,7 +595,7 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         """
         cls._save_lora_weights(
             save_directory,
-            lora_layers={"unet": unet_lora_layers},
+            lora_layers={"unet": unet_lora_layers},  # pyright: ignore[reportArgumentType]
             lora_metadata={"unet": unet_lora_adapter_metadata},
             is_main_process=is_main_process,
             weight_name=weight_name,  # pyright: ignore[reportArgumentType]  # None is allowed
@@ -618,7 +619,7 @@ def _check_guidance(scale: float, rescale: float) -> None:
         raise ValueError(f"`guidance_rescale` is {rescale!r}, expected a number in [0, 1]")
 
 
-def _check_scheduler(scheduler: SchedulerMixin) -> None:
+def _check_scheduler(scheduler: Any) -> None:
     """Raises ValueError if a scheduler cannot sample the model."""
     name = type(scheduler).__name__
     cure = "build one with from_config(pipe.scheduler.config), for example DPMSolverMultistepScheduler"
@@ -639,7 +640,7 @@ def _check_scheduler(scheduler: SchedulerMixin) -> None:
 
 
 def _schedule(
-    scheduler: SchedulerMixin, num_inference_steps: int, timesteps: list[int] | None, sigmas: list[float] | None
+    scheduler: Any, num_inference_steps: int, timesteps: list[int] | None, sigmas: list[float] | None
 ) -> dict:
     """Returns the arguments of `set_timesteps`.
 
@@ -657,7 +658,7 @@ def _schedule(
     return given or {"num_inference_steps": num_inference_steps}
 
 
-def _extra_step_kwargs(scheduler: SchedulerMixin, generators: list[torch.Generator], eta: float) -> dict:
+def _extra_step_kwargs(scheduler: Any, generators: list[torch.Generator], eta: float) -> dict:
     """Returns the extra arguments that `step` of this scheduler accepts.
 
     `use_clipped_model_output` recomputes the noise from the clipped prediction, as the original does.
@@ -667,7 +668,7 @@ def _extra_step_kwargs(scheduler: SchedulerMixin, generators: list[torch.Generat
     return {name: value for name, value in extra.items() if name in accepted}
 
 
-def _learns_variance(scheduler: SchedulerMixin) -> bool:
+def _learns_variance(scheduler: Any) -> bool:
     """Returns whether the scheduler uses all six channels of the prediction; only DDPM can."""
     accepted = inspect.signature(type(scheduler).__init__).parameters
     learned = scheduler.config.get("variance_type") in ("learned", "learned_range")
