@@ -9,6 +9,7 @@ correlation of the opening with the true one.
 """
 
 import argparse
+from typing import Any
 
 import numpy as np
 import torch
@@ -106,7 +107,7 @@ def paint(
     steps: int,
 ) -> torch.Tensor:
     """Painted crops (N, 3, S, S) in [0, 1]."""
-    output = pipe(
+    output: Any = pipe(
         frames,
         mel_windows=windows,
         reference_frames=references,
@@ -116,7 +117,7 @@ def paint(
         batch_size=BATCH_SIZE,
         output_type="pt",
     )
-    return output.frames  # pyright: ignore[reportAttributeAccessIssue]
+    return output.frames
 
 
 if __name__ == "__main__":

@@ -204,9 +204,10 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         # 1. Check inputs
         default_steps: int = self.config["default_num_inference_steps"]
         num_inference_steps = default_steps if num_inference_steps is None else num_inference_steps
-        guidance_scale = self.config["default_guidance_scale"] if guidance_scale is None else guidance_scale
+        own_scale: float = self.config["default_guidance_scale"]
+        scale = own_scale if guidance_scale is None else guidance_scale
         self.check_inputs(num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs)
-        _check_guidance(guidance_scale, guidance_rescale)
+        _check_guidance(scale, guidance_rescale)
         scheduler = self.scheduler if scheduler is None else scheduler
         _check_scheduler(scheduler)
         schedule = _schedule(scheduler, num_inference_steps, timesteps, sigmas)
@@ -226,8 +227,8 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         generator = _drawn_generator() if generator is None else generator
 
         # 5. Denoise batch by batch
-        call = _Call(copy.deepcopy(scheduler), schedule, guidance_scale, guidance_rescale)
-        if guidance_scale > 1:
+        call = _Call(copy.deepcopy(scheduler), schedule, scale, guidance_rescale)
+        if scale > 1:
             call.null_embeds = self.null_audio_embeds().to(audio_embeds)
         batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
         painted = []
