@@ -207,7 +207,7 @@ def _base_of(adapter: Path) -> str:
             settings = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise Diff2LipError(f"{adapter}: cannot be read: {_reason(error)}") from error
-    base = settings.get("base_model_name_or_path") or settings.get("unet.base_model_name_or_path")
+    base = settings.get("unet.base_model_name_or_path")
     if not base:
         raise Diff2LipError(f"{adapter}: does not say which model it was trained on; {cure}")
     if Path(base).is_absolute() and not Path(base).exists():
