@@ -53,9 +53,7 @@ class DrawnPerson:
         return spoken.mouth_at((np.arange(len(self.poses)) - late_frames) / FPS)
 
 
-def draw_people(
-    count: int, max_frames: int, first_seed: int = FIRST_SEED, look: str = "plain"
-) -> list[DrawnPerson]:
+def draw_people(count: int, max_frames: int, first_seed: int = FIRST_SEED, look: str = "plain") -> list[DrawnPerson]:
     """Draws people of the corpus's test split, whose voices and sentences are not in the training split either.
 
     Args:
