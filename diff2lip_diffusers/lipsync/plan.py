@@ -74,7 +74,7 @@ def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: S
         MediaError: they are.
     """
     if num_frames > options.max_duration * fps:
-        length = f"{num_frames} frames, {float(num_frames / fps):.0f} s"
+        length = f"{num_frames} frames, {float(num_frames / fps):.1f} s"
         limit = f"the limit of {options.max_duration:g} s"
         raise MediaError(video, f"gives {length}, more than {limit}; cut it, or raise the limit (--max-duration)")
 
