@@ -69,7 +69,7 @@ def film(
 
 
 def _during(identity: Identity, camera: Camera, pose: Pose, after: Pose) -> list[Pose]:
-    """The poses during the exposure of a frame, from its own on; more of them, the further the face or a hand moves."""
+    """The poses during the exposure of a frame, from its own on; the more, the further the face or a hand moves."""
     if not camera.exposure or pose == after:
         return [pose]
     here, there = (face_box(identity, each, 1) for each in (pose, after))
