@@ -15,7 +15,7 @@ import diff2lip_diffusers
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "diff2lip_diffusers"
 # Packages that are imported under another name than they are installed by.
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
 FIRST_PARTY = {"diff2lip_diffusers", "helpers"}
 
 

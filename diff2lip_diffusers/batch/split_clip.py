@@ -372,7 +372,7 @@ def _exemplars_name(part: int) -> str:
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with path.open("wb") as file:  # to a path without its suffix, np.savez would add one
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _part_name(part: int) -> str:

@@ -84,7 +84,7 @@ def window_of(number: int, spacing: int, count: int | None) -> range:
 
 def cut_stretches(
     entries: Generator[BoxedFrame, None, None], spacing: int, make: MakeExemplar | None, timer: StageTimer
-) -> Iterator[Stretch]:
+) -> Generator[Stretch, None, None]:
     """Yields tracked frames in stretches, without their pixels.
 
     Args:
