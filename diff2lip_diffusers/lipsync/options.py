@@ -245,9 +245,9 @@ class SyncOptions:
         None, Function("a function from face to face"), scope="batch"
     )
     detail: str = _option(
-        "video",
+        "none",
         Choice(("video", "none")),
-        "sharpen the painted mouth by other frames of the video (video, the default), or enlarge it plainly (none)",
+        "sharpen the painted mouth by other frames of the video (video), or enlarge it plainly (none, the default)",
         "output",
     )
     detail_from: Sequence[str | Path] = _option(
