@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
 
 from ..errors import MediaError
 from .streams import (
@@ -69,7 +70,7 @@ class AudioTrack:
         """
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
-            if self._may_copy(stream, copied_codecs) and self._copyable_s() >= end_s - frame_s:
+            if self._may_copy(stream, copied_codecs) and self._copyable_s(end_s) >= end_s - frame_s:
                 out_stream = out.add_stream_from_template(stream, opaque=True)
                 packets = rebased_packets(container, stream, out_stream, self.path, time_zero(self.path))
                 yield _cut(packets, end_s)
@@ -80,10 +81,11 @@ class AudioTrack:
         codec = stream.codec_context.codec.canonical_name
         return self.sampling_rate is None and self.channels is None and codec in copied_codecs
 
-    def _copyable_s(self) -> Fraction:
+    def _copyable_s(self, needed_s: Fraction) -> Fraction:
         """Returns how far packets may be copied, measured on the packets because headers are often wrong.
 
-        It is 0 if their clock jumps, or if AAC changes its rate or channels, which mp4 states only once.
+        It is 0 if their clock jumps, if AAC changes its rate or channels, which mp4 states only once, or if a packet
+        is damaged: some players stop there.
         """
         last, end, header = None, Fraction(0), None
         with open_input(self.path) as container:
@@ -93,6 +95,10 @@ class AudioTrack:
                 if last is not None and (
                     not last - MAX_STEP_BACK_S <= start <= end + MAX_STEP_AHEAD_S or _adts_header(packet) != header
                 ):
+                    return Fraction(0)
+                if start >= needed_s:
+                    return start
+                if start >= -PREROLL_S and not _can_be_decoded(packet, stream):
                     return Fraction(0)
                 header = _adts_header(packet)
                 last, end = start, max(end, start + (packet.duration or 0) * packet.time_base)
@@ -124,6 +130,14 @@ class AudioTrack:
             position += block.shape[1]
             yield from target.encode(frame)
         yield from target.encode(None)
+
+
+def _can_be_decoded(packet: av.Packet, stream: av.AudioStream) -> bool:
+    try:
+        stream.decode(packet)
+    except FFmpegError:
+        return False
+    return not packet.is_corrupt
 
 
 def _adts_header(packet: av.Packet) -> bytes | None:

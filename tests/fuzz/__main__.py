@@ -81,7 +81,7 @@ def _run_all(args: argparse.Namespace, maker: CaseMaker, work: Path, keep: Path,
     while running or (time.monotonic() < end_s and number < args.first + args.cases):
         may_start = time.monotonic() < end_s and number < args.first + args.cases
         if may_start and len(running) < args.processes:
-            folder = work / f"case-{number:06d}"
+            folder = work / f"case-{args.seed}-{number:06d}"
             folder.mkdir()
             case = maker.make(number, folder)
             process = LimitedProcess(lambda case=case: cli.main(case.arguments), folder, HANG_S)
@@ -101,13 +101,19 @@ def _judge(number: int, case: Case, folder: Path, ended: Ended, keep: Path, coun
     if faults:
         lines = ended.errors.strip().splitlines() or [""]
         print(f"case {number} ({case.kind}): {', '.join(faults)}; {lines[-1][:300]}", flush=True)
-        shutil.copytree(folder, keep / folder.name, symlinks=True, dirs_exist_ok=True, ignore=_pipes)
-        (keep / folder.name / "command").write_text(repr(case.arguments))
+        _keep(folder, keep / folder.name, case)
     shutil.rmtree(folder)
 
 
-def _pipes(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if (Path(folder) / name).is_fifo()]
+def _keep(folder: Path, target: Path, case: Case) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder, target, ignore=_not_copied)
+    (target / "command").write_text(repr(case.arguments))
+
+
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    paths = {name: Path(folder) / name for name in names}
+    return [name for name, path in paths.items() if not (path.is_file() or path.is_dir())]
 
 
 def faults_of(case: Case, folder: Path, ended: Ended) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 from helpers.training_sets import SETTINGS
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from .mutations import mutated, with_odd_value
@@ -222,7 +222,7 @@ def drawn_values(number: int, count: int) -> list:
     found: list = []
 
     @seed(number)
-    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate], suppress_health_check=HealthCheck)
+    @settings(max_examples=count, database=None, deadline=None, phases=[Phase.generate])
     @given(ODD_VALUES)
     def draw(value):
         found.append(value)

@@ -1,4 +1,4 @@
-"""What a camera does to the frames of a clip: softness, motion blur, noise, and how strongly the clip is compressed."""
+"""What a camera does to the frames of a clip: softness, motion blur, noise, and stronger compression."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
