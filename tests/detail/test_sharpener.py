@@ -96,3 +96,18 @@ def test_the_sharpened_size_suits_the_face(size):
     face = cv2.resize(speaking(3), size[::-1])
     made = sharpener([face, face])(painted(face), own_crop(face))
     assert len(made) == max(2 * SIZE, -(-max(size) // SIZE) * SIZE)
+
+
+def test_noise_of_the_painted_face_flickers_less():
+    random, truth = np.random.default_rng(0), speaking(6)
+    sharpen = sharpener([speaking(opening) for opening in (0, 2, 4, 8, 10)])
+    noisy = [painted(truth) + random.normal(0, 3, (SIZE, SIZE, 3)).astype(np.float32) for _ in range(6)]
+    made = [sharpen(face, own_crop(truth)) for face in noisy]
+
+    def fine(face: np.ndarray) -> np.ndarray:
+        return (face - cv2.GaussianBlur(face, (0, 0), 4))[int(0.58 * len(face)) : int(0.94 * len(face))]
+
+    def change(faces: list[np.ndarray]) -> float:
+        return float(np.mean([np.abs(fine(b) - fine(a)).mean() for a, b in zip(faces[2:], faces[3:], strict=False)]))
+
+    assert change(made) < 0.7 * change([plain(face) for face in noisy])
