@@ -26,11 +26,11 @@ def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
     """By how much the fine detail of mouths differs between neighboring exemplars, in levels; infinite for one alone.
 
     Args:
-        exemplars: of one size.
+        exemplars: in the order of their video, or of several videos one after another.
         first_row: in the model's size, of the rows that they show in full resolution.
     """
-    ordered = sorted(exemplars, key=lambda one: one.number)
-    pairs = [(a, b) for a, b in zip(ordered, ordered[1:], strict=False) if a.number < b.number and a.size == b.size]
+    neighbors = zip(exemplars, exemplars[1:], strict=False)
+    pairs = [(a, b) for a, b in neighbors if a.number < b.number and a.size == b.size]
     if not pairs:
         return np.inf
     least = min(b.number - a.number for a, b in pairs)

@@ -15,7 +15,7 @@ from .matching import Match
 
 # Blending weakens detail: it is multiplied by a power of how much it was weakened, less where the exemplars agree less
 # with the painted face: what does not fit flickers.
-STRENGTHENING, FITTING, LEAST_GAIN, MOST_GAIN = 6.0, 3.0, 0.75, 1.6
+STRENGTHENING, FITTING, LEAST_GAIN, MOST_GAIN = 7.0, 3.5, 0.75, 1.7
 # How much of the last frame's detail stays, and how many levels the painted faces may differ there; less stays of
 # faces that are less blurred than this.
 STEADINESS, STEADY_TOLERANCE, STEADY_SIGMA = 0.75, 8.0, 0.4
