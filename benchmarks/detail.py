@@ -70,7 +70,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--cases", nargs="+", choices=CASES, default=CASES, help="S and what is spoiled")
     parser.add_argument("--frames", type=int, default=200, help="how many are judged in a video (default: 200)")
@@ -130,9 +130,19 @@ def with_motion(faces: list[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarra
     search, before = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM), None
     for face in faces:
         gray = np.rint(luma(face)).astype(np.uint8)
-        fits = before is not None and before.shape == gray.shape
-        yield face, search.calc(gray, before, np.zeros((*gray.shape, 2), np.float32)) if fits else None
+        if before is None or before.shape != gray.shape:
+            yield face, None
+        else:
+            yield face, search.calc(gray, before, np.zeros((*gray.shape, 2), np.float32))
         before = gray
+
+
+def moved(image: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """The image (h, w[, C]) with each pixel taken from where the motion (h, w, 2) points."""
+    height, width = image.shape[:2]
+    across, down = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    places = across + motion[..., 0], down + motion[..., 1]
+    return cv2.remap(image, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def averaged(face: np.ndarray, size: int) -> np.ndarray:
@@ -148,19 +158,15 @@ def blur(small: np.ndarray, random: np.random.Generator) -> np.ndarray:
 def hard(small: np.ndarray, random: np.random.Generator) -> np.ndarray:
     """The case "hard"."""
     size = len(small)
-    places = np.dstack(np.meshgrid(np.arange(size), np.arange(size))).astype(np.float32)
     moves = random.normal(0, WARP_PX * size / 128, (WARPS, 6, 6, 2)).astype(np.float32)
     moves = [cv2.resize(move, (size, size), interpolation=cv2.INTER_CUBIC) for move in moves]
-    warps = [
-        cv2.remap(small, places + move, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for move in moves
-    ]
-    mean = np.mean(warps, axis=0, dtype=np.float32)
+    mean = np.stack([moved(small, move) for move in moves]).mean(axis=0)
     mask = np.zeros((size, size), np.float32)
     mask[inside(size, size)] = 1
     mask = cv2.GaussianBlur(mask, (0, 0), 0.03 * size)[..., None]
     mean += mask * (cv2.GaussianBlur(mean, (0, 0), MOUTH_BLUR_PX * size / 128) - mean)
     _, packed = cv2.imencode(".jpg", np.rint(mean).astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 70])
-    return noisy(cv2.imdecode(packed, cv2.IMREAD_COLOR).astype(np.float32), random)
+    return noisy(np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.float32), random)
 
 
 def noisy(small: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -213,15 +219,20 @@ class Score:
         made, mouth = made.clip(0, 255), inside(height, width)
         lumas = luma(made), luma(truth)
         sigma = 0.25 * (height + width) / self.size
-        bands = tuple(gray - cv2.GaussianBlur(gray, (0, 0), sigma) for gray in lumas)
+        bands = (
+            lumas[0] - cv2.GaussianBlur(lumas[0], (0, 0), sigma),
+            lumas[1] - cv2.GaussianBlur(lumas[1], (0, 0), sigma),
+        )
         error = np.square(made[mouth] - truth[mouth]).mean()
         pair = lumas[0][mouth], lumas[1][mouth]
-        fine = [band[mouth].ravel() for band in bands]
+        fine = bands[0][mouth].ravel(), bands[1][mouth].ravel()
         energies = [float(np.square(band).sum()) for band in fine]
         psnr = 10 * np.log10(255**2 / max(float(error), 1e-6))
-        self.rows.append((psnr, ssim(*pair), gmsd(*pair), *energies, float(np.corrcoef(*fine)[0, 1])))
+        self.rows.append((psnr, ssim(*pair), gmsd(*pair), *energies, correlation(*fine)))
         if motion is not None and self.last is not None:
-            self.changes.append(tuple(change(*both, motion, mouth) for both in zip(bands, self.last, strict=True)))
+            self.changes.append(
+                (change(bands[0], self.last[0], motion, mouth), change(bands[1], self.last[1], motion, mouth))
+            )
         self.last = bands
         return made
 
@@ -236,12 +247,20 @@ class Score:
         return [*means, *fine, f"{worse:.1f}", f"{cost:.1f}"]
 
 
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's, of two arrays of numbers."""
+    first, second = first - first.mean(), second - second.mean()
+    return float((first * second).sum() / np.sqrt(np.square(first).sum() * np.square(second).sum()))
+
+
+def fine_band(gray: np.ndarray, sigma: float) -> np.ndarray:
+    """What a blur takes away."""
+    return gray - cv2.GaussianBlur(gray, (0, 0), sigma)
+
+
 def change(band: np.ndarray, before: np.ndarray, motion: np.ndarray, mouth: tuple[slice, slice]) -> float:
     """By how much a band differs from the one before, moved along."""
-    height, width = band.shape
-    places = np.dstack(np.meshgrid(np.arange(width), np.arange(height))).astype(np.float32) + motion
-    moved = cv2.remap(before, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return float(np.sqrt(np.square(band - moved)[mouth].mean()))
+    return float(np.sqrt(np.square(band - moved(before, motion))[mouth].mean()))
 
 
 def ssim(made: np.ndarray, truth: np.ndarray) -> float:

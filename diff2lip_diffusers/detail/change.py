@@ -18,8 +18,8 @@ PAIRS = 6
 SPARSE_PX = 2
 # Weight of a frame in the mean of those so far, at least; the detail is weakened down to this at most.
 RECENT, LEAST_SHARE = 0.05, 0.7
-# Exemplars are a few frames apart, and differ by more than frames that follow each other.
-CAUTION = 0.8
+# Detail may change so many times as much as exemplars do: their change has less of the painted face's own.
+LENIENCE = 1.25
 
 
 def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
@@ -36,11 +36,11 @@ def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
     least = min(b.number - a.number for a, b in pairs)
     nearest = [(a, b) for a, b in pairs if b.number - a.number == least]
     chosen = np.unique(np.linspace(0, len(nearest) - 1, PAIRS).round().astype(int))
-    return float(np.mean([_change(*nearest[index], first_row) for index in chosen]))
+    return float(np.mean([_change(nearest[index][0], nearest[index][1], first_row) for index in chosen]))
 
 
 def _change(here: Exemplar, there: Exemplar, first_row: int) -> float:
-    flow = find_flow(*(flow_luma(one.small, first_row) for one in (here, there)))
+    flow = find_flow(flow_luma(here.small, first_row), flow_luma(there.small, first_row))
     return mouth_level(_fine(here, first_row) - warped(_fine(there, first_row), flow), first_row / here.small.shape[0])
 
 
@@ -81,4 +81,4 @@ class ChangeLimit:
         """Adds by how much the detail of a frame changed."""
         self._count += 1
         self._mean += max(RECENT, 1 / self._count) * (change / self.share - self._mean)
-        self.share = float(np.clip(CAUTION * self.natural / max(self._mean, 1e-6), LEAST_SHARE, 1.0))
+        self.share = float(np.clip(LENIENCE * self.natural / max(self._mean, 1e-6), LEAST_SHARE, 1.0))

@@ -18,7 +18,7 @@ from .matching import Match
 STRENGTHENING, FITTING, LEAST_GAIN, MOST_GAIN = 7.0, 3.5, 0.75, 1.7
 # How much of the last frame's detail stays, and how many levels the painted faces may differ there; less stays of
 # faces that are less blurred than this.
-STEADINESS, STEADY_TOLERANCE, STEADY_SIGMA = 0.75, 8.0, 0.4
+STEADINESS, STEADY_TOLERANCE, STEADY_SIGMA = 0.8, 8.0, 0.4
 # Blur from which on the enlargement is softest, and B of its kernel there.
 SOFT_SIGMA, SOFT_B = 1.0, 0.3
 # How many exemplars are blended.

@@ -193,7 +193,7 @@ def test_more_processes_make_the_same(batch, alone, tmp_path, count):
 
 
 def test_two_processes_sharpen_a_clip_as_one_does(fast_batch, tmp_path):
-    pairs = write_pairs(tmp_path / "pairs", [300])  # three stretches
+    pairs = write_pairs(tmp_path / "pairs", [160])  # two stretches
     outputs = []
     for name, detail in (("one", "video"), ("two", "video"), ("plain", "none")):
         options = (*fast_batch.options, "--lossless", "--split", "frames", "--detail", detail)

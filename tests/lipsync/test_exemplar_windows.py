@@ -86,10 +86,10 @@ def test_short_clips_take_more_of_their_frames(frames, spacing):
 
 def test_other_videos_lend_evenly_spaced_frames(tmp_path, small_pipe, monkeypatch):
     monkeypatch.setattr("diff2lip_diffusers.lipsync.exemplar_windows.BANK_EXEMPLARS", 6)
-    frames = [on_background([(WOMAN, 20, index % 2)], 320, 288) for index in range(20)]
-    videos = [write_video(tmp_path / name, frames[:count]) for name, count in (("a.mp4", 20), ("b.mp4", 6))]
+    frames = [on_background([(WOMAN, 20, index % 2)], 320, 288) for index in range(12)]
+    videos = [write_video(tmp_path / name, frames[:count]) for name, count in (("a.mp4", 12), ("b.mp4", 4))]
     exemplars = other_exemplars(small_pipe, SyncOptions(detail="video", detail_from=videos))
-    assert [one.number for one in exemplars] == [0, 8, 16, 0, 2, 4]
+    assert [one.number for one in exemplars] == [0, 4, 8, 0, 2]
     assert {one.small.shape for one in exemplars} == {(16, 16, 3)} and all(one.size >= 96 for one in exemplars)
 
 
