@@ -284,6 +284,7 @@ class SplitClip:
                 return [Exemplar(number, found[f"detailed_{at}"], found[f"small_{at}"]) for at, number in names]
         except FileNotFoundError as error:
             raise MediaError(path, "is gone; start the batch again") from error
+
     def _read_json(self, name: str) -> dict[str, Any] | None:
         """The content of a file; None if it is not there. A damaged one is removed, with all steps of the clip."""
         content = read_if_there(self.folder / name)

@@ -74,7 +74,7 @@ def write_frames(
                 if not np.isfinite(face).all():
                     reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
-                patch = _patch(task.crop, detail.added(task, face), options, painted_fraction)
+                patch = _patch(task.crop, face, detail.added(task, face), options, painted_fraction)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         with timer.stage("encode"):
             sink.write(frame)
@@ -93,11 +93,17 @@ def open_writer(writer: AbstractContextManager[Writer], timer: StageTimer) -> It
             stack.close()
 
 
-def _patch(crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fraction: float) -> Patch:
+def _patch(
+    crop: FaceCrop, face: np.ndarray, sharpened: np.ndarray, options: SyncOptions, painted_fraction: float
+) -> Patch:
     if options.reproduce:
         return whole_patch(crop.box, _truncated(face))
-    face = face if options.restore is None else _restored(options.restore, face)
-    return painted_patch(crop.pixels, crop.box, crop.resized, face, painted_fraction)
+    if options.restore is not None:
+        return painted_patch(
+            crop.pixels, crop.box, crop.resized, _restored(options.restore, sharpened), painted_fraction
+        )
+    unsharpened = None if sharpened is face else face
+    return painted_patch(crop.pixels, crop.box, crop.resized, sharpened, painted_fraction, unsharpened)
 
 
 def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:

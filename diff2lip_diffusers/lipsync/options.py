@@ -101,7 +101,8 @@ class SyncOptions:
         detections: file that keeps the boxes of all faces: used if it exists, otherwise written. Boxes from it are
             tracked and smoothed as those of a detector are.
         restore: a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
-            float32 RGB in [0, 1]; what it returns may be larger.
+            float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` it gets the sharpened face,
+            (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ from stretch to stretch.
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
         detail_from: more videos of the same person, whose frames give detail, too.
@@ -245,9 +246,9 @@ class SyncOptions:
         None, Function("a function from face to face"), scope="batch"
     )
     detail: str = _option(
-        "video",
+        "none",
         Choice(("video", "none")),
-        "sharpen the painted mouth by other frames of the video (video, the default), or enlarge it plainly (none)",
+        "sharpen the painted mouth by other frames of the video (video), or enlarge it plainly (none, the default)",
         "output",
     )
     detail_from: Sequence[str | Path] = _option(

@@ -307,7 +307,9 @@ def test_progress_is_told_to_the_end(finished):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"length": "audio"}, {"mode": "random"}, {"mode": "reconstruction"}, {"codec": "ffv1"}], ids=str
+    "options",
+    [{}, {"length": "audio"}, {"mode": "random"}, {"mode": "reconstruction"}, {"codec": "ffv1"}, {"detail": "video"}],
+    ids=str,
 )
 def test_a_clip_split_in_parts_is_that_of_one_process(tmp_path, small_pipe, data, monkeypatch, options):
     monkeypatch.setattr("diff2lip_diffusers.batch.split_clip.PART_FRAMES", 4)

@@ -687,15 +687,7 @@ def test_an_error_ends_decoding_soon_and_removes_the_output(tmp_path, quick_pipe
     before = sorted(listing(tmp_path))
     with pytest.raises(type(error)) as caught:
         sync_video(
-            quick_pipe,
-            clip[0],
-            audio,
-            tmp_path / "out.mp4",
-            stop,
-            box=BOX,
-            num_inference_steps=1,
-            batch_size=2,
-            detail="none",
+            quick_pipe, clip[0], audio, tmp_path / "out.mp4", stop, box=BOX, num_inference_steps=1, batch_size=2
         )
     assert caught.value is error
     assert len(decoded) < 30 and all(begun)
