@@ -9,7 +9,7 @@ from ..lipsync.run import sync_video
 from ..lipsync.speech import check_speech
 from ..media.reader import probe_video
 from ..output_paths import check_output_path
-from .options import add_model, add_options, load_model, options_of
+from .options import add_model, add_options, load_model, options_of, show_restorer
 
 # Less speech than this, about a word, may be cut at the end without a remark.
 CUT_SPEECH_S = 0.5
@@ -43,6 +43,7 @@ def _run(args: argparse.Namespace) -> None:
     options = SyncOptions(**options_of(args))
     probe_video(args.video, options.max_pixels)
     check_speech(args.audio or args.video)
+    show_restorer(options, args.device)
     pipe = load_model(args, args.device, args.dtype)
     with tqdm(unit="frame", disable=None) as bar:
 

@@ -73,6 +73,7 @@ class FrameTask:
         crop: what the model needs; None where nothing is to be painted: without a face, or after the speech.
         exemplars: faces that lend detail to the painted one; frames of one stretch share the list.
         most_painted: the most frames that are painted in the whole clip; None where nobody knows.
+        track: whose face it is.
     """
 
     job: Job
@@ -82,6 +83,7 @@ class FrameTask:
     crop: FaceCrop | None = None
     exemplars: Sequence[Exemplar] = ()
     most_painted: int | None = None
+    track: int = 0
 
 
 # A task and its painted face, (S, S, 3) float32 in [0, 1], or None where nothing was painted.

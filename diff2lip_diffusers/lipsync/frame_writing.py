@@ -15,6 +15,7 @@ from .frame_tasks import FaceCrop, PaintedTask
 from .options import SyncOptions
 from .stage_timer import StageTimer
 from .task_detail import TaskDetail
+from .task_restoration import TaskRestoration
 
 
 class FrameSink(Protocol):
@@ -62,11 +63,12 @@ def write_frames(
     Raises:
         ValueError: `restore` returned something that is no face.
         MediaError: a frame cannot be written.
-        Diff2LipError: what the pipeline painted is not finite.
+        Diff2LipError: what the pipeline painted is not finite, or the restorer cannot be loaded or fails.
     """
     counts = FrameCounts()
     painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
     detail = TaskDetail(painted_fraction)
+    restoration = TaskRestoration(options, pipe._execution_device)
     for task, face in painted:
         frame = task.frame
         if face is not None and task.crop is not None:
@@ -75,6 +77,7 @@ def write_frames(
                     reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
                 patch = _patch(task.crop, face, detail.added(task, face), options, painted_fraction)
+                patch = restoration.added(task, frame, patch)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         with timer.stage("encode"):
             sink.write(frame)
@@ -98,10 +101,9 @@ def _patch(
 ) -> Patch:
     if options.reproduce:
         return whole_patch(crop.box, _truncated(face))
-    if options.restore is not None:
-        return painted_patch(
-            crop.pixels, crop.box, crop.resized, _restored(options.restore, sharpened), painted_fraction
-        )
+    if callable(options.restore):
+        restored = _restored(options.restore, sharpened)
+        return painted_patch(crop.pixels, crop.box, crop.resized, restored, painted_fraction)
     unsharpened = None if sharpened is face else face
     return painted_patch(crop.pixels, crop.box, crop.resized, sharpened, painted_fraction, unsharpened)
 

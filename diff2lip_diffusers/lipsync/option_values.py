@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..boxes import FaceBox
@@ -130,20 +131,22 @@ class WordOrFunction:
 
 
 @dataclass(frozen=True)
-class Function:
-    """A function, which no text can stand for."""
+class FileOrFunction:
+    """The name of a file, or a function of the caller's."""
 
     expected: str
 
-    def checked(self, value: Any) -> Callable:
-        """The same function."""
-        if not callable(value):
+    def checked(self, value: Any) -> Path | Callable:
+        """The path, or the same function."""
+        if callable(value):
+            return value
+        if not isinstance(value, (str, os.PathLike)) or not str(value):
             raise ValueError(self.expected)
-        return value
+        return Path(value)
 
-    def parse(self, text: str) -> Callable:
-        """Refuses every text."""
-        raise ValueError(self.expected)
+    def parse(self, text: str) -> Path | Callable:
+        """The path."""
+        return self.checked(text)
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,10 @@ from .option_values import (
     Box,
     Choice,
     FaceChoice,
+    FileOrFunction,
     FilePath,
     FilePaths,
     Flag,
-    Function,
     Number,
     OptionKind,
     Pads,
@@ -100,9 +100,12 @@ class SyncOptions:
         detection_size: longest side in pixels of the thumbnails that the detector sees.
         detections: file that keeps the boxes of all faces: used if it exists, otherwise written. Boxes from it are
             tracked and smoothed as those of a detector are.
-        restore: a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
-            float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` it gets the sharpened face,
-            (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ from stretch to stretch.
+        restore: weights of a network that improves the painted part of each frame, a file of any architecture that
+            spandrel knows: a face restorer (GFPGAN, RestoreFormer, CodeFormer) or an enlarger (ESRGAN and the like);
+            or a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
+            float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` a function gets the sharpened
+            face, (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ between stretches.
+        restore_strength: how much of what the network of `restore` makes is shown, in [0, 1].
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
         detail_from: more videos of the same person, whose frames give detail, too.
@@ -242,8 +245,20 @@ class SyncOptions:
         scope="video",
         changes_output=False,
     )
-    restore: Callable[[np.ndarray], np.ndarray] | None = _option(
-        None, Function("a function from face to face"), scope="batch"
+    restore: str | Path | Callable[[np.ndarray], np.ndarray] | None = _option(
+        None,
+        FileOrFunction("a file of weights, or a function from face to face"),
+        "weights of a face restorer or an enlarger (GFPGAN, RestoreFormer, ESRGAN, …) that improves the painted part",
+        "output",
+        metavar="FILE",
+        scope="batch",
+    )
+    restore_strength: float = _option(
+        1.0,
+        Number(float, 0, 1, "a number in [0, 1]"),
+        "how much of the restored mouth is shown, 0 to 1 (default: 1)",
+        "output",
+        metavar="SHARE",
     )
     detail: str = _option(
         "none",

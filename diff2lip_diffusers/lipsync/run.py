@@ -22,6 +22,7 @@ from .malloc_trim import trim_heap
 from .options import checked_options
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
+from .task_restoration import restorer_of
 
 TRIM_FRAMES = 100
 # Frames read ahead, and frames that wait to be encoded.
@@ -61,8 +62,10 @@ def sync_video(
         MediaError: if a file cannot be read or written.
         AudioTooShortError: if there is less than 0.2 s of speech.
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
+        Diff2LipError: if the file of `restore` cannot be used.
     """
     chosen = checked_options(options, "sync_video")
+    restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
     job = SyncJob(
         pipe, SourceVideo(video, max_pixels=chosen.max_pixels), video if audio is None else audio, output, chosen
     )
