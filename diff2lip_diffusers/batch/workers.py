@@ -170,7 +170,7 @@ class PairWorker(Worker):
         started_s = self.begin(pair)
         made = self.folder.new_work_path(self.process_id, pair.output)
         options = self.options[pair.output]
-        job = SyncJob(self.pipe, self._source_video(pair), pair.audio or pair.video, made, options)
+        job = SyncJob(self.pipe, self._source_video(pair), pair.audio, made, options)
         self._started[job] = pair, made, started_s
         return job
 
@@ -268,9 +268,8 @@ class SplitWorker(Worker):
         if pair.output not in self._clips:
             options = self.options[pair.output]
             settings = self.records.settings(pair, options)
-            audio = pair.audio or pair.video
             self._clips[pair.output] = SplitClip(
-                self.pipe, pair.video, audio, options, pair.output, settings, self.folder.state
+                self.pipe, pair.video, pair.audio, options, pair.output, settings, self.folder.state
             )
         return self._clips[pair.output]
 
