@@ -72,7 +72,7 @@ class AudioMix:
             yield encoded_packets(blocks, target, end_s, frame_s)
 
     def blocks(self, end_s: Fraction) -> Generator[np.ndarray, None, None]:
-        """Yields the mix up to `end_s` in blocks (C, T) float32 in [-1, 1] of BLOCK_S seconds, the last one shorter."""
+        """Yields the mix up to `end_s` in blocks (C, T) float32 in [-1, 1] of BLOCK_S, the last one shorter."""
         size, end = BLOCK_S * self.rate, round(end_s * self.rate)
         playing = [self._playing(recording) for recording in self.recordings]
         under = None if self.under is None else self._playing(Recording(self.under, Fraction(0), end_s))
