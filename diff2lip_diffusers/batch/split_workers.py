@@ -83,9 +83,8 @@ class SplitWorker(Worker):
         if pair.output not in self._clips:
             options = self.options[pair.output]
             settings = self.records.settings(pair, options)
-            audio = pair.audio or pair.video
             self._clips[pair.output] = SplitClip(
-                self.pipe, pair.video, audio, options, pair.output, settings, self.folder.state
+                self.pipe, pair.video, pair.audio, options, pair.output, settings, self.folder.state
             )
         return self._clips[pair.output]
 

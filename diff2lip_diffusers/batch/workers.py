@@ -168,7 +168,7 @@ class PairWorker(Worker):
         started_s = self.begin(pair)
         made = self.folder.new_work_path(self.process_id, pair.output)
         options = self.options[pair.output]
-        job = SyncJob(self.pipe, self._source_video(pair), pair.audio or pair.video, made, options)
+        job = SyncJob(self.pipe, self._source_video(pair), pair.audio, made, options)
         self._started[job] = pair, made, started_s
         return job
 
