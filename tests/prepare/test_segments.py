@@ -15,7 +15,7 @@ ELSEWHERE = FaceBox(200, 180, 300, 290)
 
 def segments(frames, boxes, least=5, most=20, border=10**9):
     pictures = [
-        BoxedFrame(number, Frame.from_rgb(frame), box)
+        BoxedFrame(number, Frame.from_rgb(frame), (box,))
         for number, (frame, box) in enumerate(zip(frames, boxes, strict=True))
     ]
     return list(read_segments(pictures, 32, least, most, border))
