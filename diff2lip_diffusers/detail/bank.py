@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from .blur import energy_curve
+from .change import natural_change
 from .exemplars import Exemplar
 from .luma import MATCH_PX, blurred, flow_luma, luma, match_luma
 from .matching import Looks
@@ -26,6 +27,7 @@ class Bank:
         small_size: S.
         first_row: in the model's size, of the rows that get detail.
         sigma: how blurred the small faces are, in pixels of the model's size.
+        natural_change: by how many levels fine detail changes from exemplar to exemplar.
     """
 
     def __init__(self, exemplars: Sequence[Exemplar], first_row: int):
@@ -34,6 +36,7 @@ class Bank:
         self.numbers = np.array([exemplar.number for exemplar in exemplars])
         self._exemplars = exemplars
         self._curves: dict[int, np.ndarray] = {}
+        self.natural_change = natural_change(exemplars, first_row)
         self.blur(0.0)
 
     def __len__(self) -> int:

@@ -7,7 +7,7 @@ from ..faces.search import is_cut
 from .bank import Bank
 from .blending import Blend, PaintedFace, agreement, blended_detail, resized
 from .blur import BlurGauge
-from .change import ChangeLimit, mouth_level
+from .change import FINE_PX, ChangeLimit, mouth_level
 from .enlargement import enlarged
 from .flow import find_flow, warped
 from .luma import blurred, luma, match_luma
@@ -15,9 +15,7 @@ from .matching import Match
 
 # Blending weakens detail: it is multiplied by a power of how much it was weakened, less where the exemplars agree less
 # with the painted face: what does not fit flickers.
-STRENGTHENING, FITTING, LEAST_GAIN, MOST_GAIN = 6.0, 2.0, 0.75, 1.7
-# Finer than this blur, in pixels of the model's size, the painted face itself is steadied, too: its noise flickers.
-FINE_PX = 1.0
+STRENGTHENING, FITTING, LEAST_GAIN, MOST_GAIN = 7.0, 3.5, 0.75, 1.7
 # How much of the last frame's detail stays, and how many levels the painted faces may differ there; less stays of
 # faces that are less blurred than this.
 STEADINESS, STEADY_TOLERANCE, STEADY_SIGMA = 0.8, 8.0, 0.4
@@ -37,7 +35,7 @@ class MouthSharpener:
     def __init__(self, bank: Bank):
         self.bank = bank
         self._gauge, self._gauged = BlurGauge(), 0
-        self._limit = ChangeLimit()
+        self._limit = ChangeLimit(bank.natural_change)
         self._last: tuple[PaintedFace, np.ndarray] | None = None
         self._last_crop: np.ndarray | None = None
         self._favored: list[int] = []
@@ -98,12 +96,10 @@ class MouthSharpener:
         flow = find_flow(painted.luma, before.luma)
         kept = agreement(painted.lower, warped(before.lower, flow, cv2.INTER_CUBIC), STEADY_TOLERANCE)
         moved = warped(last_fine, flow, cv2.INTER_CUBIC)
-        top = self.bank.top / self.bank.size
-        level = mouth_level(fine, top)
         fine -= moved
         steadiness = STEADINESS * min(1.0, self.bank.sigma / STEADY_SIGMA)
         fine *= 1 - resized(np.float32(steadiness) * kept, self.bank)
-        self._limit.add(mouth_level(fine, top), level)
+        self._limit.add(mouth_level(fine, self.bank.top / self.bank.size))
         fine += moved
 
 
