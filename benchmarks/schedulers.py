@@ -76,7 +76,7 @@ def print_psnr(pipe: Diff2LipPipeline, clips: list[DrawnClip], names: list[str],
 def print_sync(pipe: Diff2LipPipeline, clips: list[DrawnClip], names: list[str]) -> None:
     """Prints how the mouth follows foreign speech: the mean and least correlation over the people."""
     print("\n| `--scheduler` | steps | correlation, mean | least |\n|---|---|---|---|", flush=True)
-    for name in names:
+    for name in ("dpmsolver++", *names):
         found = [sync(pipe, *pair, name) for pair in zip(clips, clips[1:], strict=False)]
         print(f"| `{name}` | {SCHEDULERS[name].steps} | {np.mean(found):.3f} | {min(found):.3f} |", flush=True)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .pair_options import FILE_OPTIONS
 from .pairs import Pair
 
 # A file server answers slowly, but many requests at a time.
@@ -19,7 +20,7 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 
     A folder of images is not a file: its size is 0.
     """
-    paths = list({path: None for pair in pairs for path in (pair.video, pair.audio) if path is not None})
+    paths = list({path: None for pair in pairs for path in (pair.video, *_other_files(pair))})
     with ThreadPoolExecutor(THREADS, thread_name_prefix="inspect") as threads:
         return dict(zip(paths, threads.map(_inspect, paths), strict=True))
 
@@ -27,7 +28,7 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 def missing_files(pairs: Iterable[Pair], checks: Mapping[Path, FileCheck]) -> dict[str, str]:
     """The pairs with files that cannot be read, by output: in one line, which files and why.
 
-    A video may be a folder of images if the pair has an audio file.
+    A video may be a folder of images if the pair has a file with audio.
 
     Args:
         pairs: pairs whose files were inspected.
@@ -44,12 +45,17 @@ def describe_first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) ->
 
 
 def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
-    video = checks[pair.video][1]
-    if pair.audio is None:
-        return video
-    return "; ".join(
-        reason for reason in ("" if video.endswith(_IS_FOLDER) else video, checks[pair.audio][1]) if reason
-    )
+    video, others = checks[pair.video][1], _other_files(pair)
+    if others and video.endswith(_IS_FOLDER):
+        video = ""
+    return "; ".join(reason for reason in (video, *(checks[path][1] for path in others)) if reason)
+
+
+def _other_files(pair: Pair) -> list[Path]:
+    """The files of a pair beside its video."""
+    named = (pair.options.get(name) for name in FILE_OPTIONS)
+    options = [Path(value) for value in named if isinstance(value, (str, os.PathLike))]
+    return options if pair.audio is None else [pair.audio, *options]
 
 
 def _inspect(path: Path) -> FileCheck:

@@ -9,6 +9,8 @@ from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 MAX_SHOWN_CHARS = 80
 # What can be chosen for a single pair, and what all pairs of a run share.
 PAIR_OPTIONS = tuple(name for name, option in OPTIONS.items() if option.scope == "pair")
+# Those that name a file, relative to the root of a list.
+FILE_OPTIONS = tuple(name for name in PAIR_OPTIONS if getattr(OPTIONS[name].kind, "names_file", False))
 SHARED_OPTIONS = tuple(name for name in OPTIONS if name not in PAIR_OPTIONS)
 
 

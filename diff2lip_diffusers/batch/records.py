@@ -4,6 +4,7 @@ import hashlib
 import importlib.metadata
 import json
 import math
+import os
 import platform
 import sys
 import time
@@ -61,6 +62,8 @@ class BatchRecords:
             if OPTIONS[name].changes_output and _as_json(value) != _as_json(default)
         }
         names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
+        if pair.audio is None and options.segments is not None:
+            names["audio"] = ""  # a mix
         return {**names, "model": self._fingerprint, **chosen}
 
     def done(self, pair: Pair, options: SyncOptions, started_s: float, result: SyncResult, output_bytes: int) -> dict:
@@ -184,6 +187,10 @@ def _as_json(value: object) -> object:
         return _as_json(astuple(value))
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
         return [_as_json(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(part) for name, part in value.items()}
+    if isinstance(value, os.PathLike):
+        return Path(value).name  # as of videos and recordings: their folder may move
     if isinstance(value, (bool, str)) or value is None:
         return value
     if isinstance(value, Real):

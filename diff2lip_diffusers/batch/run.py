@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import MediaError, StoppedError
 from ..lipsync.options import SyncOptions, checked_options
+from ..lipsync.task_restoration import restorer_of
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder, BatchPlan
 from .heartbeat import Heartbeat
@@ -22,9 +23,10 @@ from .pairs import Pair, check_pairs
 from .process_group import ProcessGroup
 from .progress import OnProgress, ProgressThread
 from .records import BatchRecords, check_same_settings
+from .split_workers import SplitWorker
 from .supervisor import Reports
 from .work_queue import WorkQueue
-from .workers import PairWorker, SplitWorker
+from .workers import PairWorker
 
 logger = logging.getLogger(__name__)
 
@@ -88,10 +90,13 @@ def sync_batch(
         PairListError: if pairs contradict each other or have invalid options.
         MediaError: if the folder cannot be written, the disk is full, no input exists, or somebody removed outputs
             while the batch ran.
-        Diff2LipError: if the folder holds outputs of different options or of another model.
+        Diff2LipError: if the folder holds outputs of different options or of another model, or if the file of
+            `restore` cannot be used.
     """
     # 1. Check the arguments, before anything is written.
-    batch_size = checked_options(options, "sync_batch").batch_size
+    common = checked_options(options, "sync_batch")
+    batch_size = common.batch_size
+    restorer_of(common, pipe._execution_device)
     _check_batch_options(options, split)
     pairs = check_pairs(pairs)
     options_by_output = _options_by_output(pairs, options)

@@ -16,8 +16,9 @@ from ..batch.run import SPLITS, BatchResult, sync_batch
 from ..batch.supervisor import Reports
 from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
+from ..lipsync.options import checked_options
 from .arguments import NOT_NEGATIVE, POSITIVE
-from .options import add_model, add_options, load_model, options_of
+from .options import add_model, add_options, load_model, options_of, show_restorer
 from .status import print_failures
 
 EXIT_SOME_FAILED = 3
@@ -93,6 +94,8 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup, repo
     # Machines may differ in the precision that they compute natively; the outputs must not.
     names = list(DTYPES)
     dtype = args.dtype or names[group.from_main(names.index(default_dtype(device)))]
+    if group.is_main:
+        show_restorer(checked_options(options_of(args), "sync_batch"), device)
     pipe = load_model(args, device, dtype)
     with tqdm(total=len(pairs), unit="pair", disable=None if group.is_main else True) as bar:
 

@@ -7,11 +7,13 @@ import math
 import sys
 from typing import Any
 
+import torch
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from huggingface_hub.utils import disable_progress_bars
 
-from ..hub import DTYPES, load_pipeline
-from ..lipsync.options import OLD_NAMES, OPTIONS
+from ..hub import DTYPES, default_device, load_pipeline
+from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
+from ..lipsync.task_restoration import restorer_of
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import SCHEDULERS, make_scheduler, with_options
 from .arguments import sync_option
@@ -79,6 +81,15 @@ def add_options(parser: argparse.ArgumentParser, one_video: bool = False) -> Non
 def options_of(args: argparse.Namespace) -> dict[str, Any]:
     """The fields of `SyncOptions` that were given."""
     return {name: getattr(args, name) for name in OPTIONS if name in args}
+
+
+def show_restorer(options: SyncOptions, device: str | None) -> None:
+    """Prints the license of the restorer that the options name; fails if its file cannot be used."""
+    if options.restore is None:
+        return
+    restorer = restorer_of(options, torch.device(device or default_device()))
+    if restorer is not None:
+        print(restorer.notice, file=sys.stderr)
 
 
 def _scheduler_option(text: str) -> tuple[str, Any]:

@@ -201,7 +201,7 @@ def write_video(
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
     with VideoWriter(clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=crf) as writer:
-        for frame in film(identity, poses, mouth, size, settings.fps):
+        for frame in film(identity, poses, mouth, size):
             writer.write(frame)
 
 

@@ -41,11 +41,13 @@ class Patch:
         box: their place, in whole pixels inside the frame.
         rgb: (h, w, 3) float32 in [0, 255].
         opacity: (h, w) float32 in [0, 1].
+        kept: (h, w) float32 in about [0, 1], how much of the frame's own pixels is in them; None for none.
     """
 
     box: FaceBox
     rgb: np.ndarray
     opacity: np.ndarray
+    kept: np.ndarray | None = None
 
 
 def resize_image(image: np.ndarray, width: int, height: int) -> np.ndarray:
@@ -105,9 +107,10 @@ def painted_patch(
     shown, keep = _layers(_planes(crop), 255 * _planes(face), painted, painted_fraction)
     rgb = _enlarged(shown, width, height, top)
     detail = _enlarged(keep.expand(3, -1, -1), width, height, top)
+    kept = detail[..., 0].copy()
     detail *= pixels[top:]
     rgb += detail
-    return Patch(replace(box, y1=box.y1 + top), rgb.clip(0, 255, out=rgb), _feather(height - top, width))
+    return Patch(replace(box, y1=box.y1 + top), rgb.clip(0, 255, out=rgb), _feather(height - top, width), kept)
 
 
 def in_colors_of(crop: np.ndarray, face: np.ndarray, painted_fraction: float) -> np.ndarray:

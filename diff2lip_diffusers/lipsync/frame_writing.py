@@ -1,5 +1,6 @@
 """Painted tasks to finished frames: composited, written in order, and counted."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from .frame_tasks import FaceCrop, PaintedTask
 from .options import SyncOptions
 from .stage_timer import StageTimer
 from .task_detail import TaskDetail
+from .task_restoration import TaskRestoration
 
 
 class FrameSink(Protocol):
@@ -35,7 +37,7 @@ class FrameCounts:
     Attributes:
         num_frames: all of them.
         num_faceless: those in which the face was not seen.
-        num_painted: those with a painted face.
+        num_painted: painted faces.
     """
 
     num_frames: int = 0
@@ -50,7 +52,7 @@ def write_frames(
     pipe: Diff2LipPipeline,
     timer: StageTimer,
 ) -> FrameCounts:
-    """Writes the frame of each task, with its painted face composited in; untouched where there is none.
+    """Writes each frame with the painted faces of its tasks composited in; untouched where there is none.
 
     Args:
         painted: tasks with their painted faces, in order.
@@ -62,25 +64,32 @@ def write_frames(
     Raises:
         ValueError: `restore` returned something that is no face.
         MediaError: a frame cannot be written.
-        Diff2LipError: what the pipeline painted is not finite.
+        Diff2LipError: what the pipeline painted is not finite, or the restorer cannot be loaded or fails.
     """
     counts = FrameCounts()
     painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
-    detail = TaskDetail(painted_fraction)
+    details: defaultdict[int, TaskDetail] = defaultdict(lambda: TaskDetail(painted_fraction))
+    restoration = TaskRestoration(options, pipe._execution_device)
+    frame = None
     for task, face in painted:
-        frame = task.frame
+        frame = frame or task.frame
         if face is not None and task.crop is not None:
             with timer.stage("paste"):
                 if not np.isfinite(face).all():
                     reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
-                patch = _patch(task.crop, face, detail.added(task, face), options, painted_fraction)
+                sharpened = details[task.track].added(task, face)
+                patch = _patch(task.crop, face, sharpened, options, painted_fraction)
+                patch = restoration.added(task, frame, patch)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
+        counts.num_painted += face is not None
+        if not task.is_last:
+            continue
         with timer.stage("encode"):
             sink.write(frame)
         counts.num_frames += 1
         counts.num_faceless += task.box is None
-        counts.num_painted += face is not None
+        frame = None
     return counts
 
 
@@ -98,10 +107,9 @@ def _patch(
 ) -> Patch:
     if options.reproduce:
         return whole_patch(crop.box, _truncated(face))
-    if options.restore is not None:
-        return painted_patch(
-            crop.pixels, crop.box, crop.resized, _restored(options.restore, sharpened), painted_fraction
-        )
+    if callable(options.restore):
+        restored = _restored(options.restore, sharpened)
+        return painted_patch(crop.pixels, crop.box, crop.resized, restored, painted_fraction)
     unsharpened = None if sharpened is face else face
     return painted_patch(crop.pixels, crop.box, crop.resized, sharpened, painted_fraction, unsharpened)
 

@@ -19,13 +19,14 @@ from .option_values import (
     Box,
     Choice,
     FaceChoice,
+    FileOrFunction,
     FilePath,
     FilePaths,
     Flag,
-    Function,
     Number,
     OptionKind,
     Pads,
+    SegmentList,
     WordOrFunction,
     read_rate,
 )
@@ -82,6 +83,11 @@ class SyncOptions:
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
         mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
             is also repeated as the video; `"random"`, one frame drawn with `seed`.
+        drive: file with the speech that moves the mouth, if another one than `audio` is to be heard.
+        segments: who speaks when, where several people or recordings take turns or speak at once: a JSON or CSV file,
+            or mappings, with `start` and `end` in seconds, `audio`, `face` as the option of that name, and options of
+            its sampling. The people are followed all at once. Without `audio`, the recordings are heard instead of the
+            video's own sound while they last.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
@@ -100,9 +106,12 @@ class SyncOptions:
         detection_size: longest side in pixels of the thumbnails that the detector sees.
         detections: file that keeps the boxes of all faces: used if it exists, otherwise written. Boxes from it are
             tracked and smoothed as those of a detector are.
-        restore: a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
-            float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` it gets the sharpened face,
-            (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ from stretch to stretch.
+        restore: weights of a network that improves the painted part of each frame, a file of any architecture that
+            spandrel knows: a face restorer (GFPGAN, RestoreFormer, CodeFormer) or an enlarger (ESRGAN and the like);
+            or a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
+            float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` a function gets the sharpened
+            face, (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ between stretches.
+        restore_strength: how much of what the network of `restore` makes is shown, in [0, 1].
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
         detail_from: more videos of the same person, whose frames give detail, too.
@@ -154,6 +163,20 @@ class SyncOptions:
         "where the identity comes from: each frame itself (cross, the default), the first frame, which is also"
         " repeated as the video (reconstruction), or one random frame (random)",
         "sampling",
+    )
+    drive: str | Path | None = _option(
+        None,
+        FilePath(),
+        "speech that moves the mouth, where --audio is something else to be heard (default: --audio)",
+        "speech",
+        metavar="FILE",
+    )
+    segments: str | Path | Sequence[Mapping[str, Any]] | None = _option(
+        None,
+        SegmentList(),
+        "who speaks when: a JSON or CSV file with start, end, audio and face of each part of a dialogue",
+        "speech",
+        metavar="FILE",
     )
     fps: Fraction | float | None = _option(
         None,
@@ -242,8 +265,20 @@ class SyncOptions:
         scope="video",
         changes_output=False,
     )
-    restore: Callable[[np.ndarray], np.ndarray] | None = _option(
-        None, Function("a function from face to face"), scope="batch"
+    restore: str | Path | Callable[[np.ndarray], np.ndarray] | None = _option(
+        None,
+        FileOrFunction("a file of weights, or a function from face to face"),
+        "weights of a face restorer or an enlarger (GFPGAN, RestoreFormer, ESRGAN, …) that improves the painted part",
+        "output",
+        metavar="FILE",
+        scope="batch",
+    )
+    restore_strength: float = _option(
+        1.0,
+        Number(float, 0, 1, "a number in [0, 1]"),
+        "how much of the restored mouth is shown, 0 to 1 (default: 1)",
+        "output",
+        metavar="SHARE",
     )
     detail: str = _option(
         "none",
@@ -295,10 +330,26 @@ class SyncOptions:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
+        if self.segments is not None:
+            self._check_beside_segments()
         if self.detail_from and not self.takes_detail:
             raise ValueError("`detail_from` is of no use with `detail` none, `reproduce` or mode reconstruction")
         if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
             raise ValueError("`crf` cannot be chosen with `lossless`, prores or ffv1; leave it out")
+
+    def _check_beside_segments(self) -> None:
+        given = {
+            "drive": self.drive is not None,
+            "face": self.face != "largest",
+            "box": self.box is not None,
+            "voxceleb2_crop": self.voxceleb2_crop,
+            "reproduce": self.reproduce,
+            "mode": self.mode != "cross",
+            "detail_from": bool(self.detail_from),
+        }
+        name = next((name for name, is_given in given.items() if is_given), None)
+        if name is not None:
+            raise ValueError(f"`segments` says who speaks, and to what; leave out `{name}`")
 
     @property
     def takes_detail(self) -> bool:

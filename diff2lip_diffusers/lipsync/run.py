@@ -22,6 +22,7 @@ from .malloc_trim import trim_heap
 from .options import checked_options
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
+from .task_restoration import restorer_of
 
 TRIM_FRAMES = 100
 # Frames read ahead, and frames that wait to be encoded.
@@ -50,7 +51,8 @@ def sync_video(
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
         video: the face: a video file, an image file, or a folder of numbered image files.
-        audio: audio or video file with the speech; the video's own audio if None.
+        audio: audio or video file with the speech; the video's own audio if None. With `drive` or `segments` it is
+            only heard.
         output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
             files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
@@ -61,11 +63,11 @@ def sync_video(
         MediaError: if a file cannot be read or written.
         AudioTooShortError: if there is less than 0.2 s of speech.
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
+        Diff2LipError: if the file of `restore` cannot be used.
     """
     chosen = checked_options(options, "sync_video")
-    job = SyncJob(
-        pipe, SourceVideo(video, max_pixels=chosen.max_pixels), video if audio is None else audio, output, chosen
-    )
+    restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
+    job = SyncJob(pipe, SourceVideo(video, max_pixels=chosen.max_pixels), audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
 
     def report(task: FrameTask) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
 from av.error import FFmpegError
 
 from ..errors import MediaError
@@ -75,7 +75,9 @@ class AudioTrack:
                 packets = rebased_packets(container, stream, out_stream, self.path, time_zero(self.path))
                 yield _cut(packets, end_s)
             else:
-                yield self._encoded(container, stream, self._add_aac_stream(out, stream), end_s, frame_s)
+                target = self._add_aac_stream(out, stream)
+                blocks = audio_blocks(container, stream, self.path, "flt", target.codec_context.sample_rate)
+                yield encoded_packets(blocks, target, end_s, frame_s)
 
     def _may_copy(self, stream: av.AudioStream, copied_codecs: set[str]) -> bool:
         codec = stream.codec_context.codec.canonical_name
@@ -106,30 +108,42 @@ class AudioTrack:
 
     def _add_aac_stream(self, out: OutputContainer, source: av.AudioStream) -> av.AudioStream:
         context = source.codec_context
-        rate = self.sampling_rate or next((r for r in _aac_rates() if r >= context.sample_rate), _aac_rates()[-1])
         channels = self.channels or (context.channels if context.channels in AAC_LAYOUTS else 1)
-        bit_rate = channels * min(CHANNEL_BIT_RATE, AAC_BITS_PER_SAMPLE * rate)
-        return out.add_stream("aac", rate=rate, layout=AAC_LAYOUTS[channels], bit_rate=bit_rate)
+        return add_aac_stream(out, self.sampling_rate or aac_rate(context.sample_rate), channels)
 
-    def _encoded(
-        self,
-        container: InputContainer,
-        source: av.AudioStream,
-        target: av.AudioStream,
-        end_s: Fraction,
-        frame_s: Fraction,
-    ) -> Iterator[av.Packet]:
-        rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
-        samples = _sample_count(end_s, frame_s, rate)
-        blocks = audio_blocks(container, source, self.path, "flt", rate)
-        position = 0
-        for block in _of_length(_of_channels(blocks, target.codec_context.channels), samples):
-            packed = np.ascontiguousarray(block.T).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
-            position += block.shape[1]
-            yield from target.encode(frame)
-        yield from target.encode(None)
+
+def aac_rate(sampling_rate: int) -> int:
+    """Returns the rate in Hz at which AAC holds audio of a sampling rate: the same, or the next one that it has."""
+    return next((rate for rate in _aac_rates() if rate >= sampling_rate), _aac_rates()[-1])
+
+
+def add_aac_stream(out: OutputContainer, rate: int, channels: int) -> av.AudioStream:
+    """Adds a stream for AAC to a container, with a rate in Hz and a number of channels that AAC has."""
+    bit_rate = channels * min(CHANNEL_BIT_RATE, AAC_BITS_PER_SAMPLE * rate)
+    return out.add_stream("aac", rate=rate, layout=AAC_LAYOUTS[channels], bit_rate=bit_rate)
+
+
+def encoded_packets(
+    blocks: Iterable[np.ndarray], target: av.AudioStream, end_s: Fraction, frame_s: Fraction
+) -> Iterator[av.Packet]:
+    """Yields the packets of audio for a video.
+
+    Args:
+        blocks: the audio, (C, T) float32 each, at the rate of `target`.
+        target: the stream that encodes.
+        end_s: length of the video.
+        frame_s: length of a frame.
+    """
+    rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
+    samples = _sample_count(end_s, frame_s, rate)
+    position = 0
+    for block in _of_length(_of_channels(blocks, target.codec_context.channels), samples):
+        packed = np.ascontiguousarray(block.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+        position += block.shape[1]
+        yield from target.encode(frame)
+    yield from target.encode(None)
 
 
 def _can_be_decoded(packet: av.Packet, stream: av.AudioStream) -> bool:

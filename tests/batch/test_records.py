@@ -36,6 +36,12 @@ def leave_alone(face):
 # Another value for each option that decides the output, and what stands for it in the settings.
 CHANGED = {
     "guidance_scale": (1.5, 1.5),
+    "restore_strength": (0.5, 0.5),
+    "detail": ("video", "video"),
+    "detail_from": (("v.mp4", "w.mp4"), ["v.mp4", "w.mp4"]),
+    "drive": (Path("d.wav"), "d.wav"),
+    "segments": (Path("s.json"), "s.json"),
+    "max_pixels": (10_000, 10_000),
     "guidance_rescale": (0.5, 0.5),
     "num_inference_steps": (10, 10),
     "seed": (2**64 - 1, 2**64 - 1),
@@ -91,8 +97,13 @@ def test_an_option_that_decides_the_output_is_in_the_settings(records, name):
 
 
 def test_all_options_but_how_the_work_is_done_decide_the_output(records, tmp_path):
-    assert {option.name for option in fields(SyncOptions)} - CHANGED.keys() == {"batch_size", "detections"}
-    assert settings_of(records, batch_size=9, detections=tmp_path / "faces.jsonl") == settings_of(records)
+    assert {option.name for option in fields(SyncOptions)} - CHANGED.keys() == {
+        "batch_size",
+        "detections",
+        "max_duration",
+    }
+    same = {"batch_size": 9, "detections": tmp_path / "faces.jsonl", "max_duration": 100}
+    assert settings_of(records, **same) == settings_of(records)
 
 
 def test_names_of_files_decide_the_output_and_their_folders_do_not(records):

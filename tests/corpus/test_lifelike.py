@@ -140,7 +140,7 @@ def test_a_plain_person_is_filmed_as_drawn():
     identity = draw_identity(7)
     poses = draw_poses(identity, [0.0])
     assert camera_of(identity) == Camera()
-    (frame,) = film(identity, poses, [OPEN], 64, 25)
+    (frame,) = film(identity, poses, [OPEN], 64)
     assert np.array_equal(frame, render_frame(identity, poses[0], OPEN, 64))
 
 
@@ -150,7 +150,16 @@ def test_noise_is_as_strong_as_the_camera_says_and_the_same_every_time():
     camera = camera_of(identity)
     mouths = [CLOSED] * 2
     poses = [Pose(scale=0.9)] * 2
-    first, second = (np.stack(list(film(identity, poses, mouths, 96, 25))).astype(float) for _ in range(2))
+    first, second = (np.stack(list(film(identity, poses, mouths, 96))).astype(float) for _ in range(2))
     assert np.array_equal(first, second)
     spread = (first[0] - first[1]).std() / np.sqrt(2)
     assert 0.5 * camera.noise < spread < 1.5 * camera.noise
+
+
+def test_fast_movements_are_blurred_and_rest_is_sharp():
+    seed = next(s for s in itertools.count() if camera_of(draw_identity(s, "life")).exposure)
+    identity = draw_identity(seed, "life")
+    still, moving = ([Pose(), Pose(dx=way)] for way in (0.0, 0.06))
+    sharp, blurred = (next(film(identity, poses, [CLOSED] * 2, 96)).astype(float) for poses in (still, moving))
+    edges = [np.abs(np.diff(picture, axis=1)).mean() for picture in (sharp, blurred)]
+    assert edges[1] < 0.9 * edges[0]

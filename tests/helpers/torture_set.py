@@ -605,7 +605,7 @@ RECORDINGS = (
         "no audio that can be decoded",
         "audio",
     ),
-    refused("no speech.mp4", "a video without audio as the recording", media(V()), "of a known kind", "audio"),
+    refused("no speech.mp4", "a video without audio as the recording", media(V()), "has no audio stream", "audio"),
     refused("not audio.wav", "text", bytes_of(b"This is no audio.\n" * 30), "is not a video or audio file", "audio"),
     refused("image.png", "an image as the recording", still(), "of a known kind", "audio"),
 )

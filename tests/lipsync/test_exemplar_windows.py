@@ -31,7 +31,10 @@ def exemplar(number: int, pixels=None) -> Exemplar:
 
 
 def stretches(count: int) -> list[Stretch]:
-    return [Stretch([], [], [exemplar(10 * index), exemplar(10 * index + 1)]) for index in range(count)]
+    return [
+        Stretch([], [], [[exemplar(10 * index), exemplar(10 * index + 1)], [exemplar(-index)]])
+        for index in range(count)
+    ]
 
 
 @pytest.mark.parametrize("spacing", [2, 4, 8])
@@ -39,9 +42,10 @@ def stretches(count: int) -> list[Stretch]:
 def test_streamed_windows_are_those_of_the_whole_clip(count, spacing):
     clip = stretches(count)
     for number, (stretch, exemplars) in enumerate(with_windows(iter(clip), spacing)):
-        expected = together(clip[index].exemplars for index in window_of(number, spacing, count))
         assert stretch is clip[number]
-        assert [one.number for one in exemplars] == [one.number for one in expected]
+        for track in (0, 1):
+            expected = together(clip[index].exemplars[track] for index in window_of(number, spacing, count))
+            assert [one.number for one in exemplars[track]] == [one.number for one in expected]
         assert number in window_of(number, spacing, count)
     assert number == count - 1
 
@@ -71,12 +75,15 @@ def test_a_frame_that_is_shown_twice_is_one_exemplar():
 
 def test_exemplars_are_evenly_spaced_frames_with_a_face():
     box = FaceBox(2, 2, 14, 14)
-    entries = (BoxedFrame(number, FRAME, None if number == 8 else box) for number in range(STRETCH_FRAMES + 10))
+    entries = (
+        BoxedFrame(number, FRAME, (None if number == 8 else box, None)) for number in range(STRETCH_FRAMES + 10)
+    )
     timer = StageTimer()
     first, last = cut_stretches(entries, 4, exemplar, timer)
-    assert [one.number for one in first.exemplars] == [n for n in range(0, STRETCH_FRAMES, 4) if n != 8]
+    assert [one.number for one in first.exemplars[0]] == [n for n in range(0, STRETCH_FRAMES, 4) if n != 8]
+    assert first.exemplars[1] == []
     assert last.numbers == list(range(STRETCH_FRAMES, STRETCH_FRAMES + 10))
-    assert first.boxes[8] is None and first.boxes[9] == box
+    assert first.boxes[8] == (None, None) and first.boxes[9] == (box, None)
 
 
 @pytest.mark.parametrize(("frames", "spacing"), [(10, 2), (128, 2), (129, 4), (250, 4), (15000, 8), (None, 8)])

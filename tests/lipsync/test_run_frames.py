@@ -102,7 +102,7 @@ def test_a_face_can_be_restored_before_it_is_pasted(tmp_path, small_pipe, film, 
         sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, restore=lambda face: face[:3])
     with pytest.raises(ValueError, match="`restore` returned uint8 numbers, expected finite float32"):
         sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, restore=lambda face: (255 * face).astype(np.uint8))
-    with pytest.raises(ValueError, match="`restore` is 3, expected a function"):
+    with pytest.raises(ValueError, match="`restore` is 3, expected a file of weights, or a function"):
         sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, restore=3)
 
 

@@ -179,7 +179,7 @@ def test_after_an_hour_pictures_and_sound_still_match(tmp_path, small_pipe):
 @pytest.mark.parametrize(
     ("frames", "speech_frames", "options", "reason"),
     [
-        (COUNT, 12, {}, r"face\.mp4: gives 10 frames, 0 s, more than the limit of 0\.3 s; .*--max-duration"),
+        (COUNT, 7, {}, r"face\.mp4: gives 10 frames, 0\.4 s, more than the limit of 0\.3 s; .*--max-duration"),
         (3, 12, {}, r"speech\.wav: its audio is longer than the limit of 0\.3 s; .*--max-duration"),
         (3, 7, {}, None),
         (3, 7, {"length": "audio", "fps": 240}, None),

@@ -208,6 +208,21 @@ def test_a_long_tail_of_zeros_behind_mp3_is_not_searched(tmp_path):
         read_audio(tmp_path / "a.mp3")
 
 
+@pytest.mark.parametrize(("late_s", "silence_s"), [(2, 2), (3000, 0)])
+def test_audio_that_starts_hours_late_has_another_clock(tmp_path, late_s, silence_s):
+    with av.open(str(tmp_path / "a.mkv"), "w") as out:
+        video, audio = out.add_stream("mpeg4", rate=25, width=64, height=48), out.add_stream("pcm_s16le", rate=16000)
+        for _ in range(3):
+            out.mux(video.encode(av.VideoFrame.from_image(picture())))
+        out.mux(video.encode(None))
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 16000), np.int16), "s16", "mono")
+        frame.sample_rate, frame.pts = 16000, late_s * 16000
+        out.mux(audio.encode(frame))
+        out.mux(audio.encode(None))
+    samples, rate = read_audio(tmp_path / "a.mkv")
+    assert (rate, len(samples)) == (16000, pytest.approx((silence_s + 1) * 16000, abs=1600))
+
+
 @pytest.mark.parametrize(("codec", "name"), [("aac", "a.m4a"), ("aac", "a.mkv"), ("libmp3lame", "a.mp4")])
 def test_damaged_packets_are_not_copied(tmp_path, codec, name):
     rng = np.random.default_rng(0)

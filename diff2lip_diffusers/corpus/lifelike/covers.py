@@ -10,7 +10,7 @@ from .head_rays import LifeView
 from .key_light import KeyLight, diffuse
 
 # A mouth counts as covered when more than this share of the place around it is.
-COVERED_SHARE = 0.12
+COVERED_SHARE = 0.03
 
 
 def paint_cover(canvas: Canvas, view: LifeView, light: KeyLight) -> None:
