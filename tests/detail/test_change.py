@@ -43,7 +43,7 @@ def test_the_level_is_that_of_the_mouth():
     assert mouth_level(lower, 28 / 64) == 3
 
 
-@pytest.mark.parametrize(("change", "share"), [(1, 1.0), (12, 1.0), (15, 12.5 / 15), (100, LEAST_SHARE)])
+@pytest.mark.parametrize(("change", "share"), [(1, 1.0), (11, 1.0), (12, 11 / 12), (100, LEAST_SHARE)])
 def test_detail_that_changes_too_much_is_weakened(change, share):
     limit = ChangeLimit(10)
     for _ in range(30):
