@@ -23,6 +23,7 @@ from .option_values import (
     FilePath,
     FilePaths,
     Flag,
+    MediaPath,
     Number,
     OptionKind,
     Pads,
@@ -115,6 +116,8 @@ class SyncOptions:
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
         detail_from: more videos of the same person, whose frames give detail, too.
+        mask: a video, a folder of numbered images or one image, as large as the face video and with as many frames:
+            white where it must not be painted, because a hand or a microphone is before the face.
         codec: how the video is compressed, a key of `CODECS`; by default H.264, HEVC for HDR.
         crf: quality of the video, 0 to 51 (CRF), lower is better; by default the eye cannot tell the frames from the
             source.
@@ -294,6 +297,13 @@ class SyncOptions:
         metavar="VIDEO",
         scope="video",
     )
+    mask: str | Path | None = _option(
+        None,
+        MediaPath(),
+        "a video, a folder of images or one image, white where nothing is to be painted (a hand, a microphone)",
+        "output",
+        metavar="VIDEO_OR_FOLDER",
+    )
     codec: str | None = _option(
         None, Choice(tuple(CODECS)), "how the video is compressed (default: h264, hevc for HDR)", "output"
     )
@@ -330,6 +340,8 @@ class SyncOptions:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
+        if self.reproduce and self.mask is not None:
+            raise ValueError("`reproduce` does what the original does; leave out `mask`")
         if self.segments is not None:
             self._check_beside_segments()
         if self.detail_from and not self.takes_detail:
