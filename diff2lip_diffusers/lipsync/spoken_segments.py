@@ -125,10 +125,11 @@ def _spoken(
     if not frames:
         raise segment.error(f"lasts {float(length_s):g} s, in which there is no frame at {float(fps):g} frames/s")
     steps_per_s = Fraction(feature_extractor.sampling_rate, feature_extractor.hop_length)
-    heard = Speech(speech.mel[:, : math.ceil(length_s * steps_per_s)], min(speech.duration_s, length_s))
+    if length_s < speech.duration_s:  # what is not heard moves no mouth
+        speech = Speech(speech.mel[:, : math.ceil(length_s * steps_per_s)], length_s)
     own = replace(options, **segment.options) if segment.options else None
     rests = (own or options).rest
-    return SpokenSegment(heard, frames, fps, feature_extractor, segment.start_s, track, own, rests, segment)
+    return SpokenSegment(speech, frames, fps, feature_extractor, segment.start_s, track, own, rests, segment)
 
 
 def _check_one_at_a_time(segments: Sequence[SpokenSegment]) -> None:
