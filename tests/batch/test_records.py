@@ -39,6 +39,7 @@ CHANGED = {
     "restore_strength": (0.5, 0.5),
     "detail": ("video", "video"),
     "drive": (Path("d.wav"), "d.wav"),
+    "rest": (True, True),
     "segments": (Path("s.json"), "s.json"),
     "mask": (Path("m.mp4"), "m.mp4"),
     "max_pixels": (10_000, 10_000),
