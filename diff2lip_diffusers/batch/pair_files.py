@@ -28,7 +28,7 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 def missing_files(pairs: Iterable[Pair], checks: Mapping[Path, FileCheck]) -> dict[str, str]:
     """The pairs with files that cannot be read, by output: in one line, which files and why.
 
-    A video may be a folder of images if the pair has a file with audio.
+    A video may be a folder of images if the pair has a file with audio; a mask may always be one.
 
     Args:
         pairs: pairs whose files were inspected.
@@ -45,10 +45,11 @@ def describe_first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) ->
 
 
 def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
-    video, others = checks[pair.video][1], _other_files(pair)
-    if others and video.endswith(_IS_FOLDER):
+    video, mask, others = checks[pair.video][1], _mask_of(pair), _other_files(pair)
+    if video.endswith(_IS_FOLDER) and any(path != mask for path in others):
         video = ""
-    return "; ".join(reason for reason in (video, *(checks[path][1] for path in others)) if reason)
+    of_others = (checks[path][1] for path in others if path != mask or not checks[path][1].endswith(_IS_FOLDER))
+    return "; ".join(reason for reason in (video, *of_others) if reason)
 
 
 def _other_files(pair: Pair) -> list[Path]:
@@ -56,6 +57,11 @@ def _other_files(pair: Pair) -> list[Path]:
     named = (pair.options.get(name) for name in FILE_OPTIONS)
     options = [Path(value) for value in named if isinstance(value, (str, os.PathLike))]
     return options if pair.audio is None else [pair.audio, *options]
+
+
+def _mask_of(pair: Pair) -> Path | None:
+    mask = pair.options.get("mask")
+    return Path(mask) if isinstance(mask, (str, os.PathLike)) else None
 
 
 def _inspect(path: Path) -> FileCheck:

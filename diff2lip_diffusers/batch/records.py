@@ -62,8 +62,6 @@ class BatchRecords:
             if OPTIONS[name].changes_output and _as_json(value) != _as_json(default)
         }
         names = {"video": pair.video.name, "audio": (pair.audio or pair.video).name}
-        if pair.audio is None and options.segments is not None:
-            names["audio"] = ""  # a mix
         return {**names, "model": self._fingerprint, **chosen}
 
     def done(self, pair: Pair, options: SyncOptions, started_s: float, result: SyncResult, output_bytes: int) -> dict:

@@ -23,6 +23,7 @@ import numpy as np
 from ..boxes import FaceBox
 from ..detail.exemplars import Exemplar
 from ..errors import MediaError
+from ..lipsync.cover_masks import masks_of
 from ..lipsync.exemplar_windows import (
     STRETCH_FRAMES,
     Stretch,
@@ -45,6 +46,7 @@ from ..lipsync.job import (
     random_reference,
     shown_frames,
     video_settings,
+    with_as_many_masks,
 )
 from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan, plan_job
@@ -169,7 +171,9 @@ class SplitClip:
         reference = random_reference(self.pipe, boxed, self.options)
         if reference is not None:
             self._write_reference(reference)
-        entries = checked_faces(shown_frames(boxed, self.options), plan.segments)
+        masks = masks_of(source, plan.fps, self.options)
+        shown = with_as_many_masks(shown_frames(boxed, self.options), masks, plan, self.options)
+        entries = checked_faces(shown, plan.segments)
         num_frames = 0
         make = exemplar_maker(self.pipe) if self.lends_detail else None
         with closing(cut_stretches(entries, spacing_of(plan), make, timer)) as stretches:
@@ -351,9 +355,9 @@ class PartJob:
         clip, plan = self.clip, self.clip.plan
         numbers, boxes = clip.boxes_of(self.part)
         frames = self.timer.each("decode", read_numbered(partial(clip.source.frames, plan.fps), numbers))
-        exemplars = clip.exemplars_of(self.part)
+        exemplars, masks = clip.exemplars_of(self.part), masks_of(clip.source, plan.fps, self.options)
         boxed = (BoxedFrame(*entry, exemplars) for entry in zip(numbers, frames, boxes, strict=True))
-        yield from TaskMaker(self, clip.pipe, plan, clip.reference()).tasks(boxed, self.part * PART_FRAMES)
+        yield from TaskMaker(self, clip.pipe, plan, clip.reference(), masks).tasks(boxed, self.part * PART_FRAMES)
 
     def write(self, painted: Iterator[PaintedTask]) -> PartResult:
         """Writes the part, hands it over to its clip, and returns what it holds.

@@ -12,6 +12,7 @@ from ..detail.exemplars import Exemplar
 from ..media.frame import Frame
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .compositing import resize_image
+from .cover_masks import CoverMasks
 from .face_boxes import BoxedFrame
 from .options import SyncOptions
 from .plan import JobPlan
@@ -53,6 +54,7 @@ class FaceCrop:
         resized: the same in the model's size, uint8 (S, S, 3).
         mel_window: the speech around the frame, float32 (80, 16).
         reference: the crop that shows the identity, uint8 (S, S, 3).
+        covered: how much a mask covers, float32 (h, w) in [0, 1]; None without a mask.
     """
 
     box: FaceBox
@@ -60,6 +62,7 @@ class FaceCrop:
     resized: np.ndarray
     mel_window: np.ndarray
     reference: np.ndarray
+    covered: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -108,10 +111,18 @@ class TaskMaker:
         pipe: the pipeline, for the size of its crops and for its mel windows.
         plan: of the job.
         reference: crop (S, S, 3) uint8 that shows the identity in all frames; None where each frame shows its own.
+        masks: say what is not painted; None for all.
     """
 
-    def __init__(self, job: Job, pipe: Diff2LipPipeline, plan: JobPlan, reference: np.ndarray | None):
-        self.job, self.pipe, self.plan, self.reference = job, pipe, plan, reference
+    def __init__(
+        self,
+        job: Job,
+        pipe: Diff2LipPipeline,
+        plan: JobPlan,
+        reference: np.ndarray | None,
+        masks: CoverMasks | None = None,
+    ):
+        self.job, self.pipe, self.plan, self.reference, self.masks = job, pipe, plan, reference, masks
 
     def tasks(self, boxed: Generator[BoxedFrame, None, None], first: int = 0) -> Generator[FrameTask, None, None]:
         """The tasks of frames, of which the first becomes number `first` of the output."""
@@ -147,7 +158,8 @@ class TaskMaker:
             pixels = entry.frame.rgb(box)
             resized = crop_for_model(self.pipe, pixels)
         reference = resized if self.reference is None else self.reference
-        return FaceCrop(box, pixels, resized, segment.mel_window(index), reference)
+        covered = None if self.masks is None else self.masks.at(entry.number, box)
+        return FaceCrop(box, pixels, resized, segment.mel_window(index), reference, covered)
 
 
 def crop_for_model(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:

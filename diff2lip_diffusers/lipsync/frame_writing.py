@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -80,6 +80,7 @@ def write_frames(
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
                 sharpened = details[task.track].added(task, face)
                 patch = _patch(task.crop, face, sharpened, options, painted_fraction)
+                patch = uncovered(patch, task.crop)
                 patch = restoration.added(task, frame, patch)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
         counts.num_painted += face is not None
@@ -112,6 +113,14 @@ def _patch(
         return painted_patch(crop.pixels, crop.box, crop.resized, restored, painted_fraction)
     unsharpened = None if sharpened is face else face
     return painted_patch(crop.pixels, crop.box, crop.resized, sharpened, painted_fraction, unsharpened)
+
+
+def uncovered(patch: Patch, crop: FaceCrop) -> Patch:
+    """The patch without what a mask covers."""
+    if crop.covered is None:
+        return patch
+    covered = crop.covered[-patch.opacity.shape[0] :]  # a patch reaches down to the end of the box
+    return replace(patch, opacity=patch.opacity * (1 - covered))
 
 
 def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> np.ndarray:

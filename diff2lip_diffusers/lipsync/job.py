@@ -18,6 +18,7 @@ from ..media.image_writer import ImageFolderWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
 from ..pipeline_diff2lip import Diff2LipPipeline
+from .cover_masks import CoverMasks, masks_of
 from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
 from .frame_tasks import FrameTask, PaintedTask, TaskMaker, crop_for_model
@@ -108,17 +109,19 @@ class SyncJob:
             AudioTooShortError: if there is less than 0.2 s of speech.
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
         """
-        check_output_path(self.output, self.source.path, self.audio, self.options.drive)
+        check_output_path(self.output, self.source.path, self.audio, self.options.drive, self.options.mask)
         if self.options.segments is not None:
             recordings = (segment.stated.audio for segment in self.plan.segments if segment.stated is not None)
             check_output_path(self.output, *recordings)
         boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
         reference = random_reference(self.pipe, boxed, self.options)
         _ = self._writer  # made now, so that a codec that is not there fails before the first frame
-        shown = checked_faces(shown_frames(boxed, self.options), self.plan.segments)
+        masks = masks_of(self.source, self.plan.fps, self.options)
+        shown = with_as_many_masks(shown_frames(boxed, self.options), masks, self.plan, self.options)
+        shown = checked_faces(shown, self.plan.segments)
         if self.options.takes_detail:
             shown = detailed_frames(self.pipe, boxed, shown, self.plan, self.options)
-        yield from TaskMaker(self, self.pipe, self.plan, reference).tasks(shown)
+        yield from TaskMaker(self, self.pipe, self.plan, reference, masks).tasks(shown)
 
     def write(self, painted: Iterator[PaintedTask]) -> SyncResult:
         """Writes the output and returns the result. Called in the thread that encodes, after the first task.
@@ -191,6 +194,25 @@ def _repeat_first(boxed: BoxedFrames) -> Generator[BoxedFrame, None, None]:
         if first.box is None:
             raise FaceNotFoundError(0)
         yield first
+
+
+def with_as_many_masks(
+    entries: Generator[BoxedFrame, None, None], masks: CoverMasks | None, plan: JobPlan, options: SyncOptions
+) -> Generator[BoxedFrame, None, None]:
+    """Yields all frames of a job; at their end makes sure that the video has as many frames as there are masks.
+
+    Raises:
+        MediaError: it has more or fewer.
+    """
+    shown = highest = 0
+    with closing(entries):
+        for entry in entries:
+            shown, highest = shown + 1, max(highest, entry.number + 1)
+            yield entry
+    # The video was read to its end if nothing limits the output, or if frames were shown again.
+    is_whole = plan.max_frames is None or shown > highest
+    if masks is not None and is_whole and options.mode != "reconstruction":
+        masks.check_count(highest)
 
 
 def no_face_painted(options: SyncOptions) -> FaceNotFoundError:

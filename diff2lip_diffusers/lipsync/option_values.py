@@ -211,6 +211,24 @@ class FilePaths:
 
 
 @dataclass(frozen=True)
+class MediaPath:
+    """The name of a video, an image or a folder of images."""
+
+    expected: str = "a video, an image, or a folder of images"
+    names_file: ClassVar[bool] = True
+
+    def checked(self, value: Any) -> Path:
+        """The path."""
+        if not isinstance(value, (str, os.PathLike)) or not str(value):
+            raise ValueError(self.expected)
+        return Path(value)
+
+    def parse(self, text: str) -> Path:
+        """The path."""
+        return self.checked(text)
+
+
+@dataclass(frozen=True)
 class Box:
     """A box in pixels, large enough for a face; an infinite edge means that of the frame."""
 

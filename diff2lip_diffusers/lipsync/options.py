@@ -23,6 +23,7 @@ from .option_values import (
     FilePath,
     FilePaths,
     Flag,
+    MediaPath,
     Number,
     OptionKind,
     Pads,
@@ -88,6 +89,8 @@ class SyncOptions:
             or mappings, with `start` and `end` in seconds, `audio`, `face` as the option of that name, and options of
             its sampling. The people are followed all at once. Without `audio`, the recordings are heard instead of the
             video's own sound while they last.
+        rest: let the mouth rest where the speech pauses for 0.2 s or more: what the model hears fades to silence
+            within 80 ms, whatever noise is in the pause.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
@@ -115,6 +118,8 @@ class SyncOptions:
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
         detail_from: more videos of the same person, whose frames give detail, too.
+        mask: a video, a folder of numbered images or one image, as large as the face video and with as many frames:
+            white where it must not be painted, because a hand or a microphone is before the face.
         codec: how the video is compressed, a key of `CODECS`; by default H.264, HEVC for HDR.
         crf: quality of the video, 0 to 51 (CRF), lower is better; by default the eye cannot tell the frames from the
             source.
@@ -177,6 +182,9 @@ class SyncOptions:
         "who speaks when: a JSON or CSV file with start, end, audio and face of each part of a dialogue",
         "speech",
         metavar="FILE",
+    )
+    rest: bool = _option(
+        False, Flag(), "let the mouth rest in pauses of the speech, also where there is noise", "speech"
     )
     fps: Fraction | float | None = _option(
         None,
@@ -294,6 +302,13 @@ class SyncOptions:
         metavar="VIDEO",
         scope="video",
     )
+    mask: str | Path | None = _option(
+        None,
+        MediaPath(),
+        "a video, a folder of images or one image, white where nothing is to be painted (a hand, a microphone)",
+        "output",
+        metavar="VIDEO_OR_FOLDER",
+    )
     codec: str | None = _option(
         None, Choice(tuple(CODECS)), "how the video is compressed (default: h264, hevc for HDR)", "output"
     )
@@ -330,6 +345,10 @@ class SyncOptions:
             raise ValueError("`detections` is of no use where `box` or `voxceleb2_crop` says where the face is")
         if self.reproduce and (self.length not in (None, "shortest") or self.restore is not None):
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
+        if self.reproduce and self.mask is not None:
+            raise ValueError("`reproduce` does what the original does; leave out `mask`")
+        if self.reproduce and (self.rest or self.drive is not None):
+            raise ValueError("`reproduce` does what the original does; leave out `rest` and `drive`")
         if self.segments is not None:
             self._check_beside_segments()
         if self.detail_from and not self.takes_detail:

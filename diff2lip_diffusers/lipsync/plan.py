@@ -99,7 +99,7 @@ def _segments(
         return spoken_segments(read_segments(options.segments), feature_extractor, fps, options)
     speech = read_speech(options.drive or audio, feature_extractor, options.max_duration)
     frames = range(math.ceil(speech.duration_s * fps))
-    return [SpokenSegment(speech, frames, fps, feature_extractor)], [options.face]
+    return [SpokenSegment(speech, frames, fps, feature_extractor, rests=options.rest)], [options.face]
 
 
 def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: SyncOptions) -> None:

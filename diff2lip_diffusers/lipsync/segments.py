@@ -14,7 +14,7 @@ from ..errors import MediaError
 from .options import OPTIONS, SyncOptions
 
 # Options of a job that a segment can choose for itself: how its face is painted.
-SEGMENT_OPTIONS = ("num_inference_steps", "eta", "guidance_scale", "guidance_rescale", "seed")
+SEGMENT_OPTIONS = ("num_inference_steps", "eta", "guidance_scale", "guidance_rescale", "seed", "rest")
 KEYS = ("start", "end", "audio", "face", *SEGMENT_OPTIONS)
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d{1,2}):)?(\d+(?:\.\d{1,9})?)")
 MAX_SHOWN_CHARS = 80

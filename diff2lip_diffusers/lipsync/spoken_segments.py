@@ -5,7 +5,7 @@ from collections.abc import Container, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from .face_boxes import BoxedFrame
 from .options import SyncOptions
 from .segments import Segment
 from .speech import Speech, read_speech
+from .speech_pauses import rest_weights
 
 # Two tracks whose boxes overlap by more follow one face.
 ONE_FACE_IOU = 0.5
@@ -38,6 +39,7 @@ class SpokenSegment:
         start_s: time in the output at which the recording starts.
         track: whose face it is.
         options: how it is sampled; None as the job's say.
+        rests: whether the mouth rests in the recording's pauses.
         stated: the segment that the caller stated; None if the whole output follows one recording.
     """
 
@@ -48,18 +50,39 @@ class SpokenSegment:
     start_s: Fraction = Fraction(0)
     track: int = 0
     options: SyncOptions | None = None
+    rests: bool = False
     stated: Segment | None = None
 
     def mel_window(self, index: int) -> np.ndarray:
         """The mel window (80, 16) float32 for a frame of the output; before and after the recording is silence."""
         extractor, mel = self.feature_extractor, self.speech.mel
-        if not self.start_s:
-            return extractor.windows(mel, [index], self.fps)[0].numpy()
-        steps_per_s = Fraction(extractor.sampling_rate, extractor.hop_length)
-        first = math.floor(steps_per_s * max(index - 1, 0) / self.fps) - round(steps_per_s * self.start_s)
-        steps = torch.arange(first, first + extractor.window_size)
+        if self.start_s:
+            window = self._window_from(self._step_at(max(index - 1, 0)))
+        else:
+            window = extractor.windows(mel, [index], self.fps)[0]
+        step = self._step_at(index)
+        if self.rest is not None and 0 <= step < len(self.rest) and self.rest[step]:
+            window = torch.lerp(window, torch.full_like(window, extractor.padding_value), float(self.rest[step]))
+        return window.numpy()
+
+    def _step_at(self, index: int) -> int:
+        """The mel step of the recording at the start of a frame."""
+        steps_per_s = Fraction(self.feature_extractor.sampling_rate, self.feature_extractor.hop_length)
+        return math.floor(steps_per_s * index / self.fps) - round(steps_per_s * self.start_s)
+
+    def _window_from(self, first: int) -> torch.Tensor:
+        mel = self.speech.mel
+        steps = torch.arange(first, first + self.feature_extractor.window_size)
         window = mel[:, steps.clamp(0, mel.shape[1] - 1)]
-        return torch.where((steps >= 0) & (steps < mel.shape[1]), window, extractor.padding_value).numpy()
+        inside = (steps >= 0) & (steps < mel.shape[1])
+        return torch.where(inside, window, self.feature_extractor.padding_value)
+
+    @cached_property
+    def rest(self) -> np.ndarray | None:
+        """How far the mouth rests at each mel step, as `rest_weights` says; None where it always moves."""
+        if not self.rests:
+            return None
+        return rest_weights(self.speech.mel, self.feature_extractor.sampling_rate / self.feature_extractor.hop_length)
 
     @property
     def end_s(self) -> Fraction:
@@ -102,9 +125,11 @@ def _spoken(
     if not frames:
         raise segment.error(f"lasts {float(length_s):g} s, in which there is no frame at {float(fps):g} frames/s")
     steps_per_s = Fraction(feature_extractor.sampling_rate, feature_extractor.hop_length)
-    heard = Speech(speech.mel[:, : math.ceil(length_s * steps_per_s)], min(speech.duration_s, length_s))
+    if length_s < speech.duration_s:  # what is not heard moves no mouth
+        speech = Speech(speech.mel[:, : math.ceil(length_s * steps_per_s)], length_s)
     own = replace(options, **segment.options) if segment.options else None
-    return SpokenSegment(heard, frames, fps, feature_extractor, segment.start_s, track, own, segment)
+    rests = (own or options).rest
+    return SpokenSegment(speech, frames, fps, feature_extractor, segment.start_s, track, own, rests, segment)
 
 
 def _check_one_at_a_time(segments: Sequence[SpokenSegment]) -> None:

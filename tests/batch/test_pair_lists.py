@@ -36,6 +36,7 @@ ALL_OPTIONS = {
     "guidance_rescale": ("0.5", 0.5),
     "restore_strength": ("0.5", 0.5),
     "detail": ("video", "video"),
+    "rest": ("yes", True),
     "seed": ("-3", -3),
     "eta": ("0.5", 0.5),
     "fps": ("30000/1001", Fraction(30000, 1001)),
@@ -225,7 +226,7 @@ def test_every_option_in_a_csv(write):
 
 
 def test_every_option_can_be_chosen_for_a_pair_or_is_shared():
-    assert set(ALL_OPTIONS) | {"box", "drive", "segments"} == set(PAIR_OPTIONS)
+    assert set(ALL_OPTIONS) | {"box", "drive", "segments", "mask"} == set(PAIR_OPTIONS)
     assert set(PAIR_OPTIONS).isdisjoint(SHARED_OPTIONS)
     assert set(PAIR_OPTIONS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
 

@@ -36,7 +36,8 @@ def painting(small_pipe):
 
 
 def made(pipe, film, output, **options) -> list[np.ndarray]:
-    sync_video(pipe, *film, output, **EXACT, **options)
+    video, speech = film
+    sync_video(pipe, video, speech, output, **EXACT, **options)
     return [frame.astype(int) for frame in read_rgb(output)]
 
 
@@ -67,7 +68,7 @@ def test_parts_of_a_clip_are_restored_as_the_whole_is(tmp_path, small_pipe, film
     monkeypatch.setattr(split_clip, "PART_FRAMES", 2)
     restorer = save_restorer(tmp_path / "restorer.safetensors", tiny_compact())
     options = {"restore": restorer, "num_inference_steps": 2, "length": "video", **EXACT}
-    pair = Pair(*film, "clip.mkv")
+    pair = Pair(film[0], film[1], "clip.mkv")
     for split in ("pairs", "frames"):
         for detail in ("video", "none"):
             result = sync_batch(
@@ -84,7 +85,9 @@ def test_a_file_of_no_restorer_fails_before_anything_is_written(tmp_path, painti
     torch.save({"weight": torch.zeros(3)}, tmp_path / "other.pth")
     message = "other.pth: is no restorer of a known architecture"
     with pytest.raises(Diff2LipError, match=message):
-        sync_video(painting, *film, tmp_path / "out.mkv", restore=tmp_path / "other.pth", **EXACT)
+        made(painting, film, tmp_path / "out.mkv", restore=tmp_path / "other.pth")
     with pytest.raises(Diff2LipError, match=message):
-        sync_batch(painting, [Pair(*film, "a.mkv")], tmp_path / "batch", restore=tmp_path / "other.pth", **EXACT)
+        sync_batch(
+            painting, [Pair(film[0], film[1], "a.mkv")], tmp_path / "batch", restore=tmp_path / "other.pth", **EXACT
+        )
     assert not (tmp_path / "out.mkv").exists() and not (tmp_path / "batch").exists()

@@ -1,6 +1,7 @@
 """Restorers by file: what is loaded, what is refused, and that the networks run as their authors ran them."""
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_an_enlarger_gets_levels_from_zero_to_one(tmp_path, make, scale, name):
     np.testing.assert_allclose(restorer(pixels), reference, atol=0.02)
 
 
-def load_reference(network):
+def load_reference(network) -> Any:
     import spandrel
 
     return spandrel.ModelLoader().load_from_state_dict(network.state_dict())
