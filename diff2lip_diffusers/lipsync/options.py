@@ -352,7 +352,7 @@ class SyncOptions:
         if self.segments is not None:
             self._check_beside_segments()
         if self.detail_from and not self.takes_detail:
-            raise ValueError("`detail_from` is of no use with `detail` none, `reproduce` or mode reconstruction")
+            raise ValueError('`detail_from` needs `detail` "video", without `reproduce` and mode reconstruction')
         if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
             raise ValueError("`crf` cannot be chosen with `lossless`, prores or ffv1; leave it out")
 

@@ -92,8 +92,9 @@ def test_settings_of_defaults_are_the_names_of_the_files_and_the_model(small_pip
 @pytest.mark.parametrize("name", CHANGED)
 def test_an_option_that_decides_the_output_is_in_the_settings(records, name):
     value, expected = CHANGED[name]
-    settings = settings_of(records, **{name: value})
-    assert settings == settings_of(records) | {name: expected}
+    needed = {"detail": "video"} if name == "detail_from" else {}
+    settings = settings_of(records, **needed, **{name: value})
+    assert settings == settings_of(records) | needed | {name: expected}
     assert through_json(settings) == settings
 
 
