@@ -1,6 +1,5 @@
 """Training samples. Sample k depends on (seed, k) only, so a restart or more processes change no sample."""
 
-import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,7 +108,8 @@ class TrainingSet(Dataset):
         Raises:
             MediaError: if hardly any clip can be read.
         """
-        for draw in itertools.count():
+        draw = 0
+        while True:
             rng = np.random.Generator(np.random.PCG64((self.seed, number, draw) if draw else (self.seed, number)))
             place = int(rng.integers(len(self)))
             index = int(np.searchsorted(self._starts, place, side="right"))
@@ -117,7 +117,8 @@ class TrainingSet(Dataset):
                 return self._sample(rng, index, place - int(self._starts[index - 1] if index else 0))
             except MediaError as error:
                 self.damaged[index] = str(error)
-                if draw + 1 == MAX_DRAWS:
+                draw += 1
+                if draw == MAX_DRAWS:
                     raise
 
     def _sample(self, rng: np.random.Generator, index: int, start: int) -> dict[str, torch.Tensor]:
