@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo demo-weights evaluate-demo test test-slow quality style docs demo-picture benchmark clean
+.PHONY: install demo demo-weights evaluate-demo test test-slow quality style docs demo-picture benchmark fuzz clean
 
 install: $(INSTALLED)
 
@@ -43,6 +43,12 @@ test: $(INSTALLED)
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest -m slow
+
+# Damaged and crafted files, for some minutes; files of bad cases are kept in fuzz-faults/. See docs/reliability.md.
+MINUTES ?= 30
+SEED ?= 0
+fuzz: $(INSTALLED)
+	OMP_NUM_THREADS=1 PYTHONPATH=tests $(BIN)/python -m fuzz --minutes $(MINUTES) --seed $(SEED)
 
 quality: types
 	$(BIN)/ruff check .

@@ -65,9 +65,7 @@ setup(
         "evaluate": ["torchmetrics>=1.9", "matplotlib"],  # SSIM, MS-SSIM, FID and KID; the figures of a report
         "mediapipe": ["mediapipe>=0.10"],  # landmarks by a model file of the user, for diff2lip evaluate
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
-        "restore": [
-            "spandrel>=0.4.2"
-        ],  # face restorers by file; brings torchvision, which must match torch
+        "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
         "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
         "dev": [

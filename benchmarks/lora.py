@@ -112,7 +112,7 @@ def psnr(model: str, adapter: Path | None, frames: torch.Tensor, clip: DrawnClip
     pipe.set_progress_bar_config(disable=True)
     pipe.scheduler = make_scheduler(SAMPLER, pipe.scheduler.config)
     if adapter is not None:
-        pipe.unet.load_lora_adapter(str(adapter), prefix=None, use_safetensors=True)
+        pipe.load_lora_weights(adapter)
     samples = clip.spoken.samples[round(clip.first_s * clip.spoken.sampling_rate) :]
     painted = pipe(
         frames,

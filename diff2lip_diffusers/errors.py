@@ -49,7 +49,7 @@ class FaceNotFoundError(Diff2LipError):
         frame_index: the frame without a face, from 0; None if no frame with speech shows the wanted face.
     """
 
-    def __init__(self, frame_index: int | None = None, wanted: object = "largest"):
+    def __init__(self, frame_index: int | None = None, wanted: object = "largest", segment: str | None = None):
         self.frame_index = frame_index
         where = "in any frame with speech" if frame_index is None else f"in frame {frame_index}"
         if wanted == "largest":
@@ -58,6 +58,8 @@ class FaceNotFoundError(Diff2LipError):
             which, cure = f"no face found at {wanted[0]:g},{wanted[1]:g}", "choose a point on a face (--face)"
         else:
             which, cure = f"no face number {wanted} found", "count from 0 on the left, or choose a point (--face)"
+        if segment is not None:
+            which, where, cure = f"{segment}: {which}", "in its frames", "choose another `face`, or other times"
         super().__init__(f"{which} {where}; {cure}")
 
 

@@ -207,7 +207,7 @@ def _base_of(adapter: Path) -> str:
             settings = json.loads((file.metadata() or {}).get("lora_adapter_metadata", "{}"))
     except (OSError, SafetensorError, ValueError) as error:
         raise Diff2LipError(f"{adapter}: cannot be read: {_reason(error)}") from error
-    base = settings.get("base_model_name_or_path") or settings.get("unet.base_model_name_or_path")
+    base = settings.get("unet.base_model_name_or_path")
     if not base:
         raise Diff2LipError(f"{adapter}: does not say which model it was trained on; {cure}")
     if Path(base).is_absolute() and not Path(base).exists():
@@ -268,7 +268,9 @@ def _check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
             raise Diff2LipError(f"{model}: `{name}` is {value!r}, expected a value like {default!r}")
     try:
         mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
-        pipe.audio_encoder(extractor.windows(mel, [0]).to(pipe.audio_encoder.dtype))
+        bins, expected = extractor.windows(mel, [0], extractor.fps).shape[1], pipe.audio_encoder.config["num_mel_bins"]
+        if bins != expected:
+            raise ValueError(f"the features have {bins} mel bins, the audio encoder expects {expected}")
         copy.deepcopy(pipe.scheduler).set_timesteps(2)
     except Exception as error:  # what a setting breaks cannot be known
         raise Diff2LipError(f"{model}: its settings cannot work: {_reason(error)}") from error

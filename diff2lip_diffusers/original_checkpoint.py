@@ -152,7 +152,7 @@ def _infer_configs(state_dict: StateDict, head_channels: int, sample_size: int |
     try:
         unet_config = _infer_unet_config(state_dict, head_channels)
         audio_config = _infer_audio_config(state_dict)
-    except (KeyError, IndexError, ZeroDivisionError) as error:
+    except (LookupError, ArithmeticError, ValueError, TypeError, RuntimeError) as error:
         missing = (error.args[0],) if isinstance(error, KeyError) else ()
         raise CheckpointError("not a Diff2Lip checkpoint", missing=missing, unexpected=_foreign(state_dict)) from error
     _check_head_channels(unet_config, head_channels)

@@ -41,7 +41,8 @@ def check_output_path(path: str | Path, *inputs: str | Path | None) -> None:
         MediaError: an unknown suffix, a folder with files in it, a missing or unwritable parent folder, or an input.
     """
     target = Path(path)
-    if any(source is not None and target.resolve() == Path(source).resolve() for source in inputs):
+    # Unlike `Path.resolve`, `realpath` takes links that lead to themselves.
+    if any(source is not None and os.path.realpath(target) == os.path.realpath(source) for source in inputs):
         raise MediaError(path, "is an input as well; choose another name for the output")
     if names_folder(target):
         _check_empty(target)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from threading import get_ident
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -57,7 +58,7 @@ class _Call:
         interrupt: whether to stop at the next step.
     """
 
-    scheduler: SchedulerMixin
+    scheduler: Any  # the annotations of diffusers' schedulers lack all that is used here
     schedule: dict
     guidance_scale: float
     guidance_rescale: float
@@ -203,9 +204,10 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         # 1. Check inputs
         default_steps: int = self.config["default_num_inference_steps"]
         num_inference_steps = default_steps if num_inference_steps is None else num_inference_steps
-        guidance_scale = self.config["default_guidance_scale"] if guidance_scale is None else guidance_scale
+        own_scale: float = self.config["default_guidance_scale"]
+        scale = own_scale if guidance_scale is None else guidance_scale
         self.check_inputs(num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs)
-        _check_guidance(guidance_scale, guidance_rescale)
+        _check_guidance(scale, guidance_rescale)
         scheduler = self.scheduler if scheduler is None else scheduler
         _check_scheduler(scheduler)
         schedule = _schedule(scheduler, num_inference_steps, timesteps, sigmas)
@@ -225,8 +227,8 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         generator = _drawn_generator() if generator is None else generator
 
         # 5. Denoise batch by batch
-        call = _Call(copy.deepcopy(scheduler), schedule, guidance_scale, guidance_rescale)
-        if guidance_scale > 1:
+        call = _Call(copy.deepcopy(scheduler), schedule, scale, guidance_rescale)
+        if scale > 1:
             call.null_embeds = self.null_audio_embeds().to(audio_embeds)
         batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
         painted = []
@@ -532,6 +534,8 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         if not any(name.startswith("unet.") for name in weights):
             weights = {f"unet.{name}": weight for name, weight in weights.items()}
             metadata = metadata and {f"unet.{name}": value for name, value in metadata.items()}
+        if metadata:
+            metadata["unet.base_model_name_or_path"] = None  # with it, PEFT would look for a language model
         return (weights, metadata) if with_metadata else weights
 
     def load_lora_weights(
@@ -592,7 +596,7 @@ class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
         """
         cls._save_lora_weights(
             save_directory,
-            lora_layers={"unet": unet_lora_layers},
+            lora_layers={"unet": unet_lora_layers},  # pyright: ignore[reportArgumentType]
             lora_metadata={"unet": unet_lora_adapter_metadata},
             is_main_process=is_main_process,
             weight_name=weight_name,  # pyright: ignore[reportArgumentType]  # None is allowed
@@ -616,7 +620,7 @@ def _check_guidance(scale: float, rescale: float) -> None:
         raise ValueError(f"`guidance_rescale` is {rescale!r}, expected a number in [0, 1]")
 
 
-def _check_scheduler(scheduler: SchedulerMixin) -> None:
+def _check_scheduler(scheduler: Any) -> None:
     """Raises ValueError if a scheduler cannot sample the model."""
     name = type(scheduler).__name__
     cure = "build one with from_config(pipe.scheduler.config), for example DPMSolverMultistepScheduler"
@@ -637,7 +641,7 @@ def _check_scheduler(scheduler: SchedulerMixin) -> None:
 
 
 def _schedule(
-    scheduler: SchedulerMixin, num_inference_steps: int, timesteps: list[int] | None, sigmas: list[float] | None
+    scheduler: Any, num_inference_steps: int, timesteps: list[int] | None, sigmas: list[float] | None
 ) -> dict:
     """Returns the arguments of `set_timesteps`.
 
@@ -655,7 +659,7 @@ def _schedule(
     return given or {"num_inference_steps": num_inference_steps}
 
 
-def _extra_step_kwargs(scheduler: SchedulerMixin, generators: list[torch.Generator], eta: float) -> dict:
+def _extra_step_kwargs(scheduler: Any, generators: list[torch.Generator], eta: float) -> dict:
     """Returns the extra arguments that `step` of this scheduler accepts.
 
     `use_clipped_model_output` recomputes the noise from the clipped prediction, as the original does.
@@ -665,7 +669,7 @@ def _extra_step_kwargs(scheduler: SchedulerMixin, generators: list[torch.Generat
     return {name: value for name, value in extra.items() if name in accepted}
 
 
-def _learns_variance(scheduler: SchedulerMixin) -> bool:
+def _learns_variance(scheduler: Any) -> bool:
     """Returns whether the scheduler uses all six channels of the prediction; only DDPM can."""
     accepted = inspect.signature(type(scheduler).__init__).parameters
     learned = scheduler.config.get("variance_type") in ("learned", "learned_range")

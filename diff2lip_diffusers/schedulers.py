@@ -97,10 +97,10 @@ def make_scheduler(name: str, config: Mapping[str, Any], **options: Any) -> Sche
     scheduler_class = getattr(diffusers, named.class_name)
     accepted = inspect.signature(scheduler_class.__init__).parameters
     plain = dict.fromkeys((kind for kind in SIGMA_KINDS if kind in accepted), False)
-    return with_options(scheduler_class.from_config(config, **plain | named.settings), options)
+    return with_options(scheduler_class.from_config(config, **plain | dict(named.settings)), options)
 
 
-def with_options(scheduler: SchedulerMixin, options: Mapping[str, Any]) -> SchedulerMixin:
+def with_options(scheduler: Any, options: Mapping[str, Any]) -> SchedulerMixin:
     """Returns a scheduler of the same class with other settings.
 
     Raises:
@@ -115,7 +115,7 @@ def with_options(scheduler: SchedulerMixin, options: Mapping[str, Any]) -> Sched
     chosen = any(options.get(kind) for kind in SIGMA_KINDS)
     plain = dict.fromkeys((kind for kind in SIGMA_KINDS if kind in accepted and chosen), False)
     try:
-        changed = type(scheduler).from_config(scheduler.config, **plain | options)
+        changed = type(scheduler).from_config(scheduler.config, **plain | dict(options))
         changed.set_timesteps(8)
     except (ImportError, LookupError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
         shown = ", ".join(f"{name}={value}" for name, value in options.items())

@@ -15,7 +15,7 @@ import diff2lip_diffusers
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "diff2lip_diffusers"
 # Packages that are imported under another name than they are installed by.
-DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
 FIRST_PARTY = {"diff2lip_diffusers", "helpers"}
 
 
@@ -95,7 +95,8 @@ def test_every_requirement_is_imported():
 
 def test_every_import_of_the_tests_comes_with_the_extra_for_developers():
     tests = sorted((REPOSITORY / "tests").rglob("*.py"))
-    declared = REQUIRED | EXTRAS["dev"] | {"torchaudio", "spandrel", "torchvision"}  # skipped without them
+    skipped_without, of_tests = {"torchaudio", "spandrel", "torchvision"}, {"fuzz"}
+    declared = REQUIRED | EXTRAS["dev"] | skipped_without | of_tests
     assert {name: path for name, path in imported_by(tests).items() if name not in declared} == {}
 
 

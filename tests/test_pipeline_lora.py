@@ -32,12 +32,12 @@ def assert_near(one: torch.Tensor, other: torch.Tensor, atol: float = 1e-4) -> N
 def write_adapter(folder: Path, seed: int, base: str | None = None) -> torch.Tensor:
     """Writes an adapter as a training run does; returns what its pipeline paints."""
     tuned = untrained_pipeline(16)
-    add_lora(tuned.unet, LoraSettings(alpha=8, target_modules=LAYERS), seed=seed, base=base)
+    add_lora(tuned.unet, LoraSettings(alpha=8, target_modules=LAYERS), seed=seed)
     torch.manual_seed(seed)
     for name, weight in tuned.unet.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weight, std=0.05)
-    save_lora(tuned.unet, folder)
+    save_lora(tuned.unet, folder, base)
     return sample(tuned)
 
 
@@ -98,8 +98,9 @@ def test_a_saved_adapter_has_the_names_of_diffusers_and_its_scale(adapters, tmp_
 def test_weights_in_memory_are_an_adapter_too(adapters):
     folder, _ = adapters["anna"]
     one, other = untrained_pipeline(16), untrained_pipeline(16)
-    one.load_lora_weights(load_file(f"{folder}/{NAME}"))
-    other.load_lora_weights({f"unet.{name}": weight for name, weight in load_file(f"{folder}/{NAME}").items()})
+    weights = load_file(f"{folder}/{NAME}")
+    one.load_lora_weights(weights)
+    other.load_lora_weights({name.removeprefix("unet."): weight for name, weight in weights.items()})
     assert torch.equal(sample(one), sample(other))
 
 

@@ -241,5 +241,5 @@ def _read(path: Path) -> _Lease | None:
     try:
         owner = json.loads(found[0])
         return _Lease(path, name, int(generation), str(owner["process"]), str(owner["key"]))
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return _Lease(path, name, int(generation), "", None)

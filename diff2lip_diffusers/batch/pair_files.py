@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from .pair_options import FILE_OPTIONS
 from .pairs import Pair
 
 # A file server answers slowly, but many requests at a time.
@@ -19,9 +20,7 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 
     A folder of images is not a file: its size is 0.
     """
-    paths = list(
-        {path: None for pair in pairs for path in (pair.video, pair.audio, _mask_of(pair)) if path is not None}
-    )
+    paths = list({path: None for pair in pairs for path in (pair.video, *_other_files(pair))})
     with ThreadPoolExecutor(THREADS, thread_name_prefix="inspect") as threads:
         return dict(zip(paths, threads.map(_inspect, paths), strict=True))
 
@@ -29,7 +28,7 @@ def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
 def missing_files(pairs: Iterable[Pair], checks: Mapping[Path, FileCheck]) -> dict[str, str]:
     """The pairs with files that cannot be read, by output: in one line, which files and why.
 
-    A video may be a folder of images if the pair has an audio file; a mask may always be one.
+    A video may be a folder of images if the pair has a file with audio; a mask may always be one.
 
     Args:
         pairs: pairs whose files were inspected.
@@ -46,11 +45,18 @@ def describe_first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) ->
 
 
 def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
-    video, mask = checks[pair.video][1], _mask_of(pair)
-    reasons = [video if pair.audio is None or not video.endswith(_IS_FOLDER) else ""]
-    reasons += [checks[pair.audio][1]] if pair.audio is not None else []
-    reasons += [checks[mask][1]] if mask is not None and not checks[mask][1].endswith(_IS_FOLDER) else []
-    return "; ".join(reason for reason in reasons if reason)
+    video, mask, others = checks[pair.video][1], _mask_of(pair), _other_files(pair)
+    if video.endswith(_IS_FOLDER) and any(path != mask for path in others):
+        video = ""
+    of_others = (checks[path][1] for path in others if path != mask or not checks[path][1].endswith(_IS_FOLDER))
+    return "; ".join(reason for reason in (video, *of_others) if reason)
+
+
+def _other_files(pair: Pair) -> list[Path]:
+    """The files of a pair beside its video."""
+    named = (pair.options.get(name) for name in FILE_OPTIONS)
+    options = [Path(value) for value in named if isinstance(value, (str, os.PathLike))]
+    return options if pair.audio is None else [pair.audio, *options]
 
 
 def _mask_of(pair: Pair) -> Path | None:

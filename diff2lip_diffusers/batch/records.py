@@ -185,6 +185,8 @@ def _as_json(value: object) -> object:
         return _as_json(astuple(value))
     if isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str):
         return [_as_json(part) for part in value]
+    if isinstance(value, Mapping):
+        return {str(name): _as_json(part) for name, part in value.items()}
     if isinstance(value, os.PathLike):
         return Path(value).name  # as of videos and recordings: their folder may move
     if isinstance(value, (bool, str)) or value is None:

@@ -23,9 +23,10 @@ from .pairs import Pair, check_pairs
 from .process_group import ProcessGroup
 from .progress import OnProgress, ProgressThread
 from .records import BatchRecords, check_same_settings
+from .split_workers import SplitWorker
 from .supervisor import Reports
 from .work_queue import WorkQueue
-from .workers import PairWorker, SplitWorker
+from .workers import PairWorker
 
 logger = logging.getLogger(__name__)
 

@@ -31,15 +31,15 @@ from ..lipsync.exemplar_windows import (
     exemplar_maker,
     lends_detail,
     spacing_of,
-    together,
+    together_by_track,
     window_of,
 )
 from ..lipsync.face_boxes import BoxedFrame
 from ..lipsync.frame_tasks import FrameTask, PaintedTask, TaskMaker
 from ..lipsync.frame_writing import open_writer, write_frames
+from ..lipsync.heard_audio import heard_audio
 from ..lipsync.job import (
     SyncResult,
-    audio_format,
     boxed_frames,
     mark_of,
     no_face_painted,
@@ -51,8 +51,8 @@ from ..lipsync.job import (
 from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan, plan_job
 from ..lipsync.source_video import SourceVideo
+from ..lipsync.spoken_segments import checked_faces
 from ..lipsync.stage_timer import StageTimer
-from ..media.audio_track import AudioTrack
 from ..media.length import read_numbered
 from ..media.video_encoder import VideoEncoder
 from ..media.video_writer import join_parts
@@ -65,7 +65,7 @@ from .pair_records import STEP_MARK
 PART_FRAMES = STRETCH_FRAMES
 # What the files of the steps hold.
 STEP_KEYS = {
-    "boxes": {"numbers": list, "boxes": list},
+    "boxes": {"numbers": list, "tracks": list},
     "part": {"num_frames": int, "num_faceless": int, "num_painted": int, "suffix": str, "stage_s": dict},
     "clip": {"num_frames": int, "started_s": float, "stage_s": dict},
 }
@@ -96,7 +96,7 @@ class SplitClip:
     Args:
         pipe: the pipeline that paints.
         video: the face video.
-        audio: file with the speech.
+        audio: file with the audio to be heard, as for a `SyncJob`.
         options: of the pair.
         output: name of the output.
         settings: what the output depends on; runs with other settings share nothing.
@@ -107,7 +107,7 @@ class SplitClip:
         self,
         pipe: Diff2LipPipeline,
         video: Path,
-        audio: Path,
+        audio: Path | None,
         options: SyncOptions,
         output: str,
         settings: dict,
@@ -122,7 +122,7 @@ class SplitClip:
     @cached_property
     def plan(self) -> JobPlan:
         """Speech and length of the whole clip."""
-        return plan_job(self.pipe, self.source, self.audio, self.options)
+        return plan_job(self.pipe, self.source, self.audio or self.video, self.options)
 
     @cached_property
     def lends_detail(self) -> bool:
@@ -172,7 +172,8 @@ class SplitClip:
         if reference is not None:
             self._write_reference(reference)
         masks = masks_of(source, plan.fps, self.options)
-        entries = with_as_many_masks(shown_frames(boxed, self.options), masks, plan, self.options)
+        shown = with_as_many_masks(shown_frames(boxed, self.options), masks, plan, self.options)
+        entries = checked_faces(shown, plan.segments)
         num_frames = 0
         make = exemplar_maker(self.pipe) if self.lends_detail else None
         with closing(cut_stretches(entries, spacing_of(plan), make, timer)) as stretches:
@@ -189,17 +190,18 @@ class SplitClip:
         path = self.folder / "reference.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
-    def boxes_of(self, part: int) -> tuple[list[int], list[FaceBox | None]]:
-        """The numbers of a part's frames in the source, and the boxes in them.
+    def boxes_of(self, part: int) -> tuple[list[int], list[tuple[FaceBox | None, ...]]]:
+        """The numbers of a part's frames in the source, and the boxes in them, by track.
 
         Raises:
             MediaError: if they are not there.
         """
         found = self._read_part_json(_boxes_name(part))
-        return found["numbers"], [None if box is None else FaceBox(*box) for box in found["boxes"]]
+        tracks = ([None if box is None else FaceBox(*box) for box in track] for track in found["tracks"])
+        return found["numbers"], list(zip(*tracks, strict=True))
 
-    def exemplars_of(self, part: int) -> list[Exemplar]:
-        """The exemplars for the mouths of a part.
+    def exemplars_of(self, part: int) -> list[list[Exemplar]]:
+        """The exemplars for the mouths of a part, by track.
 
         Raises:
             MediaError: if they are not there.
@@ -208,7 +210,7 @@ class SplitClip:
             return []
         num_frames = self.num_frames
         count = None if num_frames is None else -(-num_frames // PART_FRAMES)
-        return together(self._exemplars_in(index) for index in self._window(part, count))
+        return together_by_track(self._exemplars_in(index) for index in self._window(part, count))
 
     def encoder(self, target: Path) -> VideoEncoder:
         """An encoder for the frames of the clip, or of a part of it; `target` decides on formats."""
@@ -239,7 +241,7 @@ class SplitClip:
         if not sum(part.num_painted for part in parts):
             raise no_face_painted(self.options)
         files = [(self._part_path(index, part), part.num_frames) for index, part in enumerate(parts)]
-        audio = AudioTrack(self.audio, *audio_format(self.options))
+        audio = heard_audio(self.source, self.audio, plan, self.options)
         join_parts(files, target, target.parent, self.encoder(target), audio, mark_of(self.options))
         result = SyncResult(
             target,
@@ -247,7 +249,7 @@ class SplitClip:
             sum(part.num_faceless for part in parts),
             plan.fps,
             float(clip["num_frames"] / plan.fps),
-            float(plan.speech.duration_s),
+            float(plan.speech_s),
             _added([clip["stage_s"], *(part.stage_s for part in parts)]),
         )
         return result, clip["started_s"]
@@ -271,22 +273,31 @@ class SplitClip:
     def _write_stretch(self, part: int, stretch: Stretch) -> None:
         """Writes what a part needs; its boxes come last, and say that all is there."""
         if self.lends_detail:
-            arrays = {"numbers": np.array([exemplar.number for exemplar in stretch.exemplars], np.int64)}
-            for index, exemplar in enumerate(stretch.exemplars):
-                arrays |= {f"detailed_{index}": exemplar.detailed, f"small_{index}": exemplar.small}
+            arrays = {"num_tracks": np.array(len(stretch.exemplars))}
+            for track, exemplars in enumerate(stretch.exemplars):
+                arrays[f"numbers_{track}"] = np.array([exemplar.number for exemplar in exemplars], np.int64)
+                for at, exemplar in enumerate(exemplars):
+                    arrays |= {f"detailed_{track}_{at}": exemplar.detailed, f"small_{track}_{at}": exemplar.small}
             self._put(_exemplars_name(part), lambda path: _save_arrays(path, arrays))
-        boxes = [None if box is None else astuple(box) for box in stretch.boxes]
-        self._write_json(_boxes_name(part), {"numbers": stretch.numbers, "boxes": boxes})
+        tracks = zip(*stretch.boxes, strict=True)
+        boxes = [[None if box is None else astuple(box) for box in track] for track in tracks]
+        self._write_json(_boxes_name(part), {"numbers": stretch.numbers, "tracks": boxes})
 
-    def _exemplars_in(self, part: int) -> list[Exemplar]:
-        """The exemplars from the frames of one part."""
+    def _exemplars_in(self, part: int) -> list[list[Exemplar]]:
+        """The exemplars from the frames of one part, by track."""
         path = self.folder / _exemplars_name(part)
         try:
             with np.load(path, allow_pickle=False) as found:
-                names = enumerate(found["numbers"].tolist())
-                return [Exemplar(number, found[f"detailed_{at}"], found[f"small_{at}"]) for at, number in names]
+                return [
+                    [
+                        Exemplar(number, found[f"detailed_{track}_{at}"], found[f"small_{track}_{at}"])
+                        for at, number in enumerate(found[f"numbers_{track}"].tolist())
+                    ]
+                    for track in range(int(found["num_tracks"]))
+                ]
         except FileNotFoundError as error:
             raise MediaError(path, "is gone; start the batch again") from error
+
     def _read_json(self, name: str) -> dict[str, Any] | None:
         """The content of a file; None if it is not there. A damaged one is removed, with all steps of the clip."""
         content = read_if_there(self.folder / name)
@@ -375,7 +386,7 @@ def _exemplars_name(part: int) -> str:
 
 def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with path.open("wb") as file:  # to a path without its suffix, np.savez would add one
-        np.savez(file, **arrays)
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def _part_name(part: int) -> str:

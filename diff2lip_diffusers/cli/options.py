@@ -85,6 +85,8 @@ def options_of(args: argparse.Namespace) -> dict[str, Any]:
 
 def show_restorer(options: SyncOptions, device: str | None) -> None:
     """Prints the license of the restorer that the options name; fails if its file cannot be used."""
+    if options.restore is None:
+        return
     restorer = restorer_of(options, torch.device(device or default_device()))
     if restorer is not None:
         print(restorer.notice, file=sys.stderr)

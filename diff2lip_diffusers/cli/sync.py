@@ -6,6 +6,7 @@ from tqdm import tqdm
 
 from ..lipsync.options import SyncOptions
 from ..lipsync.run import sync_video
+from ..lipsync.segments import read_segments
 from ..lipsync.speech import check_speech
 from ..media.reader import probe_video
 from ..output_paths import check_output_path
@@ -39,10 +40,14 @@ def add_sync(commands) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     # Checked here, too, so that a wrong file name fails before a model is loaded.
-    check_output_path(args.output, args.video, args.audio)
     options = SyncOptions(**options_of(args))
+    check_output_path(args.output, args.video, args.audio, options.drive)
     probe_video(args.video, options.max_pixels)
-    check_speech(args.audio or args.video)
+    if options.segments is None:
+        check_speech(options.drive or args.audio or args.video)
+    else:
+        for audio in {segment.audio for segment in read_segments(options.segments)}:
+            check_speech(audio)
     show_restorer(options, args.device)
     pipe = load_model(args, args.device, args.dtype)
     with tqdm(unit="frame", disable=None) as bar:

@@ -103,6 +103,17 @@ class Identity:
         """`"plain"` or `"life"`."""
         return "plain" if self.traits is None else "life"
 
+    @property
+    def life(self) -> LifeTraits:
+        """The traits of a lifelike person.
+
+        Raises:
+            ValueError: for a plain person, who has none.
+        """
+        if self.traits is None:
+            raise ValueError(f"the person of seed {self.seed} is plain; draw them with look='life'")
+        return self.traits
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for a JSON file."""
         values = dataclasses.asdict(self)
@@ -197,7 +208,7 @@ def _draw_plain(seed: int) -> tuple[Identity, bool]:
         light_strength=float(rng.uniform(0.9, 1.1)),
         light_warmth=float(rng.uniform(-0.6, 1)),
         age=age,
-        **_draw_proportions(rng, feminine),
+        **_draw_proportions(rng, feminine),  # pyright: ignore[reportArgumentType]
     )
     return identity, feminine
 

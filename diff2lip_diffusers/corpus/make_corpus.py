@@ -179,9 +179,7 @@ def covered_mouths(identity: Identity, poses: list[Pose]) -> list[bool] | None:
     return None if identity.traits is None else [mouth_is_covered(identity, pose) for pose in poses]
 
 
-def write_speech(
-    clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray, covered: list[bool] | None = None
-) -> None:
+def write_speech(clip: CorpusClip, spoken: SpokenClip, mouth: np.ndarray, covered: list[bool] | None = None) -> None:
     """Writes a clip's speech and its mouth table, from the mouth parameters (N, 6) of its frames."""
     write_mouth_table(clip.mouth_table, clip.fps, mouth, covered)
     with writing(clip.speech), hidden_folder_beside(clip.speech) as hidden:
@@ -202,10 +200,8 @@ def write_video(
     with DetectionsWriter(clip.boxes, size, size, settings.fps) as writer:
         for pose in poses:
             writer.write([Detection(face_box(identity, pose, size), 1.0)])
-    with VideoWriter(
-        clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=crf
-    ) as writer:
-        for frame in film(identity, poses, mouth, size, settings.fps):
+    with VideoWriter(clip.video, width=size, height=size, fps=settings.fps, audio=clip.speech, crf=crf) as writer:
+        for frame in film(identity, poses, mouth, size):
             writer.write(frame)
 
 

@@ -98,7 +98,7 @@ def draw_motion(seed: int, times_s: Sequence[float] | np.ndarray, liveliness: fl
         "gaze_x": np.clip(gaze_x, -1, 1),
         "gaze_y": 0.5 * _wander(streams[9], times, end, pause_s=1.4, move_s=0.1),
     }
-    return [Pose(*map(float, row)) for row in zip(*columns.values(), strict=True)]
+    return [Pose(*map(float, row)) for row in zip(*columns.values(), strict=True)]  # pyright: ignore[reportArgumentType]
 
 
 def _wander(rng: np.random.Generator, times: np.ndarray, end_s: float, pause_s: float, move_s: float = 0.55):

@@ -6,9 +6,13 @@ import cv2
 import numpy as np
 
 from .blur import energy_curve
+from .change import natural_change
 from .exemplars import Exemplar
 from .luma import MATCH_PX, blurred, flow_luma, luma, match_luma
 from .matching import Looks
+
+# Up to this R / S, full resolution is warped by cubics.
+MOST_CUBIC_FACTOR = 8
 
 
 class Bank:
@@ -16,13 +20,14 @@ class Bank:
 
     Args:
         exemplars: one or more, all of the same S.
-        painted_fraction: as they were made with.
+        first_row: in the model's size, of the rows that get detail.
 
     Attributes:
         size: R.
         small_size: S.
         first_row: in the model's size, of the rows that get detail.
         sigma: how blurred the small faces are, in pixels of the model's size.
+        natural_change: by how many levels fine detail changes from exemplar to exemplar.
     """
 
     def __init__(self, exemplars: Sequence[Exemplar], first_row: int):
@@ -31,10 +36,16 @@ class Bank:
         self.numbers = np.array([exemplar.number for exemplar in exemplars])
         self._exemplars = exemplars
         self._curves: dict[int, np.ndarray] = {}
+        self.natural_change = natural_change(exemplars, first_row)
         self.blur(0.0)
 
     def __len__(self) -> int:
         return len(self._exemplars)
+
+    @property
+    def warping(self) -> int:
+        """How full resolution is warped: linear weakens the finest detail, which shows where R is not far above S."""
+        return cv2.INTER_CUBIC if self.size <= MOST_CUBIC_FACTOR * self.small_size else cv2.INTER_LINEAR
 
     @property
     def top(self) -> int:

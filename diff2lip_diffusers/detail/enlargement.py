@@ -26,11 +26,14 @@ def cubic_weights(size: int, new_size: int, b: float) -> np.ndarray:
     return matrix
 
 
-def enlarged(image: np.ndarray, size: int, b: float = 0.0, first_row: int = 0) -> np.ndarray:
-    """Scales (S, S, 3) float32 to (size - first_row, size, 3): all rows of the larger image from `first_row` on."""
+def enlarged(image: np.ndarray, size: int, b: float = 0.0, first_row: int = 0, step: int = 1) -> np.ndarray:
+    """Scales (S, S, 3) float32 to (size - first_row, size, 3): all rows of the larger image from `first_row` on.
+
+    With a `step`, it computes only each such row and column of that.
+    """
     weights = cubic_weights(image.shape[1], size, b)
     planes = np.ascontiguousarray(image.transpose(2, 0, 1))
-    return np.ascontiguousarray((weights[first_row:] @ planes @ weights.T).transpose(1, 2, 0))
+    return np.ascontiguousarray((weights[first_row::step] @ planes @ weights[::step].T).transpose(1, 2, 0))
 
 
 def _cubic(x: np.ndarray, b: float) -> np.ndarray:

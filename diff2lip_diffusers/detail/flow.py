@@ -39,7 +39,8 @@ def find_flow(here: np.ndarray, there: np.ndarray, shift: tuple[float, float] = 
 
 def warped(image: np.ndarray, flow: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
     """The image "there" (h', w', C) as it is "here"; it may be larger than the flow. Edge pixels repeat outside."""
-    return cv2.remap(image, _places(flow, *image.shape[:2]), None, interpolation, borderMode=cv2.BORDER_REPLICATE)
+    across, down = cv2.split(_places(flow, *image.shape[:2]))
+    return cv2.remap(image, across, down, interpolation, borderMode=cv2.BORDER_REPLICATE)
 
 
 def _places(flow: np.ndarray, height: int, width: int) -> np.ndarray:

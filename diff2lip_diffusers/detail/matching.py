@@ -1,5 +1,6 @@
 """Matching: which exemplars look most like a painted face, and how far they are shifted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -17,6 +18,8 @@ UPPER_WEIGHT = 0.1
 # Levels; an upper face that differs by more on average is another person's.
 MOST_UNLIKE = 40.0
 UPPER_BLUR_PX = 1.5
+# The difference of an exemplar of the last frame counts only so much: those that follow each other change less often.
+FAVOR = 0.85
 _REACH_PX = round(REACH * MATCH_PX)
 SHIFTS = tuple(product(range(-_REACH_PX, _REACH_PX + 1), repeat=2))
 
@@ -45,13 +48,16 @@ class Looks:
         self._mouths = np.stack([_window(luma, MOUTH, 0, 0) for luma in lumas])
         self._uppers = np.stack([_upper(luma) for luma in lumas])
 
-    def best(self, luma: np.ndarray, count: int, allowed: np.ndarray | None = None) -> list[Match]:
+    def best(
+        self, luma: np.ndarray, count: int, allowed: np.ndarray | None = None, favored: Sequence[int] = ()
+    ) -> list[Match]:
         """The exemplars that look most like a painted face, the best one first.
 
         Args:
             luma: (MATCH_PX, MATCH_PX) float32, of the painted face.
             count: how many at most.
             allowed: (N,) bool, which exemplars may be taken; all by default.
+            favored: numbers in the bank of those that the last frame took.
         """
         windows = np.stack([_window(luma, MOUTH, down, across) for down, across in SHIFTS])
         crossed = windows @ self._mouths.T * np.float32(2 / windows.shape[1])
@@ -62,6 +68,7 @@ class Looks:
             usable &= allowed
         shifts = difference.argmin(axis=0)
         scores = difference.min(axis=0) + UPPER_WEIGHT * unlike
+        scores[list(favored)] *= FAVOR
         order = np.argsort(np.where(usable, scores, np.inf), kind="stable")[: min(count, int(usable.sum()))]
         return [Match(int(index), _as_fraction(SHIFTS[shifts[index]])) for index in order]
 

@@ -45,7 +45,8 @@ def lip_sync_drawn(
             made = sync_video(
                 pipe, pair.video, pair.audio, folder / pair.output, detections=known_boxes(pair.video), **options
             )
-            record = records.done(pair, SyncOptions(**options), started_s, made)
+            size = (folder / pair.output).stat().st_size
+            record = records.done(pair, SyncOptions(**options), started_s, made, size)
             with writing(results), results.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(record) + "\n")
         if on_progress is not None:

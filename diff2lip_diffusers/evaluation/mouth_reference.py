@@ -1,4 +1,4 @@
-"""The colors inside and around the mouth of a lifelike person, by drawing them in their light with open and shut mouths."""
+"""The colors inside and around a lifelike person's mouth, by drawing them in their light with open and shut mouths."""
 
 from dataclasses import replace
 from typing import NamedTuple

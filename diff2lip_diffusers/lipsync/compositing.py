@@ -83,7 +83,12 @@ def whole_patch(box: FaceBox, face: np.ndarray) -> Patch:
 
 
 def painted_patch(
-    pixels: np.ndarray, box: FaceBox, crop: np.ndarray, face: np.ndarray, painted_fraction: float = 0.5
+    pixels: np.ndarray,
+    box: FaceBox,
+    crop: np.ndarray,
+    face: np.ndarray,
+    painted_fraction: float = 0.5,
+    unsharpened: np.ndarray | None = None,
 ) -> Patch:
     """A patch of the painted lower part of the box: in the frame's colors, and with its detail where nothing changed.
 
@@ -93,10 +98,13 @@ def painted_patch(
         crop: (S, S, 3) uint8, the same in the model's size.
         face: (R, R, 3) float32 in [0, 1], the painted face.
         painted_fraction: lower part of the face that the model painted, in (0, 1].
+        unsharpened: (S, S, 3) float32 in [0, 1], the face before detail was added, which shows what the model changed;
+            None if `face` does.
     """
     width, height = int(box.width), int(box.height)
     top = height - int(np.floor(height * painted_fraction))
-    shown, keep = _layers(_planes(crop), 255 * _planes(face), painted_fraction)
+    painted = None if unsharpened is None else 255 * _planes(unsharpened)
+    shown, keep = _layers(_planes(crop), 255 * _planes(face), painted, painted_fraction)
     rgb = _enlarged(shown, width, height, top)
     detail = _enlarged(keep.expand(3, -1, -1), width, height, top)
     kept = detail[..., 0].copy()
@@ -117,16 +125,19 @@ def in_colors_of(crop: np.ndarray, face: np.ndarray, painted_fraction: float) ->
     return np.ascontiguousarray(matched.permute(1, 2, 0).numpy()).clip(0, 255)
 
 
-def _layers(crop: torch.Tensor, face: torch.Tensor, painted_fraction: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _layers(
+    crop: torch.Tensor, face: torch.Tensor, unsharpened: torch.Tensor | None, painted_fraction: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     """The layer (3, R, R) of the painted face, and the share (1, S, S) of the frame's pixels to add to it.
 
     Where the painted face differs from the crop, it is shown itself. Elsewhere the frame is shown, plus the smooth
     part of the difference: light and shade of the painted face, without its noise.
     """
     size, own_size = crop.shape[-1], face.shape[-1]
+    first_row = _first_painted_row(size, painted_fraction)
     face_as_crop = _resized(face, size)
-    matched = _color_matched(crop, face_as_crop, _first_painted_row(size, painted_fraction))
-    change = matched - crop
+    matched = _color_matched(crop, face_as_crop, first_row)
+    change = (matched if unsharpened is None else _color_matched(crop, unsharpened, first_row)) - crop
     keep = _unchanged(_averaged(change, NOISE_WINDOW))
     added = (1 - keep) * (matched - face_as_crop) + keep * _averaged(change, BORDER_WINDOW)
     return (1 - _resized(keep, own_size)) * face + _resized(added, own_size), keep

@@ -5,7 +5,7 @@ it: as many as a bank can use, of about the same light and pose. Nothing else pa
 that several processes can paint the stretches of a clip.
 """
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -40,13 +40,13 @@ class Stretch:
 
     Attributes:
         numbers: of the frames in the source.
-        boxes: of the face; None where it is not seen.
-        exemplars: from these frames.
+        boxes: of the faces in each, by track; None where one is not seen.
+        exemplars: from these frames, by track.
     """
 
     numbers: list[int]
-    boxes: list[FaceBox | None]
-    exemplars: list[Exemplar]
+    boxes: list[tuple[FaceBox | None, ...]]
+    exemplars: list[list[Exemplar]]
 
 
 def lends_detail(source: SourceVideo, options: SyncOptions) -> bool:
@@ -84,7 +84,7 @@ def window_of(number: int, spacing: int, count: int | None) -> range:
 
 def cut_stretches(
     entries: Generator[BoxedFrame, None, None], spacing: int, make: MakeExemplar | None, timer: StageTimer
-) -> Iterator[Stretch]:
+) -> Generator[Stretch, None, None]:
     """Yields tracked frames in stretches, without their pixels.
 
     Args:
@@ -96,18 +96,19 @@ def cut_stretches(
     with closing(entries):
         while chunk := list(_without_pixels(islice(entries, STRETCH_FRAMES), spacing, make, timer)):
             numbers, boxes, exemplars = zip(*chunk, strict=True)
-            yield Stretch(list(numbers), list(boxes), [one for one in exemplars if one is not None])
+            by_track = [[one for one in track if one is not None] for track in zip(*exemplars, strict=True)]
+            yield Stretch(list(numbers), list(boxes), by_track)
 
 
 def _without_pixels(
     entries: Iterable[BoxedFrame], spacing: int, make: MakeExemplar | None, timer: StageTimer
-) -> Iterator[tuple[int, FaceBox | None, Exemplar | None]]:
+) -> Iterator[tuple[int, tuple[FaceBox | None, ...], list[Exemplar | None]]]:
     for index, entry in enumerate(entries):
-        exemplar = None
-        if make is not None and entry.box is not None and index % spacing == 0:
+        exemplars: list[Exemplar | None] = [None] * len(entry.boxes)
+        if make is not None and index % spacing == 0:
             with timer.stage("crop"):
-                exemplar = make(entry.number, entry.frame.rgb(entry.box))
-        yield entry.number, entry.box, exemplar
+                exemplars = [box and make(entry.number, entry.frame.rgb(box)) for box in entry.boxes]
+        yield entry.number, entry.boxes, exemplars
 
 
 def together(groups: Iterable[list[Exemplar]]) -> list[Exemplar]:
@@ -115,8 +116,13 @@ def together(groups: Iterable[list[Exemplar]]) -> list[Exemplar]:
     return list({exemplar.number: exemplar for exemplar in chain.from_iterable(groups)}.values())
 
 
-def with_windows(stretches: Iterator[Stretch], spacing: int) -> Iterator[tuple[Stretch, list[Exemplar]]]:
-    """Yields each stretch with the exemplars that it uses; reads a few stretches ahead."""
+def together_by_track(stretches: Iterable[Sequence[list[Exemplar]]]) -> list[list[Exemplar]]:
+    """The exemplars of several stretches in one list a track."""
+    return [together(of_track) for of_track in zip(*stretches, strict=True)]
+
+
+def with_windows(stretches: Iterator[Stretch], spacing: int) -> Iterator[tuple[Stretch, list[list[Exemplar]]]]:
+    """Yields each stretch with the exemplars that it uses, by track; reads a few stretches ahead."""
     held: dict[int, Stretch] = {}
     number, seen, count = 0, 0, None
     while True:
@@ -130,7 +136,7 @@ def with_windows(stretches: Iterator[Stretch], spacing: int) -> Iterator[tuple[S
             return
         window = window_of(number, spacing, count)
         held = {index: stretch for index, stretch in held.items() if index >= min(window.start, number)}
-        yield held[number], together(held[index].exemplars for index in window)
+        yield held[number], together_by_track(held[index].exemplars for index in window)
         number += 1
 
 
@@ -161,9 +167,9 @@ def detailed_frames(
     stretches = cut_stretches(tracked, spacing, exemplar_maker(pipe), boxed.timer)
     frames = boxed.frames()
     for stretch, exemplars in with_windows(stretches, spacing):
-        exemplars += others
-        for box, (number, frame) in zip(stretch.boxes, frames, strict=False):
-            yield BoxedFrame(number, frame, box, exemplars)
+        exemplars = [of_track + others for of_track in exemplars]
+        for boxes, (number, frame) in zip(stretch.boxes, frames, strict=False):
+            yield BoxedFrame(number, frame, boxes, exemplars)
 
 
 def _with_others(
@@ -171,7 +177,7 @@ def _with_others(
 ) -> Generator[BoxedFrame, None, None]:
     with closing(tracked):
         while chunk := list(islice(tracked, 1)):
-            lent = list(others)
+            lent = [list(others) for _ in chunk[0].boxes]
             for entry in chain(chunk, islice(tracked, STRETCH_FRAMES - 1)):
                 yield entry._replace(exemplars=lent)
 

@@ -1,5 +1,6 @@
 """Face boxes of a job: finds, tracks and smooths the face, and yields one box per frame."""
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice, starmap
@@ -24,23 +25,30 @@ from .options import SyncOptions
 from .source_video import SourceVideo
 from .stage_timer import StageTimer
 
+_END = object()
+
 FrameAndThumbnail = tuple[Frame, np.ndarray]
 
 
 class BoxedFrame(NamedTuple):
-    """A frame and the face in it.
+    """A frame and the faces in it that are followed, by track.
 
     Attributes:
         number: of the frame in the source.
         frame: the frame.
-        box: the face, in whole pixels inside the frame; None where no face is.
-        exemplars: faces that lend detail to the painted one; frames of one stretch share the list.
+        boxes: the faces, in whole pixels inside the frame; None where one is not seen.
+        exemplars: faces that lend detail to each painted one; frames of one stretch share the lists.
     """
 
     number: int
     frame: Frame
-    box: FaceBox | None
-    exemplars: Sequence[Exemplar] = ()
+    boxes: tuple[FaceBox | None, ...]
+    exemplars: Sequence[Sequence[Exemplar]] = ()
+
+    @property
+    def box(self) -> FaceBox | None:
+        """The face of the first track, the only one but in dialogues."""
+        return self.boxes[0]
 
 
 class SearchedFrame(NamedTuple):
@@ -67,6 +75,7 @@ class BoxedFrames:
         options: of the job.
         device: where the package's own detectors run.
         timer: adds up what decoding and detection take.
+        faces: which faces to follow, each as `face` of the options; by default that one.
     """
 
     def __init__(
@@ -78,9 +87,11 @@ class BoxedFrames:
         options: SyncOptions,
         device: torch.device,
         timer: StageTimer,
+        faces: Sequence[Any] = (),
     ):
         self.source, self.fps, self.min_frames, self.max_frames = source, fps, min_frames, max_frames
         self.options, self.device, self.timer = options, device, timer
+        self.faces = faces or (options.face,)
 
     def __iter__(self) -> Generator[BoxedFrame, None, None]:
         """Yields the frames with their boxes.
@@ -92,13 +103,14 @@ class BoxedFrames:
         options = self.options
         if isinstance(options.box, FaceBox):
             box = options.box
-            return (BoxedFrame(number, frame, _fit(box, frame)) for number, frame in self.frames())
+            return (BoxedFrame(number, frame, (_fit(box, frame),)) for number, frame in self.frames())
         if options.voxceleb2_crop:
             return (
-                BoxedFrame(number, frame, voxceleb2_box(frame.width, frame.height)) for number, frame in self.frames()
+                BoxedFrame(number, frame, (voxceleb2_box(frame.width, frame.height),))
+                for number, frame in self.frames()
             )
         search = _Search(self)
-        return self.timer.each("detect", search.as_original() if options.reproduce else search.one_person())
+        return self.timer.each("detect", search.as_original() if options.reproduce else search.people())
 
     def frames(self) -> Iterator[tuple[int, Frame]]:
         """Yields the frames alone, with their numbers in the source."""
@@ -125,12 +137,20 @@ class _Search:
         self.scale = self.info.width / self.size[0], self.info.height / self.size[1]
         self.stride = 1 if self.options.reproduce else self.options.detection_stride
 
-    def one_person(self) -> Iterator[BoxedFrame]:
-        """Yields the smoothed boxes of the tracked person."""
+    def people(self) -> Iterator[BoxedFrame]:
+        """Yields the smoothed boxes of the tracked people."""
         frames = (((number, found.frame), found.thumbnail, found.faces) for number, found in self._searched())
-        for (number, frame), box in smooth_boxes(bridge_gaps(track_face(frames, self._choice()))):
-            fitted = box and _fit(box.scaled(*self.scale).padded(*self.options.pads), frame)
-            yield BoxedFrame(number, frame, fitted)
+        choices = [self._in_thumbnail(face) for face in self.job.faces]
+        tracks = [
+            smooth_boxes(bridge_gaps(track_face(own, choice)))
+            for own, choice in zip(_copies(frames, len(choices)), choices, strict=True)
+        ]
+        for of_frame in zip(*tracks, strict=True):
+            number, frame = of_frame[0][0]
+            yield BoxedFrame(number, frame, tuple(box and self._fitted(box, frame) for _, box in of_frame))
+
+    def _fitted(self, box: FaceBox, frame: Frame) -> FaceBox | None:
+        return _fit(box.scaled(*self.scale).padded(*self.options.pads), frame)
 
     def as_original(self) -> Iterator[BoxedFrame]:
         """Yields the boxes that the original takes."""
@@ -139,10 +159,9 @@ class _Search:
             for index, (number, found) in enumerate(self._searched())
         )
         smoothed = smooth_boxes_as_original(_every_face(boxed))
-        return (BoxedFrame(number, frame, box) for (number, frame), box in smoothed)
+        return (BoxedFrame(number, frame, (box,)) for (number, frame), box in smoothed)
 
-    def _choice(self) -> Any:
-        face = self.options.face
+    def _in_thumbnail(self, face: Any) -> Any:
         return (face[0] / self.scale[0], face[1] / self.scale[1]) if isinstance(face, tuple) else face
 
     def _searched(self) -> Iterator[tuple[int, SearchedFrame]]:
@@ -187,6 +206,23 @@ class _Search:
     def _detector(self) -> FaceDetector:
         detector = self.options.detector
         return load_face_detector(detector, self.job.device) if isinstance(detector, str) else detector
+
+
+def _copies(items: Iterator[Any], count: int) -> list[Iterator[Any]]:
+    """Several iterators over the same items. Unlike `itertools.tee` they forget at once what all have taken."""
+    waiting = [deque() for _ in range(count)]
+
+    def copy(own: deque) -> Iterator[Any]:
+        while True:
+            if not own:
+                item = next(items, _END)
+                for each in waiting:
+                    each.append(item)
+            if own[0] is _END:
+                return
+            yield own.popleft()
+
+    return [copy(own) for own in waiting]
 
 
 def _scaled(faces: Sequence[Detection], scale: tuple[float, float]) -> list[Detection]:

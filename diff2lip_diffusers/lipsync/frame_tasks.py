@@ -1,9 +1,9 @@
-"""Tasks for the model: one for each output frame, made from source frames with face boxes and the speech."""
+"""Tasks for the model: one for each face in each output frame, made from frames with face boxes and the speech."""
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from .cover_masks import CoverMasks
 from .face_boxes import BoxedFrame
 from .options import SyncOptions
 from .plan import JobPlan
+from .spoken_segments import SpokenSegment
 from .stage_timer import StageTimer
 
 
@@ -66,17 +67,19 @@ class FaceCrop:
 
 @dataclass(frozen=True)
 class FrameTask:
-    """One frame of an output.
+    """One face in a frame of an output, or a frame in which nothing is painted.
 
     Attributes:
         job: the job that it belongs to.
-        index: its number in the output, from 0.
+        index: number of the frame in the output, from 0.
         frame: the source frame.
         box: where the face is; None where it is not seen.
         crop: what the model needs; None where nothing is to be painted: without a face, or after the speech.
         exemplars: faces that lend detail to the painted one; frames of one stretch share the list.
-        most_painted: the most frames that are painted in the whole clip; None where nobody knows.
+        most_painted: the most faces that are painted in the whole clip; None where nobody knows.
+        options: how the face is sampled; None as the job's say.
         track: whose face it is.
+        is_last: whether no other face of this frame follows.
     """
 
     job: Job
@@ -86,7 +89,14 @@ class FrameTask:
     crop: FaceCrop | None = None
     exemplars: Sequence[Exemplar] = ()
     most_painted: int | None = None
+    options: SyncOptions | None = None
     track: int = 0
+    is_last: bool = True
+
+    @property
+    def sampling(self) -> SyncOptions:
+        """The options that say how the face is sampled."""
+        return self.job.options if self.options is None else self.options
 
 
 # A task and its painted face, (S, S, 3) float32 in [0, 1], or None where nothing was painted.
@@ -116,22 +126,40 @@ class TaskMaker:
 
     def tasks(self, boxed: Generator[BoxedFrame, None, None], first: int = 0) -> Generator[FrameTask, None, None]:
         """The tasks of frames, of which the first becomes number `first` of the output."""
-        most = min(self.plan.spoken_frames, self.plan.expected_frames or self.plan.spoken_frames)
         with closing(boxed) as entries:
             for index, entry in enumerate(entries, first):
-                crop = self._crop(index, entry)
-                yield FrameTask(self.job, index, entry.frame, entry.box, crop, entry.exemplars, most)
+                spoken = [segment for segment in self.plan.segments if index in segment.frames]
+                seen = [segment for segment in spoken if entry.boxes[segment.track] is not None]
+                yield from self._painted(index, entry, seen) if seen else [self._plain(index, entry)]
 
-    def _crop(self, index: int, entry: BoxedFrame) -> FaceCrop | None:
-        if entry.box is None or index >= self.plan.spoken_frames:
-            return None
+    def _plain(self, index: int, entry: BoxedFrame) -> FrameTask:
+        box = next((box for box in entry.boxes if box is not None), None)
+        return FrameTask(self.job, index, entry.frame, box, most_painted=self.plan.most_painted)
+
+    def _painted(self, index: int, entry: BoxedFrame, seen: Sequence[SpokenSegment]) -> Iterator[FrameTask]:
+        for segment in seen:
+            crop, track = self._crop(index, entry, segment), segment.track
+            yield FrameTask(
+                self.job,
+                index,
+                entry.frame,
+                crop.box,
+                crop,
+                entry.exemplars[track] if entry.exemplars else (),
+                self.plan.most_painted,
+                segment.options,
+                track,
+                is_last=segment is seen[-1],
+            )
+
+    def _crop(self, index: int, entry: BoxedFrame, segment: SpokenSegment) -> FaceCrop:
+        box = cast(FaceBox, entry.boxes[segment.track])
         with self.job.timer.stage("crop"):
-            pixels = entry.frame.rgb(entry.box)
+            pixels = entry.frame.rgb(box)
             resized = crop_for_model(self.pipe, pixels)
-        mel_window = self.pipe.feature_extractor.windows(self.plan.speech.mel, [index], self.plan.fps)[0]
         reference = resized if self.reference is None else self.reference
-        covered = None if self.masks is None else self.masks.at(entry.number, entry.box)
-        return FaceCrop(entry.box, pixels, resized, mel_window, reference, covered)
+        covered = None if self.masks is None else self.masks.at(entry.number, box)
+        return FaceCrop(box, pixels, resized, segment.mel_window(index), reference, covered)
 
 
 def crop_for_model(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Painted tasks to finished frames: composited, written in order, and counted."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ class FrameCounts:
     Attributes:
         num_frames: all of them.
         num_faceless: those in which the face was not seen.
-        num_painted: those with a painted face.
+        num_painted: painted faces.
     """
 
     num_frames: int = 0
@@ -53,7 +54,7 @@ def write_frames(
     pipe: Diff2LipPipeline,
     timer: StageTimer,
 ) -> FrameCounts:
-    """Writes the frame of each task, with its painted face composited in; untouched where there is none.
+    """Writes each frame with the painted faces of its tasks composited in; untouched where there is none.
 
     Args:
         painted: tasks with their painted faces, in order.
@@ -69,24 +70,29 @@ def write_frames(
     """
     counts = FrameCounts()
     painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
-    detail = TaskDetail(painted_fraction)
+    details: defaultdict[int, TaskDetail] = defaultdict(lambda: TaskDetail(painted_fraction))
     restoration = TaskRestoration(options, pipe._execution_device)
+    frame = None
     for task, face in painted:
-        frame = task.frame
+        frame = frame or task.frame
         if face is not None and task.crop is not None:
             with timer.stage("paste"):
                 if not np.isfinite(face).all():
                     reason = "is not finite: a weight or the precision is at fault; try --dtype fp32"
                     raise Diff2LipError(f"frame {task.index}: what the model painted {reason}")
-                patch = _patch(task.crop, detail.added(task, face), options, painted_fraction)
+                sharpened = details[task.track].added(task, face)
+                patch = _patch(task.crop, face, sharpened, options, painted_fraction)
                 patch = _uncovered(patch, task.crop, face, options, painted_fraction)
                 patch = restoration.added(task, frame, patch)
                 frame = frame.blended(patch.box, patch.rgb, patch.opacity)
+        counts.num_painted += face is not None
+        if not task.is_last:
+            continue
         with timer.stage("encode"):
             sink.write(frame)
         counts.num_frames += 1
         counts.num_faceless += task.box is None
-        counts.num_painted += face is not None
+        frame = None
     return counts
 
 
@@ -99,11 +105,16 @@ def open_writer(writer: AbstractContextManager[Writer], timer: StageTimer) -> It
             stack.close()
 
 
-def _patch(crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fraction: float) -> Patch:
+def _patch(
+    crop: FaceCrop, face: np.ndarray, sharpened: np.ndarray, options: SyncOptions, painted_fraction: float
+) -> Patch:
     if options.reproduce:
         return whole_patch(crop.box, _truncated(face))
-    face = _restored(options.restore, face) if callable(options.restore) else face
-    return painted_patch(crop.pixels, crop.box, crop.resized, face, painted_fraction)
+    if callable(options.restore):
+        restored = _restored(options.restore, sharpened)
+        return painted_patch(crop.pixels, crop.box, crop.resized, restored, painted_fraction)
+    unsharpened = None if sharpened is face else face
+    return painted_patch(crop.pixels, crop.box, crop.resized, sharpened, painted_fraction, unsharpened)
 
 
 def _uncovered(patch: Patch, crop: FaceCrop, face: np.ndarray, options: SyncOptions, painted_fraction: float) -> Patch:

@@ -23,13 +23,12 @@ from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
 from .frame_tasks import FrameTask, PaintedTask, TaskMaker, crop_for_model
 from .frame_writing import open_writer, write_frames
+from .heard_audio import heard_audio
 from .options import SyncOptions
 from .plan import JobPlan, check_duration, plan_job
 from .source_video import SourceVideo
+from .spoken_segments import checked_faces
 from .stage_timer import StageTimer
-
-# What the original does to every clip.
-ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS = 16000, 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class SyncJob:
     Args:
         pipe: the pipeline that paints.
         source: the face video.
-        audio: file with the speech.
+        audio: file with the audio to be heard; None for the video's own, or in a dialogue for its recordings.
         output: file or folder to write.
         options: of the job.
 
@@ -75,7 +74,7 @@ class SyncJob:
         self,
         pipe: Diff2LipPipeline,
         source: SourceVideo,
-        audio: str | Path,
+        audio: str | Path | None,
         output: str | Path,
         options: SyncOptions,
     ):
@@ -87,20 +86,17 @@ class SyncJob:
     def plan(self) -> JobPlan:
         """Speech and length of the job; reads the speech at first access."""
         with self.timer.stage("speech"):
-            return plan_job(self.pipe, self.source, self.audio, self.options)
+            return plan_job(self.pipe, self.source, self.audio or self.source.path, self.options)
 
     @cached_property
     def _writer(self) -> VideoWriter | ImageFolderWriter:
         mark = mark_of(self.options)
         if names_folder(self.output):
             return ImageFolderWriter(self.output, mark)
-        sampling_rate, channels = audio_format(self.options)
         return VideoWriter(
             self.output,
             **video_settings(self.source, self.plan, self.options),
-            audio=self.audio,
-            audio_sampling_rate=sampling_rate,
-            audio_channels=channels,
+            audio=heard_audio(self.source, self.audio, self.plan, self.options),
             metadata=mark,
         )
 
@@ -113,12 +109,16 @@ class SyncJob:
             AudioTooShortError: if there is less than 0.2 s of speech.
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
         """
-        check_output_path(self.output, self.source.path, self.audio, self.options.mask)
+        check_output_path(self.output, self.source.path, self.audio, self.options.drive, self.options.mask)
+        if self.options.segments is not None:
+            recordings = (segment.stated.audio for segment in self.plan.segments if segment.stated is not None)
+            check_output_path(self.output, *recordings)
         boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
         reference = random_reference(self.pipe, boxed, self.options)
         _ = self._writer  # made now, so that a codec that is not there fails before the first frame
         masks = masks_of(self.source, self.plan.fps, self.options)
         shown = with_as_many_masks(shown_frames(boxed, self.options), masks, self.plan, self.options)
+        shown = checked_faces(shown, self.plan.segments)
         if self.options.takes_detail:
             shown = detailed_frames(self.pipe, boxed, shown, self.plan, self.options)
         yield from TaskMaker(self, self.pipe, self.plan, reference, masks).tasks(shown)
@@ -142,7 +142,7 @@ class SyncJob:
             counts.num_faceless,
             self.plan.fps,
             float(counts.num_frames / self.plan.fps),
-            float(self.plan.speech.duration_s),
+            float(self.plan.speech_s),
             dict(self.timer.seconds),
         )
 
@@ -151,7 +151,8 @@ def boxed_frames(
     pipe: Diff2LipPipeline, source: SourceVideo, plan: JobPlan, options: SyncOptions, timer: StageTimer
 ) -> BoxedFrames:
     """The frames of a job with the boxes of the face."""
-    return BoxedFrames(source, plan.fps, plan.min_frames, plan.max_frames, options, pipe._execution_device, timer)
+    device = pipe._execution_device
+    return BoxedFrames(source, plan.fps, plan.min_frames, plan.max_frames, options, device, timer, plan.faces)
 
 
 def random_reference(pipe: Diff2LipPipeline, boxed: BoxedFrames, options: SyncOptions) -> np.ndarray | None:
@@ -225,11 +226,6 @@ def video_settings(source: SourceVideo, plan: JobPlan, options: SyncOptions) -> 
     info = source.info
     chosen = {"codec": options.codec, "crf": options.crf, "lossless": options.lossless}
     return {"width": info.width, "height": info.height, "fps": plan.fps, "info": info, **chosen}
-
-
-def audio_format(options: SyncOptions) -> tuple[int | None, int | None]:
-    """Sampling rate in Hz and number of channels that the audio of an output must have; None to keep the source's."""
-    return (ORIGINAL_SAMPLING_RATE, ORIGINAL_CHANNELS) if options.reproduce else (None, None)
 
 
 def mark_of(options: SyncOptions) -> dict[str, str]:

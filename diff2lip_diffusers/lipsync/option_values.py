@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from numbers import Integral, Real
@@ -154,6 +154,7 @@ class FilePath:
     """The name of a file."""
 
     expected: str = "a file name"
+    names_file: ClassVar[bool] = True
 
     def checked(self, value: Any) -> Any:
         """The same name."""
@@ -164,6 +165,28 @@ class FilePath:
     def parse(self, text: str) -> str:
         """The same name."""
         return text
+
+
+@dataclass(frozen=True)
+class SegmentList:
+    """The segments of a dialogue: a file that lists them, or mappings."""
+
+    expected: str = "a JSON or CSV file, or a sequence of mappings with start, end, audio and face"
+    names_file: ClassVar[bool] = True
+
+    def checked(self, value: Any) -> Any:
+        """The same file name, or a tuple of mappings."""
+        if isinstance(value, (str, os.PathLike)) and str(value):
+            return Path(value)
+        if isinstance(value, (str, os.PathLike)) or not isinstance(value, Sequence) or not len(value):
+            raise ValueError(self.expected)
+        if not all(isinstance(row, Mapping) for row in value):
+            raise ValueError(self.expected)
+        return tuple(value)
+
+    def parse(self, text: str) -> Path:
+        """The file name."""
+        return self.checked(text)
 
 
 @dataclass(frozen=True)

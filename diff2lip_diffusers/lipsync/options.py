@@ -27,6 +27,7 @@ from .option_values import (
     Number,
     OptionKind,
     Pads,
+    SegmentList,
     WordOrFunction,
     read_rate,
 )
@@ -83,6 +84,13 @@ class SyncOptions:
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
         mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
             is also repeated as the video; `"random"`, one frame drawn with `seed`.
+        drive: file with the speech that moves the mouth, if another one than `audio` is to be heard.
+        segments: who speaks when, where several people or recordings take turns or speak at once: a JSON or CSV file,
+            or mappings, with `start` and `end` in seconds, `audio`, `face` as the option of that name, and options of
+            its sampling. The people are followed all at once. Without `audio`, the recordings are heard instead of the
+            video's own sound while they last.
+        rest: let the mouth rest where the speech pauses for 0.2 s or more: what the model hears fades to silence
+            within 80 ms, whatever noise is in the pause.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
@@ -104,7 +112,8 @@ class SyncOptions:
         restore: weights of a network that improves the painted part of each frame, a file of any architecture that
             spandrel knows: a face restorer (GFPGAN, RestoreFormer, CodeFormer) or an enlarger (ESRGAN and the like);
             or a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
-            float32 RGB in [0, 1]; what it returns may be larger.
+            float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` a function gets the sharpened
+            face, (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ between stretches.
         restore_strength: how much of what the network of `restore` makes is shown, in [0, 1].
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
@@ -161,6 +170,23 @@ class SyncOptions:
         "where the identity comes from: each frame itself (cross, the default), the first frame, which is also"
         " repeated as the video (reconstruction), or one random frame (random)",
         "sampling",
+    )
+    drive: str | Path | None = _option(
+        None,
+        FilePath(),
+        "speech that moves the mouth, where --audio is something else to be heard (default: --audio)",
+        "speech",
+        metavar="FILE",
+    )
+    segments: str | Path | Sequence[Mapping[str, Any]] | None = _option(
+        None,
+        SegmentList(),
+        "who speaks when: a JSON or CSV file with start, end, audio and face of each part of a dialogue",
+        "speech",
+        metavar="FILE",
+    )
+    rest: bool = _option(
+        False, Flag(), "let the mouth rest in pauses of the speech, also where there is noise", "speech"
     )
     fps: Fraction | float | None = _option(
         None,
@@ -265,9 +291,9 @@ class SyncOptions:
         metavar="SHARE",
     )
     detail: str = _option(
-        "video",
+        "none",
         Choice(("video", "none")),
-        "sharpen the painted mouth by other frames of the video (video, the default), or enlarge it plainly (none)",
+        "sharpen the painted mouth by other frames of the video (video), or enlarge it plainly (none, the default)",
         "output",
     )
     detail_from: Sequence[str | Path] = _option(
@@ -326,10 +352,28 @@ class SyncOptions:
             raise ValueError("`reproduce` does what the original does; leave out `length` and `restore`")
         if self.reproduce and (self.mask is not None or self.keep_occluders):
             raise ValueError("`reproduce` does what the original does; leave out `mask` and `keep_occluders`")
+        if self.reproduce and (self.rest or self.drive is not None):
+            raise ValueError("`reproduce` does what the original does; leave out `rest` and `drive`")
+        if self.segments is not None:
+            self._check_beside_segments()
         if self.detail_from and not self.takes_detail:
-            raise ValueError("`detail_from` is of no use with `detail` none, `reproduce` or mode reconstruction")
+            raise ValueError('`detail_from` needs `detail` "video", without `reproduce` and mode reconstruction')
         if self.crf is not None and (self.lossless or (self.codec and CODECS[self.codec].default_crf is None)):
             raise ValueError("`crf` cannot be chosen with `lossless`, prores or ffv1; leave it out")
+
+    def _check_beside_segments(self) -> None:
+        given = {
+            "drive": self.drive is not None,
+            "face": self.face != "largest",
+            "box": self.box is not None,
+            "voxceleb2_crop": self.voxceleb2_crop,
+            "reproduce": self.reproduce,
+            "mode": self.mode != "cross",
+            "detail_from": bool(self.detail_from),
+        }
+        name = next((name for name, is_given in given.items() if is_given), None)
+        if name is not None:
+            raise ValueError(f"`segments` says who speaks, and to what; leave out `{name}`")
 
     @property
     def takes_detail(self) -> bool:

@@ -4,16 +4,20 @@ import math
 from dataclasses import astuple, dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from ..boxes import FaceBox
 from ..errors import MediaError
+from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
 from ..pipeline_diff2lip import Diff2LipPipeline
 from .option_values import MIN_BOX_PX
 from .options import SyncOptions
+from .segments import read_segments
 from .source_video import SourceVideo
-from .speech import Speech, read_speech
+from .speech import read_speech
+from .spoken_segments import SpokenSegment, check_time, spoken_segments
 
 # What the original does to every clip.
 ORIGINAL_FPS = Fraction(25)
@@ -24,20 +28,36 @@ class JobPlan:
     """Speech and length of a job.
 
     Args:
-        speech: the speech as the model takes it.
+        segments: the speech, by the frames that follow it.
+        faces: which faces to follow, by track.
         fps: frames a second.
-        spoken_frames: how many frames have speech.
         min_frames: the fewest frames that the output may have.
         max_frames: the most frames that it may have; None for any number.
         expected_frames: how many it will have by the files' headers; None where they do not say.
     """
 
-    speech: Speech
+    segments: tuple[SpokenSegment, ...]
+    faces: tuple[Any, ...]
     fps: Fraction
-    spoken_frames: int
     min_frames: int
     max_frames: int | None
     expected_frames: int | None
+
+    @property
+    def speech_s(self) -> Fraction:
+        """How long the speech lasts, in seconds; in a dialogue, from the start of the output on."""
+        return max(segment.end_s for segment in self.segments)
+
+    @property
+    def spoken_frames(self) -> int:
+        """How many frames the output has up to the end of the speech."""
+        return max(segment.frames.stop for segment in self.segments)
+
+    @property
+    def most_painted(self) -> int:
+        """The most faces that are painted."""
+        end = self.expected_frames or self.spoken_frames
+        return sum(max(0, min(segment.frames.stop, end) - segment.frames.start) for segment in self.segments)
 
 
 def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, options: SyncOptions) -> JobPlan:
@@ -45,16 +65,18 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
 
     Raises:
         ValueError: if a place in the options is outside the frame.
-        MediaError: if a file cannot be read, or the output would be longer than the options allow.
+        MediaError: if a file cannot be read, a segment makes no sense, or the output would be longer than the options
+            allow.
         AudioTooShortError: if there is less than 0.2 s of speech.
     """
     info = source.info
     _check_places_inside(options, info)
-    speech = read_speech(audio, pipe.feature_extractor, options.max_duration)
     fps = exact_rate(options.fps or (ORIGINAL_FPS if options.reproduce else info.fps))
-    spoken_frames = math.ceil(speech.duration_s * fps)
+    segments, faces = _segments(pipe.feature_extractor, audio, fps, options)
+    spoken_frames = max(segment.frames.stop for segment in segments)
     if options.reproduce:  # only frames that have a complete audio window
-        min_frames, max_frames = 0, pipe.feature_extractor.count_windows(speech.mel.shape[1], fps)
+        (segment,) = segments
+        min_frames, max_frames = 0, pipe.feature_extractor.count_windows(segment.speech.mel.shape[1], fps)
     else:
         length = options.length or ("audio" if info.is_still else "video")
         min_frames, max_frames = least_and_most(length, spoken_frames)
@@ -64,7 +86,20 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
         if max_frames is not None:
             expected_frames = min(expected_frames, max_frames)
     check_duration(source.path, max(expected_frames or 0, min_frames), fps, options)
-    return JobPlan(speech, fps, spoken_frames, min_frames, max_frames, expected_frames)
+    plan = JobPlan(tuple(segments), tuple(faces), fps, min_frames, max_frames, expected_frames)
+    _check_segments_inside(plan, info)
+    return plan
+
+
+def _segments(
+    feature_extractor: Diff2LipFeatureExtractor, audio: str | Path, fps: Fraction, options: SyncOptions
+) -> tuple[list[SpokenSegment], list[Any]]:
+    """The segments of a job, and the faces of their tracks."""
+    if options.segments is not None:
+        return spoken_segments(read_segments(options.segments), feature_extractor, fps, options)
+    speech = read_speech(options.drive or audio, feature_extractor, options.max_duration)
+    frames = range(math.ceil(speech.duration_s * fps))
+    return [SpokenSegment(speech, frames, fps, feature_extractor, rests=options.rest)], [options.face]
 
 
 def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: SyncOptions) -> None:
@@ -74,7 +109,7 @@ def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: S
         MediaError: they are.
     """
     if num_frames > options.max_duration * fps:
-        length = f"{num_frames} frames, {float(num_frames / fps):.0f} s"
+        length = f"{num_frames} frames, {float(num_frames / fps):.1f} s"
         limit = f"the limit of {options.max_duration:g} s"
         raise MediaError(video, f"gives {length}, more than {limit}; cut it, or raise the limit (--max-duration)")
 
@@ -86,7 +121,22 @@ def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:
         inside = options.box.clipped(info.width, info.height)
         if min(inside.width, inside.height) < MIN_BOX_PX:
             raise ValueError(f"`box` is {edges}, of which less than {MIN_BOX_PX} pixels are inside {size}")
-    if isinstance(options.face, tuple):
+    if isinstance(options.face, tuple) and not _is_inside(options.face, info):
         x, y = options.face
-        if not (0 <= x < info.width and 0 <= y < info.height):
-            raise ValueError(f"`face` is the point {x:g},{y:g}, which is outside {size}")
+        raise ValueError(f"`face` is the point {x:g},{y:g}, which is outside {size}")
+
+
+def _is_inside(point: tuple[float, ...], info: VideoInfo) -> bool:
+    return 0 <= point[0] < info.width and 0 <= point[1] < info.height
+
+
+def _check_segments_inside(plan: JobPlan, info: VideoInfo) -> None:
+    """Makes sure that the times and points that segments state are inside the output, as far as headers tell."""
+    for stated in (segment.stated for segment in plan.segments):
+        if stated is None:
+            continue
+        if isinstance(stated.face, tuple) and not _is_inside(stated.face, info):
+            point = f"{stated.face[0]:g},{stated.face[1]:g}"
+            raise stated.error(f"`face` is the point {point}, outside the frame of {info.width}x{info.height}")
+        if plan.expected_frames is not None:
+            check_time(stated, plan.expected_frames / plan.fps)

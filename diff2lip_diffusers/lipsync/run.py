@@ -51,7 +51,8 @@ def sync_video(
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
         video: the face: a video file, an image file, or a folder of numbered image files.
-        audio: audio or video file with the speech; the video's own audio if None.
+        audio: audio or video file with the speech; the video's own audio if None. With `drive` or `segments` it is
+            only heard.
         output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
             files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
@@ -66,9 +67,7 @@ def sync_video(
     """
     chosen = checked_options(options, "sync_video")
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
-    job = SyncJob(
-        pipe, SourceVideo(video, max_pixels=chosen.max_pixels), video if audio is None else audio, output, chosen
-    )
+    job = SyncJob(pipe, SourceVideo(video, max_pixels=chosen.max_pixels), audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
 
     def report(task: FrameTask) -> None:

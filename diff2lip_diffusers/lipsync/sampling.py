@@ -70,7 +70,7 @@ def _crop_of(item: object) -> CropOfTask | None:
 
 def _settings(chosen: CropOfTask) -> tuple:
     """What tasks must share to be sampled together."""
-    options = chosen[0].job.options
+    options = chosen[0].sampling
     return options.num_inference_steps, options.eta, options.guidance_scale, options.guidance_rescale
 
 
@@ -90,14 +90,14 @@ def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -
     """Painted crops (N, S, S, 3) float32 in [0, 1]."""
     start = time.perf_counter()
     full = chosen + [chosen[-1]] * (batch_size - len(chosen))
-    options = chosen[0][0].job.options
+    options = chosen[0][0].sampling
     output = pipe(
         np.stack([crop.resized for _, crop in full]),
         mel_windows=torch.stack([torch.as_tensor(crop.mel_window) for _, crop in full]),
         reference_frames=np.stack([crop.reference for _, crop in full]),
         num_inference_steps=options.num_inference_steps,
         # All frames of a job share one noise image.
-        generator=[torch.Generator().manual_seed(task.job.options.seed) for task, _ in full],
+        generator=[torch.Generator().manual_seed(task.sampling.seed) for task, _ in full],
         eta=options.eta,
         guidance_scale=options.guidance_scale,
         guidance_rescale=options.guidance_rescale,

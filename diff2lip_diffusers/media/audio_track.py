@@ -7,7 +7,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer, OutputContainer
+from av.container import OutputContainer
+from av.error import FFmpegError
 
 from ..errors import MediaError
 from .streams import (
@@ -69,21 +70,24 @@ class AudioTrack:
         """
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
-            if self._may_copy(stream, copied_codecs) and self._copyable_s() >= end_s - frame_s:
+            if self._may_copy(stream, copied_codecs) and self._copyable_s(end_s) >= end_s - frame_s:
                 out_stream = out.add_stream_from_template(stream, opaque=True)
                 packets = rebased_packets(container, stream, out_stream, self.path, time_zero(self.path))
                 yield _cut(packets, end_s)
             else:
-                yield self._encoded(container, stream, self._add_aac_stream(out, stream), end_s, frame_s)
+                target = self._add_aac_stream(out, stream)
+                blocks = audio_blocks(container, stream, self.path, "flt", target.codec_context.sample_rate)
+                yield encoded_packets(blocks, target, end_s, frame_s)
 
     def _may_copy(self, stream: av.AudioStream, copied_codecs: set[str]) -> bool:
         codec = stream.codec_context.codec.canonical_name
         return self.sampling_rate is None and self.channels is None and codec in copied_codecs
 
-    def _copyable_s(self) -> Fraction:
+    def _copyable_s(self, needed_s: Fraction) -> Fraction:
         """Returns how far packets may be copied, measured on the packets because headers are often wrong.
 
-        It is 0 if their clock jumps, or if AAC changes its rate or channels, which mp4 states only once.
+        It is 0 if their clock jumps, if AAC changes its rate or channels, which mp4 states only once, or if a packet
+        is damaged: some players stop there.
         """
         last, end, header = None, Fraction(0), None
         with open_input(self.path) as container:
@@ -94,36 +98,60 @@ class AudioTrack:
                     not last - MAX_STEP_BACK_S <= start <= end + MAX_STEP_AHEAD_S or _adts_header(packet) != header
                 ):
                     return Fraction(0)
+                if start >= needed_s:
+                    return start
+                if start >= -PREROLL_S and not _can_be_decoded(packet, stream):
+                    return Fraction(0)
                 header = _adts_header(packet)
                 last, end = start, max(end, start + (packet.duration or 0) * packet.time_base)
         return end
 
     def _add_aac_stream(self, out: OutputContainer, source: av.AudioStream) -> av.AudioStream:
         context = source.codec_context
-        rate = self.sampling_rate or next((r for r in _aac_rates() if r >= context.sample_rate), _aac_rates()[-1])
         channels = self.channels or (context.channels if context.channels in AAC_LAYOUTS else 1)
-        bit_rate = channels * min(CHANNEL_BIT_RATE, AAC_BITS_PER_SAMPLE * rate)
-        return out.add_stream("aac", rate=rate, layout=AAC_LAYOUTS[channels], bit_rate=bit_rate)
+        return add_aac_stream(out, self.sampling_rate or aac_rate(context.sample_rate), channels)
 
-    def _encoded(
-        self,
-        container: InputContainer,
-        source: av.AudioStream,
-        target: av.AudioStream,
-        end_s: Fraction,
-        frame_s: Fraction,
-    ) -> Iterator[av.Packet]:
-        rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
-        samples = _sample_count(end_s, frame_s, rate)
-        blocks = audio_blocks(container, source, self.path, "flt", rate)
-        position = 0
-        for block in _of_length(_of_channels(blocks, target.codec_context.channels), samples):
-            packed = np.ascontiguousarray(block.T).reshape(1, -1)
-            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
-            position += block.shape[1]
-            yield from target.encode(frame)
-        yield from target.encode(None)
+
+def aac_rate(sampling_rate: int) -> int:
+    """Returns the rate in Hz at which AAC holds audio of a sampling rate: the same, or the next one that it has."""
+    return next((rate for rate in _aac_rates() if rate >= sampling_rate), _aac_rates()[-1])
+
+
+def add_aac_stream(out: OutputContainer, rate: int, channels: int) -> av.AudioStream:
+    """Adds a stream for AAC to a container, with a rate in Hz and a number of channels that AAC has."""
+    bit_rate = channels * min(CHANNEL_BIT_RATE, AAC_BITS_PER_SAMPLE * rate)
+    return out.add_stream("aac", rate=rate, layout=AAC_LAYOUTS[channels], bit_rate=bit_rate)
+
+
+def encoded_packets(
+    blocks: Iterable[np.ndarray], target: av.AudioStream, end_s: Fraction, frame_s: Fraction
+) -> Iterator[av.Packet]:
+    """Yields the packets of audio for a video.
+
+    Args:
+        blocks: the audio, (C, T) float32 each, at the rate of `target`.
+        target: the stream that encodes.
+        end_s: length of the video.
+        frame_s: length of a frame.
+    """
+    rate, layout = target.codec_context.sample_rate, target.codec_context.layout.name
+    samples = _sample_count(end_s, frame_s, rate)
+    position = 0
+    for block in _of_length(_of_channels(blocks, target.codec_context.channels), samples):
+        packed = np.ascontiguousarray(block.T).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
+        position += block.shape[1]
+        yield from target.encode(frame)
+    yield from target.encode(None)
+
+
+def _can_be_decoded(packet: av.Packet, stream: av.AudioStream) -> bool:
+    try:
+        stream.decode(packet)
+    except FFmpegError:
+        return False
+    return not packet.is_corrupt
 
 
 def _adts_header(packet: av.Packet) -> bytes | None:

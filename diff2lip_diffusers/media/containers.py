@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError
 
 from ..errors import MediaError
+from .raw_streams import check_raw_stream
 
 # FFmpeg's names of the containers and raw streams that are read. None of them names other files: playlists, lists,
 # descriptions of streams, numbered images and scripts are missing, and so is text, which FFmpeg would draw.
@@ -43,6 +44,7 @@ def open_input(path: str | Path) -> Iterator[InputContainer]:
         "max_pixels": str(LARGEST_PIXELS),  # also where FFmpeg decodes frames to find the streams
     }
     try:
+        check_raw_stream(path)
         # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
         container = av.open(f"file:{path}", metadata_errors="replace", options=options)
     except (FFmpegError, OSError) as error:

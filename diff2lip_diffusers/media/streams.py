@@ -22,6 +22,8 @@ from .containers import LARGEST_PIXELS, MAX_PIXELS, open_input
 GAP_S = Fraction(1, 20)
 # Time stamps that step back, or ahead by this much, come from another clock: recordings were concatenated.
 MAX_STEP_BACK_S, MAX_STEP_AHEAD_S = Fraction(1, 5), 10
+# So does audio that starts this much after the first frame.
+MAX_LATE_S = 600
 
 # Samples are in [-1, 1]. A few files go beyond, but none by so much.
 LOUDEST = 1e6
@@ -243,6 +245,8 @@ def _in_place(
     ahead = 0 if block_s is None else nearest_integer((block_s - zero_s) * rate) - position
     if position and (abs(ahead) <= GAP_S * rate or not -MAX_STEP_BACK_S * rate <= ahead <= MAX_STEP_AHEAD_S * rate):
         ahead = 0  # time-stamp jitter, or another clock
+    elif ahead > MAX_LATE_S * rate:
+        ahead = 0  # another clock
     for start in range(0, ahead, rate):
         yield np.zeros((len(block), min(rate, ahead - start)), block.dtype)
     if block.shape[1] > max(0, -ahead):

@@ -16,6 +16,7 @@ from av.container import OutputContainer
 
 from ..errors import MediaError
 from ..output_paths import hidden_folder_beside, writing
+from .audio_mix import AudioMix
 from .audio_track import AudioTrack
 from .containers import LARGEST_PIXELS, open_input
 from .frame import Frame
@@ -53,9 +54,9 @@ class VideoWriter:
         height: of the frames, in pixels.
         fps: frames per second.
         info: the source, for its color tags, pixel format and pixel aspect.
-        audio: file with the audio; its time zero is the start of the first frame.
-        audio_sampling_rate: rate in Hz to resample to; then the audio is always encoded.
-        audio_channels: number of channels to convert to, 1 for the mean of all; then the audio is always encoded.
+        audio: file with the audio, whose time zero is the start of the first frame; or a track or mix.
+        audio_sampling_rate: of a file: rate in Hz to resample to; then the audio is always encoded.
+        audio_channels: of a file: number of channels to convert to, 1 for the mean of all; likewise.
         codec: a key of `CODECS`; H.264 by default, HEVC for HDR.
         crf: 0 to 51, lower is better and larger; by default the result looks like the source.
         lossless: whether to keep every pixel bit-exact.
@@ -76,7 +77,7 @@ class VideoWriter:
         height: int,
         fps: Fraction | float,
         info: VideoInfo | None = None,
-        audio: str | Path | None = None,
+        audio: str | Path | AudioTrack | AudioMix | None = None,
         audio_sampling_rate: int | None = None,
         audio_channels: int | None = None,
         codec: str | None = None,
@@ -85,7 +86,8 @@ class VideoWriter:
         metadata: dict[str, str] | None = None,
     ):
         self.path = Path(path)
-        self._audio = None if audio is None else AudioTrack(audio, audio_sampling_rate, audio_channels)
+        is_file = isinstance(audio, (str, Path))
+        self._audio = AudioTrack(audio, audio_sampling_rate, audio_channels) if is_file else audio
         self._metadata = dict(metadata or {})
         self._encoder = VideoEncoder(
             self.path,
@@ -131,7 +133,7 @@ def join_parts(
     target: Path,
     folder: Path,
     encoder: VideoEncoder,
-    audio: AudioTrack | None,
+    audio: AudioTrack | AudioMix | None,
     metadata: dict[str, str],
 ) -> None:
     """Muxes encoded video, one part after another, with audio into a finished file, which replaces the target.
@@ -141,7 +143,7 @@ def join_parts(
         target: the file to write.
         folder: for the unfinished file, on the target's file system.
         encoder: how the parts were encoded.
-        audio: the audio track; None for none.
+        audio: the audio track or mix; None for none.
         metadata: container tags.
 
     Raises:

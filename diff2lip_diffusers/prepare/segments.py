@@ -10,6 +10,7 @@ from ..boxes import FaceBox
 from ..faces.search import is_cut
 from ..faces.smoothing import SAME_FACE_IOU
 from ..lipsync.compositing import resize_image
+from ..lipsync.face_boxes import BoxedFrame
 from ..media.frame import Frame
 from .sharpness import sharpness
 
@@ -72,7 +73,7 @@ class Segment:
 
 
 def read_segments(
-    frames: Iterable[tuple[int, Frame, FaceBox | None]], size_px: int, min_frames: int, max_frames: int, boundary: int
+    frames: Iterable[BoxedFrame], size_px: int, min_frames: int, max_frames: int, boundary: int
 ) -> Iterator[Segment]:
     """Yields the segments of a video, in order.
 
@@ -80,14 +81,15 @@ def read_segments(
     `min_frames + max_frames` crops are in memory.
 
     Args:
-        frames: numbers and frames of the video, with the box of one person per shot.
+        frames: of the video, with the box of one person per shot.
         size_px: height and width of the crops.
         min_frames: minimum length of a clip.
         max_frames: maximum length of a clip, at least twice `min_frames`.
         boundary: number of a frame that always starts a segment: the first one after the end of the audio.
     """
     segment, previous_box, previous = None, None, None
-    for number, frame, box, *_ in frames:
+    for entry in frames:
+        number, frame, box = entry.number, entry.frame, entry.box
         thumbnail = _small(frame, CUT_PX)
         same_segment = number != boundary and _same_face(previous_box, box)
         if segment is None or previous is None:

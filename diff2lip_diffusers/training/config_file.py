@@ -76,8 +76,10 @@ def config_of(kind: type[Config], values: dict, where: str = "") -> Config:
 
 
 def write_config(config: Any, path: str | Path) -> None:
-    """Writes a dataclass so that [`read_config`] reads the same."""
-    Path(path).write_text(yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
+    """Writes a dataclass so that [`read_config`] reads the same; the file appears whole or not at all."""
+    part = Path(path).with_name(f".{Path(path).name}.part")
+    part.write_text(yaml.safe_dump(_plain(dataclasses.asdict(config)), sort_keys=False))
+    part.replace(path)
 
 
 def _unknown_key(name: str, known: set[str], where: str) -> str:

@@ -62,7 +62,7 @@ def make_denoiser(config: TrainConfig) -> Denoiser:
     _prepare_null_embeds(denoiser, config.audio_dropout)
     denoiser.train()
     if config.lora is not None:
-        add_lora(denoiser.unet, config.lora, config.seed, config.init_from)
+        add_lora(denoiser.unet, config.lora, config.seed)
     if config.freeze_audio_encoder or config.lora is not None:
         denoiser.audio_encoder.requires_grad_(False).eval()
     if config.gradient_checkpointing:

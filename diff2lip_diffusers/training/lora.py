@@ -8,6 +8,7 @@ import torch
 
 from ..errors import Diff2LipError
 from ..output_paths import filling_folder
+from ..pipeline_diff2lip import Diff2LipPipeline
 from ..unet_diff2lip import Diff2LipUNet2DConditionModel
 from .config_checks import check_range
 
@@ -43,7 +44,6 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
         unet: the network that is adapted.
         settings: size and place of the adapter.
         seed: decides the adapter's initial weights.
-        base: folder or repository of the network's pipeline, which the saved adapter names.
 
     Raises:
         Diff2LipError: if PEFT is not installed.
@@ -65,19 +65,28 @@ def add_lora(unet: Diff2LipUNet2DConditionModel, settings: LoraSettings, seed: i
         except ValueError as error:
             names = ", ".join(settings.target_modules)
             raise ValueError(f"`lora.target_modules` is {names}: {str(error).partition('.')[0]}") from error
-    # `add_adapter` removes the name.
-    is_folder = base is not None and Path(base).exists()
-    unet.peft_config[ADAPTER].base_model_name_or_path = str(Path(base).absolute()) if is_folder else base
 
 
-def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path) -> None:
+def save_lora(unet: Diff2LipUNet2DConditionModel, folder: str | Path, base: str | None = None) -> None:
     """Writes the adapter as `pytorch_lora_weights.safetensors`, complete or not at all.
 
-    `pipe.load_lora_weights(folder)` loads it into a pipeline of the model that it was trained on, whose name is in the
-    file.
+    `pipe.load_lora_weights(folder)` loads it into a pipeline of the model that it was trained on.
+
+    Args:
+        unet: the adapted network.
+        folder: the folder to write or to replace.
+        base: folder or repository of the model that it was trained on, which the file names.
 
     Raises:
         MediaError: if the folder cannot be written.
     """
+    from peft.utils import get_peft_model_state_dict
+
+    is_folder = base is not None and Path(base).exists()
+    settings = unet.peft_config[ADAPTER].to_dict() | {  # pyright: ignore[reportIndexIssue]
+        "base_model_name_or_path": str(Path(base).absolute()) if base is not None and is_folder else base
+    }
     with filling_folder(folder) as hidden:
-        unet.save_lora_adapter(hidden, ADAPTER)
+        Diff2LipPipeline.save_lora_weights(
+            hidden, get_peft_model_state_dict(unet, adapter_name=ADAPTER), unet_lora_adapter_metadata=settings
+        )

@@ -243,7 +243,7 @@ class DenoiserRun(TrainingRun[Config]):
         """Writes the averaged weights as a pipeline folder or an adapter."""
         with self._averaged_weights():
             if self.config.lora is not None:
-                save_lora(self.denoiser.unet, self.output / LORA_NAME)
+                save_lora(self.denoiser.unet, self.output / LORA_NAME, self.config.init_from)
             else:
                 settings = self.output / CONFIG_NAME
                 save_model_folder(self._pipeline(), self.output / MODEL_NAME, self.step, settings)

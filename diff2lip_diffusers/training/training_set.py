@@ -108,7 +108,8 @@ class TrainingSet(Dataset):
         Raises:
             MediaError: if hardly any clip can be read.
         """
-        for draw in range(MAX_DRAWS):
+        draw = 0
+        while True:
             rng = np.random.Generator(np.random.PCG64((self.seed, number, draw) if draw else (self.seed, number)))
             place = int(rng.integers(len(self)))
             index = int(np.searchsorted(self._starts, place, side="right"))
@@ -116,7 +117,9 @@ class TrainingSet(Dataset):
                 return self._sample(rng, index, place - int(self._starts[index - 1] if index else 0))
             except MediaError as error:
                 self.damaged[index] = str(error)
-        raise MediaError(self.clips[index].video, "and many other clips are damaged; run diff2lip prepare again")
+                draw += 1
+                if draw == MAX_DRAWS:
+                    raise
 
     def _sample(self, rng: np.random.Generator, index: int, start: int) -> dict[str, torch.Tensor]:
         clip = self.clips[index]

@@ -32,6 +32,11 @@ LRW_OUTPUT = "BRING.test.BRING_00018_WESTERN.test.WESTERN_00039.mp4"
 
 ALL_OPTIONS = {
     "num_inference_steps": ("10", 10),
+    "guidance_scale": ("1.5", 1.5),
+    "guidance_rescale": ("0.5", 0.5),
+    "restore_strength": ("0.5", 0.5),
+    "detail": ("video", "video"),
+    "rest": ("yes", True),
     "seed": ("-3", -3),
     "eta": ("0.5", 0.5),
     "fps": ("30000/1001", Fraction(30000, 1001)),
@@ -221,7 +226,7 @@ def test_every_option_in_a_csv(write):
 
 
 def test_every_option_can_be_chosen_for_a_pair_or_is_shared():
-    assert set(ALL_OPTIONS) | {"box"} == set(PAIR_OPTIONS)
+    assert set(ALL_OPTIONS) | {"box", "drive", "segments", "mask"} == set(PAIR_OPTIONS)
     assert set(PAIR_OPTIONS).isdisjoint(SHARED_OPTIONS)
     assert set(PAIR_OPTIONS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
 
@@ -599,7 +604,7 @@ def test_anything_but_pairs_is_a_mistake(other):
         ({"audio": 3}, "`audio` is 3, expected a path"),
         ({"audio": ""}, "`audio` is '', expected a path"),
         ({"options": None}, "`options` is None, expected a mapping of names to values"),
-        ({"options": {"steps": 3}}, "option 'steps' is unknown, known are num_inference_steps, eta, seed, "),
+        ({"options": {"steps": 3}}, "option 'steps' is unknown, known are num_inference_steps, eta, "),
         ({"options": {"restore": None}}, "`restore` cannot be chosen for a single pair; choose it for all of them"),
         ({"options": {"seed": "3"}}, "`seed` is '3', expected a whole number of 64 bits"),
         ({"options": {"mark": "no"}}, "`mark` is 'no', expected True or False"),

@@ -36,6 +36,13 @@ def leave_alone(face):
 # Another value for each option that decides the output, and what stands for it in the settings.
 CHANGED = {
     "guidance_scale": (1.5, 1.5),
+    "restore_strength": (0.5, 0.5),
+    "detail": ("video", "video"),
+    "drive": (Path("d.wav"), "d.wav"),
+    "rest": (True, True),
+    "segments": (Path("s.json"), "s.json"),
+    "mask": (Path("m.mp4"), "m.mp4"),
+    "max_pixels": (10_000, 10_000),
     "guidance_rescale": (0.5, 0.5),
     "num_inference_steps": (10, 10),
     "seed": (2**64 - 1, 2**64 - 1),
@@ -85,14 +92,25 @@ def test_settings_of_defaults_are_the_names_of_the_files_and_the_model(small_pip
 @pytest.mark.parametrize("name", CHANGED)
 def test_an_option_that_decides_the_output_is_in_the_settings(records, name):
     value, expected = CHANGED[name]
-    settings = settings_of(records, **{name: value})
-    assert settings == settings_of(records) | {name: expected}
+    needed = {"detail": "video"} if name == "detail_from" else {}
+    settings = settings_of(records, **needed, **{name: value})
+    assert settings == settings_of(records) | needed | {name: expected}
     assert through_json(settings) == settings
 
 
 def test_all_options_but_how_the_work_is_done_decide_the_output(records, tmp_path):
-    assert {option.name for option in fields(SyncOptions)} - CHANGED.keys() == {"batch_size", "detections"}
-    assert settings_of(records, batch_size=9, detections=tmp_path / "faces.jsonl") == settings_of(records)
+    assert {option.name for option in fields(SyncOptions)} - CHANGED.keys() == {
+        "batch_size",
+        "detail_from",  # only with `detail`; see below
+        "detections",
+        "max_duration",
+    }
+    same = {"batch_size": 9, "detections": tmp_path / "faces.jsonl", "max_duration": 100}
+    assert settings_of(records, **same) == settings_of(records)
+
+
+def test_videos_that_lend_detail_are_in_the_settings(records):
+    assert settings_of(records, detail="video", detail_from=["v.mp4"])["detail_from"] == ["v.mp4"]
 
 
 def test_names_of_files_decide_the_output_and_their_folders_do_not(records):
@@ -375,7 +393,7 @@ def test_settings_of_an_older_version_are_compared_by_their_present_names():
 
 
 def test_settings_that_come_from_json_are_the_same(records):
-    contradict = ("voxceleb2_crop", "crf", "restore")
+    contradict = ("voxceleb2_crop", "crf", "restore", "segments", "reproduce")
     settings = settings_of(
         records, **{name: value for name, (value, _) in CHANGED.items() if name not in contradict} | {"length": None}
     )

@@ -24,6 +24,7 @@ from diff2lip_diffusers import (
 )
 from diff2lip_diffusers.batch import workers
 from diff2lip_diffusers.lipsync import face_boxes, source_video
+from diff2lip_diffusers.lipsync.sampling import DEFAULT_BATCH_CPU
 from diff2lip_diffusers.media.reader import read_rgb
 from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
 from diff2lip_diffusers.schedulers import original_scheduler
@@ -112,8 +113,8 @@ def test_short_clips_share_the_batches_of_the_model(tmp_path, small_pipe, data, 
         return paint(self, frames, **arguments)
 
     monkeypatch.setattr(Diff2LipPipeline, "__call__", counting)
-    sync_batch(small_pipe, read_pairs(data), tmp_path / "out", batch_size=8, **OPTIONS)
-    assert sizes == [8] * -(-sum(COUNTS) // 8)
+    sync_batch(small_pipe, read_pairs(data), tmp_path / "out", batch_size=DEFAULT_BATCH_CPU, **OPTIONS)
+    assert sizes == [DEFAULT_BATCH_CPU] * -(-sum(COUNTS) // DEFAULT_BATCH_CPU)
 
 
 def test_the_records_say_what_was_done(finished):
@@ -307,7 +308,9 @@ def test_progress_is_told_to_the_end(finished):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"length": "audio"}, {"mode": "random"}, {"mode": "reconstruction"}, {"codec": "ffv1"}], ids=str
+    "options",
+    [{}, {"length": "audio"}, {"mode": "random"}, {"mode": "reconstruction"}, {"codec": "ffv1"}, {"detail": "video"}],
+    ids=str,
 )
 def test_a_clip_split_in_parts_is_that_of_one_process(tmp_path, small_pipe, data, monkeypatch, options):
     monkeypatch.setattr("diff2lip_diffusers.batch.split_clip.PART_FRAMES", 4)

@@ -192,6 +192,17 @@ def test_more_processes_make_the_same(batch, alone, tmp_path, count):
     show_idle_shares(f"{count} processes", results(tmp_path))
 
 
+def test_two_processes_sharpen_a_clip_as_one_does(fast_batch, tmp_path):
+    pairs = write_pairs(tmp_path / "pairs", [160])  # two stretches
+    outputs = []
+    for name, detail in (("one", "video"), ("two", "video"), ("plain", "none")):
+        options = (*fast_batch.options, "--lossless", "--split", "frames", "--detail", detail)
+        command = Batch(pairs, fast_batch.model, options).command(tmp_path / name)
+        run(launched(command, 2) if name == "two" else command)
+        outputs.append((tmp_path / name / output_names(1)[0]).read_bytes())
+    assert outputs[0] == outputs[1] != outputs[2]
+
+
 def test_two_machines_make_the_same(batch, alone, tmp_path):
     port = free_port()
     machines = [

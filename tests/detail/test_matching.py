@@ -33,3 +33,10 @@ def test_another_person_is_never_taken():
 def test_only_those_allowed():
     looks = Looks(np.stack([face(), face(1, 0), face(2, 0)]))
     assert [match.index for match in looks.best(face(), 2, np.array([False, True, False]))] == [1]
+
+
+def test_between_two_that_are_alike_the_last_frames_stays():
+    noise = np.random.default_rng(0).normal(0, 8, (2, *PHOTO.shape)).astype(np.float32)
+    looks = Looks(np.stack([face(photo=PHOTO + noise[0]), face(photo=PHOTO + 1.03 * noise[1]), face(photo=OTHER)]))
+    order = [[match.index for match in looks.best(face(), 1, favored=favored)] for favored in ((), (0,), (1,), (2,))]
+    assert order == [[0], [0], [1], [0]]

@@ -60,7 +60,7 @@ def test_detail_of_other_frames_brings_a_mouth_near_the_truth():
 
 def test_where_nothing_matches_it_is_a_plain_enlargement():
     truth = speaking(6)
-    stranger = skimage.data.camera()[100:320, 100:280, None].repeat(3, axis=2)
+    stranger = skimage.data.camera()[100:320:2, 100:280:2, None].repeat(3, axis=2)
     made = sharpener([stranger])(painted(truth), own_crop(truth))
     assert error(made, truth) <= 1.02 * error(plain(painted(truth)), truth)
 
@@ -96,3 +96,18 @@ def test_the_sharpened_size_suits_the_face(size):
     face = cv2.resize(speaking(3), size[::-1])
     made = sharpener([face, face])(painted(face), own_crop(face))
     assert len(made) == max(2 * SIZE, -(-max(size) // SIZE) * SIZE)
+
+
+def test_frames_that_continue_each_other_change_less():
+    random, truth = np.random.default_rng(0), speaking(6)
+    noisy = [painted(truth) + random.normal(0, 3, (SIZE, SIZE, 3)).astype(np.float32) for _ in range(6)]
+    changes = []
+    for continues in (True, False):
+        sharpen = sharpener([speaking(opening) for opening in (0, 2, 4, 8, 10)])
+        made = []
+        for face in noisy:
+            made.append(sharpen(face, own_crop(truth)))
+            if not continues:
+                sharpen.forget()
+        changes.append(np.mean([np.abs(b - a)[80:120].mean() for a, b in zip(made[2:], made[3:], strict=False)]))
+    assert changes[0] < 0.75 * changes[1]

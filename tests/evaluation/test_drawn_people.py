@@ -77,8 +77,8 @@ def test_blur_lowers_sharpness_and_picture_only(judged):
     assert blurred["psnr_painted"] < 40 and blurred["ssim_painted"] < 0.98
     assert blurred["opening_lag"] == 0 and blurred["lip_leak"] == 0
     assert blurred["opening_correlation"] > truth["opening_correlation"] - 0.1
-    # Encoded twice at 96 pixels, colors are softer still; without the equally soft reference it is 0.7.
-    assert blurred["opening_ratio"] == pytest.approx(1, abs=0.18)
+    # Encoded twice at 96 pixels, colors are softer still than the blur makes them; at 192 pixels it is 0.98.
+    assert 0.75 < blurred["opening_ratio"] < 1.1
     assert abs(blurred["flicker"]) < 0.1 and abs(blurred["position_jitter"]) < 0.1
     assert blurred["own_offset"] == 0
     assert blurred["own_lse_c"] == pytest.approx(truth["own_lse_c"], rel=0.15)

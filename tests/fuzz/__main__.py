@@ -32,21 +32,25 @@ class Counts:
     faults: Counter = field(default_factory=Counter)
     peak_bytes: int = 0
     longest_s: float = 0
+    cpu_s: Counter = field(default_factory=Counter)
 
     def add(self, case: Case, ended: Ended, faults: list[str]) -> None:
         """Counts a case."""
         self.cases[case.kind] += 1
+        self.cpu_s[case.kind] += ended.cpu_s
         self.exit_codes[ended.exit_code] += 1
         self.faults.update(faults)
         self.peak_bytes = max(self.peak_bytes, ended.peak_bytes)
         self.longest_s = max(self.longest_s, ended.seconds)
 
     def __str__(self) -> str:
-        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.cases.items()))
+        kinds = ", ".join(
+            f"{kind} {count} of {self.cpu_s[kind] / count:.1f} s" for kind, count in sorted(self.cases.items())
+        )
         codes = ", ".join(f"{code}: {count}" for code, count in sorted(self.exit_codes.items()))
         faults = ", ".join(f"{fault} {count}" for fault, count in sorted(self.faults.items())) or "none"
         return (
-            f"{self.cases.total()} cases ({kinds})\nexit codes {codes}\nfaults: {faults}\n"
+            f"{self.cases.total()} cases ({kinds} of CPU each)\nexit codes {codes}\nfaults: {faults}\n"
             f"peak memory {self.peak_bytes / 2**20:.0f} MiB, longest case {self.longest_s:.1f} s"
         )
 
@@ -70,6 +74,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="decides on all cases")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--cases", type=int, default=sys.maxsize, help="at most so many")
+    parser.add_argument("--seconds", type=float, default=HANG_S, help="after which a case hangs")
     parser.add_argument("--processes", type=int, default=2, help="cases at a time")
     parser.add_argument("--keep", default="fuzz-faults", metavar="DIR", help="where the files of bad cases go")
     return parser.parse_args()
@@ -81,10 +86,10 @@ def _run_all(args: argparse.Namespace, maker: CaseMaker, work: Path, keep: Path,
     while running or (time.monotonic() < end_s and number < args.first + args.cases):
         may_start = time.monotonic() < end_s and number < args.first + args.cases
         if may_start and len(running) < args.processes:
-            folder = work / f"case-{number:06d}"
+            folder = work / f"case-{args.seed}-{number:06d}"
             folder.mkdir()
             case = maker.make(number, folder)
-            process = LimitedProcess(lambda case=case: cli.main(case.arguments), folder, HANG_S)
+            process = LimitedProcess(lambda case=case: cli.main(case.arguments), folder, args.seconds)
             running[number] = case, folder, process
             number += 1
             continue
@@ -92,31 +97,37 @@ def _run_all(args: argparse.Namespace, maker: CaseMaker, work: Path, keep: Path,
         for key, (case, folder, process) in list(running.items()):
             if (ended := process.ended()) is not None:
                 del running[key]
-                _judge(key, case, folder, ended, keep, counts)
+                faults = faults_of(case, folder, ended, args.seconds)
+                counts.add(case, ended, faults)
+                _finish(key, case, folder, ended, faults, keep)
 
 
-def _judge(number: int, case: Case, folder: Path, ended: Ended, keep: Path, counts: Counts) -> None:
-    faults = faults_of(case, folder, ended)
-    counts.add(case, ended, faults)
+def _finish(number: int, case: Case, folder: Path, ended: Ended, faults: list[str], keep: Path) -> None:
     if faults:
         lines = ended.errors.strip().splitlines() or [""]
         print(f"case {number} ({case.kind}): {', '.join(faults)}; {lines[-1][:300]}", flush=True)
-        shutil.copytree(folder, keep / folder.name, symlinks=True, dirs_exist_ok=True, ignore=_pipes)
-        (keep / folder.name / "command").write_text(repr(case.arguments))
+        _keep(folder, keep / folder.name, case)
     shutil.rmtree(folder)
 
 
-def _pipes(folder: str, names: list[str]) -> list[str]:
-    return [name for name in names if (Path(folder) / name).is_fifo()]
+def _keep(folder: Path, target: Path, case: Case) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(folder, target, ignore=_not_copied)
+    (target / "command").write_text(repr(case.arguments))
 
 
-def faults_of(case: Case, folder: Path, ended: Ended) -> list[str]:
+def _not_copied(folder: str, names: list[str]) -> list[str]:
+    paths = {name: Path(folder) / name for name in names}
+    return [name for name, path in paths.items() if not (path.is_file() or path.is_dir())]
+
+
+def faults_of(case: Case, folder: Path, ended: Ended, limit_s: float) -> list[str]:
     """What is wrong with a case, in words; empty if nothing is."""
     output = None if case.output is None else folder / case.output
     wrong = {
         "traceback": "Traceback (most recent call last)" in ended.errors,
-        "hang": ended.seconds > HANG_S,
-        "crash": ended.exit_code >= 128 and ended.seconds <= HANG_S,
+        "hang": ended.seconds > limit_s,
+        "crash": ended.exit_code >= 128 and ended.seconds <= limit_s,
         "exit code": ended.exit_code not in EXIT_CODES and ended.exit_code < 128,
         "memory": ended.peak_bytes > MAX_BYTES,
         "no reason": ended.exit_code in (1, 2) and not ended.errors.strip(),

@@ -22,12 +22,14 @@ class Ended:
     Attributes:
         exit_code: 128 and the signal's number for a process that a signal ended.
         seconds: how long it took.
+        cpu_s: how long it computed.
         peak_bytes: the most memory that it held.
         errors: what it wrote to its error stream.
     """
 
     exit_code: int
     seconds: float
+    cpu_s: float
     peak_bytes: int
     errors: str
 
@@ -71,7 +73,7 @@ class LimitedProcess:
         except SystemExit as end:
             exit_code = end.code if isinstance(end.code, int) else 1
         except BaseException:
-            traceback.print_exc()
+            os.write(2, traceback.format_exc().encode())
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -87,7 +89,8 @@ class LimitedProcess:
         code = os.waitstatus_to_exitcode(status)
         errors = (self.folder / "stderr").read_text(errors="replace") if (self.folder / "stderr").exists() else ""
         seconds = time.monotonic() - self._started
-        return Ended(128 - code if code < 0 else code, seconds, usage.ru_maxrss * 1024, errors)
+        cpu_s = usage.ru_utime + usage.ru_stime
+        return Ended(128 - code if code < 0 else code, seconds, cpu_s, usage.ru_maxrss * 1024, errors)
 
 
 def _address_space() -> int:

@@ -79,7 +79,9 @@ def _write_all(folder: Path) -> None:
     pipe = untrained_pipeline(32)
     pipe.save_pretrained(folder / "model")
     write_training_set(folder / "set", (10, 8))
-    torch.save({name: tensor[:2].clone() for name, tensor in list(pipe.unet.state_dict().items())[:40]}, folder / "w.pt")
+    torch.save(
+        {name: tensor[:2].clone() for name, tensor in list(pipe.unet.state_dict().items())[:40]}, folder / "w.pt"
+    )
     entries = [{"video": "face.mp4", "audio": "speech.wav", "output": f"{n}.mp4", "seed": n} for n in range(2)]
     (folder / "pairs.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
 

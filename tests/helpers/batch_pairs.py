@@ -34,10 +34,11 @@ def output_names(count: int) -> list[str]:
 
 def decoded(folder: Path) -> dict[str, str]:
     """A digest of all frames and audio in each video of a folder, by its name."""
-    return {path.name: _digest(path) for path in sorted(folder.glob("*.mp4"))}
+    return {path.name: video_digest(path) for path in sorted(folder.glob("*.mp4"))}
 
 
-def _digest(path: Path) -> str:
+def video_digest(path: Path) -> str:
+    """A digest of all frames and audio of a video."""
     digest = hashlib.sha256()
     with av.open(str(path)) as container:
         for frame in container.decode():

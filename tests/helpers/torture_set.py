@@ -549,7 +549,7 @@ RECORDINGS = (
         "noise in the middle.mp3",
         "MP3 with damaged bytes",
         changed(media(A("libmp3lame")), overwrite_middle(0.05)),
-        audio="mp3 44100 Hz stereo",
+        audio="aac 44100 Hz stereo",
     ),
     audio("speech.m4a", "AAC", media(A(layout="mono"), container="mp4"), audio="aac 44100 Hz mono"),
     audio(
@@ -607,7 +607,7 @@ RECORDINGS = (
     ),
     refused("no speech.mp4", "a video without audio as the recording", media(V()), "has no audio stream", "audio"),
     refused("not audio.wav", "text", bytes_of(b"This is no audio.\n" * 30), "is not a video or audio file", "audio"),
-    refused("image.png", "an image as the recording", still(), "has no audio stream", "audio"),
+    refused("image.png", "an image as the recording", still(), "of a known kind", "audio"),
 )
 
 DAMAGED = (
@@ -849,13 +849,13 @@ STILLS = (
         "drawing.svg",
         "a vector drawing",
         bytes_of(b'<svg xmlns="http://www.w3.org/2000/svg"/>\n'),
-        "has no video stream",
+        "of a known kind",
     ),
     refused(
         "animated.webp",
         "an animated WebP",
         several_in_one(range(12), duration=100, lossless=True),
-        "no frame that can be decoded",
+        "of a known kind",
     ),
     stills("one frame", "a folder with one image is a still", folder(numbered([5]))),
     video(

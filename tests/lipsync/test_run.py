@@ -665,7 +665,7 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
 def test_an_error_ends_decoding_soon_and_removes_the_output(tmp_path, quick_pipe, clip, monkeypatch, error):
     decoded, begun = [], []
 
-    def many_frames(path, fps, start=0):
+    def many_frames(path, fps, start=0, max_pixels=None):
         for index in range(start, 1000):
             decoded.append(index)
             yield Frame.from_rgb(picture(index))

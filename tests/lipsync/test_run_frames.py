@@ -51,10 +51,11 @@ def psnr(first, second) -> float:
 # The seam
 
 
-def test_pasting_what_was_cut_out_changes_hardly_anything(tmp_path, small_pipe, film, to_writer):
+@pytest.mark.parametrize("detail", ["none", "video"])
+def test_pasting_what_was_cut_out_changes_hardly_anything(tmp_path, small_pipe, film, to_writer, detail):
     """Smaller than one level in and around the box, also after encoding at the default quality."""
     pipe = pipeline_that(lambda crops: crops, small_pipe)
-    sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE)
+    sync_video(pipe, *film, tmp_path / "out.mp4", box=FACE, detail=detail)
     source = list(read_rgb(film[0]))
     assert mean_difference(source, to_writer, AROUND) < 0.1
     assert mean_difference(source, read_rgb(tmp_path / "out.mp4"), AROUND) < 1

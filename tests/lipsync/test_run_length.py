@@ -12,6 +12,7 @@ from helpers.numbered_clips import frame_number, numbered_frame
 from helpers.numbered_clips import write_clip as write_numbered
 
 from diff2lip_diffusers import Detection, FaceBox, sync_video
+from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.reader import read_audio, read_rgb
 from diff2lip_diffusers.media.video_writer import VideoWriter
 
@@ -173,3 +174,24 @@ def test_after_an_hour_pictures_and_sound_still_match(tmp_path, small_pipe):
     assert len(starts) == minutes
     assert np.abs(starts - np.array(seen) / float(NTSC)).max() <= 1 / NTSC
     assert abs(len(heard) / rate - result.duration_s) <= 1 / NTSC
+
+
+@pytest.mark.parametrize(
+    ("frames", "speech_frames", "options", "reason"),
+    [
+        (COUNT, 7, {}, r"face\.mp4: gives 10 frames, 0\.4 s, more than the limit of 0\.3 s; .*--max-duration"),
+        (3, 12, {}, r"speech\.wav: its audio is longer than the limit of 0\.3 s; .*--max-duration"),
+        (3, 7, {}, None),
+        (3, 7, {"length": "audio", "fps": 240}, None),
+    ],
+)
+def test_the_longest_output(tmp_path, small_pipe, frames, speech_frames, options, reason):
+    video = numbered_film(tmp_path / "face.mp4", frames)
+    audio = write_speech(tmp_path / "speech.wav", speech_frames / 25)
+    options |= {"box": BOX, "num_inference_steps": 1, "max_duration": 0.3}
+    if reason is None:
+        assert sync_video(small_pipe, video, audio, tmp_path / "out.mp4", **options).duration_s <= 0.3
+        return
+    with pytest.raises(MediaError, match=reason):
+        sync_video(small_pipe, video, audio, tmp_path / "out.mp4", **options)
+    assert not (tmp_path / "out.mp4").exists()

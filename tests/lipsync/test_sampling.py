@@ -1,4 +1,4 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -71,6 +71,24 @@ def test_the_last_batch_is_filled_up(small_pipe, batches):
     painted = list(paint_frames(small_pipe, own, BATCH))
     assert [len(crops) for crops in batches] == [BATCH] * 2
     assert len(painted) == 6
+
+
+def test_a_batch_beyond_the_clip_is_no_larger_than_the_clip(small_pipe, batches):
+    job, longer = Job(), Job()
+    clip = [replace(task, most_painted=6) for task in tasks(job, 16, 1, 6)]
+    other = [replace(task, most_painted=9) for task in tasks(longer, 16, 2, 9)]
+    alone = faces_of(paint_frames(small_pipe, clip, 1000), job)
+    assert [len(crops) for crops in batches] == [6]
+    batches.clear()
+    beside = faces_of(paint_frames(small_pipe, [*other, *clip], 1000), job)
+    assert [len(crops) for crops in batches] == [9, 6]
+    np.testing.assert_array_equal(alone, beside)
+
+
+def test_the_default_batch_is_always_full(small_pipe, batches):
+    clip = [replace(task, most_painted=2) for task in tasks(Job(), 16, 1, 2)]
+    list(paint_frames(small_pipe, clip, BATCH))
+    assert [len(crops) for crops in batches] == [BATCH]
 
 
 def test_other_settings_are_sampled_apart(small_pipe, batches):

@@ -249,5 +249,7 @@ def _full_disk(name, *_args, **_options):
 
 def test_a_record_is_written_and_read_as_json(tmp_path, prepare):
     record = prepare(write_talk(tmp_path / "talk.mp4", 30))
-    assert json.loads((tmp_path / "set" / ".diff2lip" / "videos" / "talk.json").read_text()) == record
+    read = json.loads((tmp_path / "set" / ".diff2lip" / "videos" / "talk.json").read_text())
+    clips = (tmp_path / "set" / "clips").iterdir()
+    assert read == record | {"sizes": {path.name: path.stat().st_size for path in clips}}
     assert not any((tmp_path / "set" / ".diff2lip" / "unfinished").iterdir())

@@ -348,3 +348,34 @@ def test_what_is_no_syncnet_is_said_first(tmp_path, videos):
         with pytest.raises(Diff2LipError, match=f"^[^\n]*{message}[^\n]*$"):
             prepare_videos(folder, tmp_path / "set", options)
     assert not (tmp_path / "set").exists()
+
+
+def flip(path: Path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("has_sizes", [True, False], ids=["with sizes", "of an older version"])
+@pytest.mark.parametrize("suffix", [".mp4", ".wav"])
+def test_clips_that_were_cut_short_are_made_again(tmp_path, videos, looked_at, suffix, has_sizes):
+    prepare_videos(videos("a.mp4", "b.mp4"), tmp_path / "set", OPTIONS)
+    before = contents(tmp_path / "set" / "clips")
+    for record in (tmp_path / "set").glob(".diff2lip/videos/*.json"):
+        kept = json.loads(record.read_text())
+        assert set(kept["sizes"]) == {f"{kept['name']}_000.mp4", f"{kept['name']}_000.wav"}
+        record.write_text(json.dumps(kept if has_sizes else {key: kept[key] for key in kept if key != "sizes"}))
+    del looked_at[:]
+    prepare_videos(tmp_path / "videos", tmp_path / "set", OPTIONS)
+    assert looked_at == []
+    flip(tmp_path / "set" / "clips" / f"a_000{suffix}")
+    prepare_videos(tmp_path / "videos", tmp_path / "set", OPTIONS)
+    assert len(looked_at) == 1 and contents(tmp_path / "set" / "clips") == before
+
+
+@pytest.mark.parametrize("damage", [{"clips": 5}, {"clips": [{"name": "../../x"}]}, {"stamp": None}, {"dropped": [1]}])
+def test_a_damaged_record_means_that_its_video_is_read_again(tmp_path, videos, damage):
+    prepare_videos(videos("a.mp4"), tmp_path / "set", OPTIONS)
+    before = contents(tmp_path / "set")
+    record = tmp_path / "set" / ".diff2lip" / "videos" / "a.json"
+    record.write_text(json.dumps(json.loads(record.read_text()) | damage))
+    prepare_videos(tmp_path / "videos", tmp_path / "set", OPTIONS)
+    assert contents(tmp_path / "set") == before

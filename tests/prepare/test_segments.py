@@ -6,6 +6,7 @@ from helpers.prepare_films import FACE, HEIGHT, WIDTH, other_place, portrait
 
 from diff2lip_diffusers.boxes import FaceBox
 from diff2lip_diffusers.lipsync.compositing import resize_image
+from diff2lip_diffusers.lipsync.face_boxes import BoxedFrame
 from diff2lip_diffusers.media.frame import Frame
 from diff2lip_diffusers.prepare.segments import CUT_PX, PREVIEW_PX, read_segments
 
@@ -14,7 +15,8 @@ ELSEWHERE = FaceBox(200, 180, 300, 290)
 
 def segments(frames, boxes, least=5, most=20, border=10**9):
     pictures = [
-        (number, Frame.from_rgb(frame), box) for number, (frame, box) in enumerate(zip(frames, boxes, strict=True))
+        BoxedFrame(number, Frame.from_rgb(frame), (box,))
+        for number, (frame, box) in enumerate(zip(frames, boxes, strict=True))
     ]
     return list(read_segments(pictures, 32, least, most, border))
 

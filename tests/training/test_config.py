@@ -118,3 +118,16 @@ def test_a_missing_setting_and_files_that_are_no_settings(read, tmp_path):
             read(text)
     with pytest.raises(ValueError, match="'steps' is not name=value"):
         read(SMALLEST, "steps")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 5000, "a: " * 3000, "{" * 3000, "2024-13-99: 1", "? {a: b}\n: c", "1: 2", "!!float x"]
+)
+def test_yaml_that_is_deep_or_odd_is_one_line(tmp_path, text):
+    (tmp_path / "deep.yaml").write_text(text)
+    with pytest.raises((MediaError, ValueError)) as caught:
+        read_train_config(tmp_path / "deep.yaml")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+    with pytest.raises(ValueError):
+        (tmp_path / "good.yaml").write_text("data: a\noutput: b\nmax_train_steps: 1\n")
+        read_train_config(tmp_path / "good.yaml", [f"seed={text}"])

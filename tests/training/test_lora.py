@@ -33,7 +33,7 @@ def test_an_adapter_loads_onto_the_pipeline_it_was_trained_on(tmp_path):
     save_lora(tuned.unet, tmp_path / "lora")
     assert [file.name for file in (tmp_path / "lora").iterdir()] == ["pytorch_lora_weights.safetensors"]
     before = sample(base)
-    base.unet.load_lora_adapter(str(tmp_path / "lora"), prefix=None, use_safetensors=True)
+    base.load_lora_weights(tmp_path / "lora")
     torch.testing.assert_close(sample(base), sample(tuned), rtol=1e-4, atol=1e-5)
     assert not torch.allclose(sample(base), before, atol=1e-3)
 

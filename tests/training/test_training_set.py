@@ -173,3 +173,23 @@ def test_damaged_files_of_a_clip_are_named(tmp_path):
     clip.speech.write_bytes(b"RIFF")
     with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's speech"):
         data[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "../../x"},
+        {"name": "/etc/x"},
+        {"name": ""},
+        {"name": 5},
+        {"frames": -1},
+        {"frames": 1e999},
+        {"identity": None},
+    ],
+)
+def test_an_index_that_names_what_cannot_be_is_refused(tmp_path, change):
+    folder = write_training_set(tmp_path / "set", frames=(4,))
+    entry = json.loads((folder / "index.jsonl").read_text())
+    (folder / "index.jsonl").write_text(json.dumps(entry | change) + "\n")
+    with pytest.raises(MediaError, match="holds a damaged training set"):
+        find_clips(folder)

@@ -28,6 +28,6 @@ def beard_height(identity: Identity, u: Plane, v: Plane, w: Plane) -> Plane:
     """How far a beard stands above the skin at places on the head at rest, in face units."""
     if identity.beard not in ("goatee", "full"):
         return np.zeros_like(u)
-    long = identity.traits.beard_length
+    long = identity.life.beard_length
     grown = 0.008 + 0.016 * long + 0.085 * long * smooth(0.36, 0.47, v) * (w > 0)
     return (grown * beard_area(identity.beard, u, v) * smooth(-0.25, 0.0, w)).astype(np.float32)

@@ -19,7 +19,7 @@ class BodyPlace:
     """
 
     def __init__(self, view: LifeView):
-        size, traits = view.size_px, view.identity.traits
+        size, traits = view.size_px, view.identity.life
         self.unit_px = size * BOX_PART * view.pose.scale
         self.pixel = 1 / self.unit_px
         self.x_px = size * (0.5 + traits.shift_x) + 0.45 * (view.neck_x - size * (0.5 + traits.shift_x))
@@ -41,7 +41,7 @@ def paint_lifelike_body(canvas: Canvas, view: LifeView, light: KeyLight) -> None
         return
     part, (x, y) = place.region.of(canvas), place.places()
     identity, pixel = view.identity, 1.3 * place.pixel
-    collar = identity.traits.collar
+    collar = identity.life.collar
     back = (1 - np.hypot(x * (1 / 0.27), (y + 0.06) * (1 / 0.085))) * 0.085
     paint(part, color(identity.clothes) * 0.30 * (light.key + light.fill), inside(back, pixel))
     if collar == "hoodie":
@@ -72,11 +72,15 @@ def _paint_neck(part: Canvas, view: LifeView, light: KeyLight, place: BodyPlace,
     under = smooth(chin + 0.01, chin + 0.20, y - 0.10 * t * t + 0.16 * light.direction[0] * t)
     lit = diffuse(light, normal, 0.15 + 0.85 * under) * (0.58 + 0.42 * under)
     rng = np.random.default_rng([identity.seed, 0xB0D])
-    tone = 1 + identity.traits.texture * 0.03 * plane_noise(rng, t.shape, (6, 6))
+    tone = 1 + identity.life.texture * 0.03 * plane_noise(rng, t.shape, (6, 6))
     lines = sum(bump(y + 0.05 * t * t, at, 0.004) for at in (-0.13, -0.06)) * identity.age
     skin = color(identity.skin) * rgb(1.0, 0.95, 0.94) * tone * (1 - 0.3 * lines)
-    collarbone = bump(y - 0.045 - 0.10 * np.abs(x), 0, 0.011) * smooth(0.03, 0.07, np.abs(x)) * smooth(0.30, 0.15, np.abs(x))
-    skin = skin * (1 + 0.14 * collarbone - 0.18 * bump(y - 0.068 - 0.10 * np.abs(x), 0, 0.012) * smooth(0.03, 0.07, np.abs(x)))
+    collarbone = (
+        bump(y - 0.045 - 0.10 * np.abs(x), 0, 0.011) * smooth(0.03, 0.07, np.abs(x)) * smooth(0.30, 0.15, np.abs(x))
+    )
+    skin = skin * (
+        1 + 0.14 * collarbone - 0.18 * bump(y - 0.068 - 0.10 * np.abs(x), 0, 0.012) * smooth(0.03, 0.07, np.abs(x))
+    )
     inside_neck = np.minimum(half - np.abs(x - middle), (y - top_y) + 0.1)
     paint(part, skin * lit, inside(inside_neck, 1.3 * place.pixel))
 
@@ -95,7 +99,7 @@ def _neck_hole(collar: str, x: Plane, y: Plane) -> Plane:
 
 def _paint_clothes(part: Canvas, view: LifeView, light: KeyLight, place: BodyPlace, x: Plane, y: Plane) -> None:
     identity, pixel = view.identity, 1.3 * place.pixel
-    collar, side = identity.traits.collar, np.abs(x)
+    collar, side = identity.life.collar, np.abs(x)
     slope = 0.50 + 0.25 * (identity.jaw_width - 0.9)
     shoulder = -0.050 + slope * np.clip(side - 0.19, 0, None) ** 1.5 + 0.02 * smooth(0.25, 0.1, side)
     shoulder = shoulder + 3.0 * np.maximum(side - 0.80, 0) ** 1.5
@@ -144,18 +148,22 @@ def _paint_shirt_and_tie(part: Canvas, identity: Identity, lit, x: Plane, y: Pla
     paint(part, shirt, body * inside(-open_v, pixel))
     flap = np.minimum(np.minimum(open_v + 0.10, -open_v), 0.12 - y + 0.4 * (side - 0.1))
     tint(part, np.float32(0.72), inside(flap + 0.012, 5 * pixel) * (1 - inside(flap, pixel)) * body)
-    paint(part, rgb(0.95, 0.95, 0.97) * lit, inside(np.minimum(flap, np.minimum(0.225 - side, y + 0.08 + 0.6 * (0.2 - side))), pixel))
+    paint(
+        part,
+        rgb(0.95, 0.95, 0.97) * lit,
+        inside(np.minimum(flap, np.minimum(0.225 - side, y + 0.08 + 0.6 * (0.2 - side))), pixel),
+    )
     if identity.seed % 3:
         knot = np.minimum(0.040 - side + 0.25 * np.minimum(y - 0.13, 0), np.minimum(y - 0.085, 0.155 - y))
         tie = np.minimum(0.030 + 0.10 * (y - 0.15) - side, y - 0.15)
         stripe = 1 + 0.25 * np.sign(np.sin(70 * (x + y))) * (identity.seed % 2)
-        paint(part, color(identity.traits.pattern_color) * lit * stripe, inside(np.maximum(knot, tie), pixel))
+        paint(part, color(identity.life.pattern_color) * lit * stripe, inside(np.maximum(knot, tie), pixel))
         tint(part, np.float32(0.6), 0.8 * bump(y, 0.157, 0.006) * inside(0.04 - side, pixel))
 
 
 def _cloth(identity: Identity, light: KeyLight, x: Plane, y: Plane, shade) -> Canvas:
     """Returns the pattern of the clothes in even light."""
-    traits = identity.traits
+    traits = identity.life
     base = np.broadcast_to(color(identity.clothes), (3, *x.shape)).copy()
     waves = 2 * np.pi / (0.085 * traits.pattern_scale)
     kind, other = traits.clothes_pattern, color(traits.pattern_color)
@@ -174,7 +182,7 @@ def _cloth(identity: Identity, light: KeyLight, x: Plane, y: Plane, shade) -> Ca
 def _paint_scarf(part: Canvas, identity: Identity, light: KeyLight, x: Plane, y: Plane, pixel: float) -> None:
     """Paints a scarf: two loose rings around the neck, and an end that hangs down."""
     rng = np.random.default_rng([identity.seed, 0x5CA])
-    tone, weave = color(identity.traits.pattern_color), 0.08 * np.sin(150 * x + 60 * y) * np.sin(150 * y)
+    tone, weave = color(identity.life.pattern_color), 0.08 * np.sin(150 * x + 60 * y) * np.sin(150 * y)
     end_x = float(rng.uniform(-0.12, 0.12))
     end = np.minimum(0.085 - np.abs(x - end_x - 0.1 * y), np.minimum(y - 0.02, 0.62 - y))
     rings = [(0.02, 0.100, 0.300), (-0.075, 0.085, 0.255)]

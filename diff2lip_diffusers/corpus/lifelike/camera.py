@@ -1,7 +1,7 @@
-"""What a camera does to the frames of a clip: softness, motion blur, noise, and how strongly the clip is compressed."""
+"""What a camera does to the frames of a clip: softness, motion blur, noise, and stronger compression."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,9 +9,9 @@ from ..head import MouthShape, render_frame
 from ..head_view import face_box
 from ..identity import Identity
 from ..motion import Pose
-from .framing import draw_poses
 
-_MOVED = 0.008  # movement of the face during the exposure, in frame sides, from which it is blurred
+# A frame is the mean of pictures between which the face moves by so much, in frame sides, and of at most so many.
+_MOVED, _MOST_POSES = 0.008, 5
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def camera_of(identity: Identity) -> Camera:
 
 
 def film(
-    identity: Identity, poses: Sequence[Pose], mouth: Sequence[MouthShape] | np.ndarray, size_px: int, fps: float
+    identity: Identity, poses: Sequence[Pose], mouth: Sequence[MouthShape] | np.ndarray, size_px: int
 ) -> Iterator[np.ndarray]:
     """Yields the frames of a clip as the person's camera takes them, uint8 RGB (size_px, size_px, 3).
 
@@ -60,30 +60,41 @@ def film(
         poses: of the head, one per frame.
         mouth: N mouth shapes.
         size_px: height and width of the frames.
-        fps: frames per second.
     """
     camera = camera_of(identity)
     for index, (pose, shape) in enumerate(zip(poses, mouth, strict=True)):
-        frame = render_frame(identity, pose, shape, size_px)
-        for other in _during(identity, camera, pose, index, fps):
-            frame = frame if other is None else _mean(frame, render_frame(identity, other, shape, size_px))
-        yield _developed(frame, camera, np.random.default_rng([identity.seed, 0xCA4, index]))
+        after = poses[min(index + 1, len(poses) - 1)]
+        frames = [render_frame(identity, each, shape, size_px) for each in _during(identity, camera, pose, after)]
+        yield _developed(_mean(frames), camera, np.random.default_rng([identity.seed, 0xCA4, index]))
 
 
-def _during(identity: Identity, camera: Camera, pose: Pose, index: int, fps: float) -> Iterator[Pose]:
-    """Yields another pose during the exposure, if the face moves visibly in that time."""
-    if not camera.exposure:
-        return
-    other = draw_poses(identity, [(index + camera.exposure) / fps])[0]
-    here, there = (face_box(identity, each, 1) for each in (pose, other))
-    if max(abs(here.x1 - there.x1), abs(here.y1 - there.y1)) > _MOVED:
-        yield other
-    elif pose.cover and other.cover and abs(pose.cover.y - other.cover.y) > 2 * _MOVED:
-        yield other
+def _during(identity: Identity, camera: Camera, pose: Pose, after: Pose) -> list[Pose]:
+    """The poses during the exposure of a frame, from its own on; the more, the further the face or a hand moves."""
+    if not camera.exposure or pose == after:
+        return [pose]
+    here, there = (face_box(identity, each, 1) for each in (pose, after))
+    way = max(abs(here.x1 - there.x1), abs(here.y1 - there.y1))
+    if pose.cover and after.cover:
+        way = max(way, here.height * np.hypot(pose.cover.x - after.cover.x, pose.cover.y - after.cover.y))
+    count = min(_MOST_POSES, 1 + int(camera.exposure * way / _MOVED))
+    return [_between(pose, after, camera.exposure * step / count) for step in range(count)]
 
 
-def _mean(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return ((first.astype(np.uint16) + second + 1) // 2).astype(np.uint8)
+def _between(first: Pose, second: Pose, share: float) -> Pose:
+    """The pose that is `share` of the way from the first to the second; a blink stays as it is in the first."""
+    moved = {
+        name: getattr(first, name) + share * (getattr(second, name) - getattr(first, name))
+        for name in ("yaw", "pitch", "roll", "dx", "dy", "scale")
+    }
+    a, b = first.cover, second.cover
+    cover = a and b and replace(a, x=a.x + share * (b.x - a.x), y=a.y + share * (b.y - a.y))
+    return replace(first, **moved, cover=cover or a)
+
+
+def _mean(frames: list[np.ndarray]) -> np.ndarray:
+    if len(frames) == 1:
+        return frames[0]
+    return (sum(frame.astype(np.float32) for frame in frames) / len(frames) + 0.5).astype(np.uint8)  # pyright: ignore
 
 
 def _developed(frame: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:

@@ -57,7 +57,7 @@ def _draw_visits(rng: np.random.Generator, kind: str, side: float) -> list[_Visi
     return visits
 
 
-def _place(visits: list[_Visit], time_s: float, stays: bool, move_s: float = 0.38) -> tuple[float, float, float]:
+def _place(visits: list[_Visit], time_s: float, stays: bool, move_s: float = 0.6) -> tuple[float, float, float]:
     """Place and angle at a time: at a visit, or on the way up or down."""
     if stays:
         after = [visit for visit in visits if visit.start_s <= time_s] or visits[:1]

@@ -10,7 +10,7 @@ from .head_rays import LifeView
 from .key_light import KeyLight, diffuse
 
 # A mouth counts as covered when more than this share of the place around it is.
-COVERED_SHARE = 0.12
+COVERED_SHARE = 0.03
 
 
 def paint_cover(canvas: Canvas, view: LifeView, light: KeyLight) -> None:
@@ -58,7 +58,11 @@ class _Around:
 def _bars(kind: str) -> list[tuple[float, float, float, float, float, str]]:
     """The round bars of a thing: (a1, b1, a2, b2, radius, material), the rearmost first."""
     if kind == "stand":
-        return [(0.0, 0.10, 0.10, 1.6, 0.016, "metal"), (0.0, 0.02, 0.0, 0.17, 0.05, "black"), (0.0, 0.0, 0.0, 0.05, 0.072, "mesh")]
+        return [
+            (0.0, 0.10, 0.10, 1.6, 0.016, "metal"),
+            (0.0, 0.02, 0.0, 0.17, 0.05, "black"),
+            (0.0, 0.0, 0.0, 0.05, 0.072, "mesh"),
+        ]
     if kind == "microphone":
         fist = [(-0.055, 0.26 + 0.052 * i, 0.058, 0.25 + 0.052 * i, 0.032, "skin") for i in range(4)]
         return [
@@ -66,10 +70,16 @@ def _bars(kind: str) -> list[tuple[float, float, float, float, float, str]]:
             (0.0, 0.08, 0.0, 0.52, 0.040, "black"), (0.0, 0.0, 0.0, 0.03, 0.070, "mesh"),
             *fist, (0.06, 0.33, -0.02, 0.23, 0.034, "skin"),
         ]  # fmt: skip
-    fingers = [(-0.085, 0.17, -0.135, -0.07), (-0.030, 0.15, -0.050, -0.14), (0.028, 0.15, 0.035, -0.145), (0.082, 0.17, 0.11, -0.095)]
+    fingers = [
+        (-0.085, 0.17, -0.135, -0.07),
+        (-0.030, 0.15, -0.050, -0.14),
+        (0.028, 0.15, 0.035, -0.145),
+        (0.082, 0.17, 0.11, -0.095),
+    ]
     return [
         (0.02, 1.4, 0.0, 0.52, 0.115, "sleeve"), (0.0, 0.55, 0.0, 0.36, 0.085, "skin"),
-        (0.0, 0.30, 0.0, 0.24, 0.122, "skin"), *((*finger, 0.032 - 0.002 * abs(i - 1), "skin") for i, finger in enumerate(fingers)),
+        (0.0, 0.30, 0.0, 0.24, 0.122, "skin"),
+        *((*finger, 0.032 - 0.002 * abs(i - 1), "skin") for i, finger in enumerate(fingers)),
         (-0.10, 0.34, -0.205, 0.17, 0.037, "skin"),
     ]  # fmt: skip
 
@@ -130,7 +140,9 @@ def _material(material: str, identity, place: _Around, t: Plane, far: Plane) -> 
 
 def _gloss(material: str, light: KeyLight, normal: np.ndarray) -> np.ndarray:
     lx, ly, lz = light.direction
-    half = np.clip((normal[0] * lx + normal[1] * ly + normal[2] * (lz + 1)) / (lx * lx + ly * ly + (lz + 1) ** 2) ** 0.5, 0, 1)
+    half = np.clip(
+        (normal[0] * lx + normal[1] * ly + normal[2] * (lz + 1)) / (lx * lx + ly * ly + (lz + 1) ** 2) ** 0.5, 0, 1
+    )
     return light.key * ({"skin": 0.06, "sleeve": 0.0}.get(material, 0.35) * half**24)
 
 

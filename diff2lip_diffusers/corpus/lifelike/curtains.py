@@ -31,7 +31,9 @@ def _strands(identity: Identity, x: Plane, y: Plane) -> tuple[Plane, Plane]:
     return sheet[0].ravel().take(index), sheet[1].ravel().take(index)
 
 
-def _colors(identity: Identity, light: KeyLight, normal: np.ndarray, fine: Plane, locks: Plane, shadow: float) -> Canvas:
+def _colors(
+    identity: Identity, light: KeyLight, normal: np.ndarray, fine: Plane, locks: Plane, shadow: float
+) -> Canvas:
     base = color(identity.hair) + 0.012
     lit = diffuse(light, normal, shadow, 0.8)
     shade = np.clip(0.74 + 0.16 * fine + 0.16 * locks, 0.2, 1.5)
@@ -72,9 +74,9 @@ def paint_locks(canvas: Canvas, view: LifeView, light: KeyLight) -> None:
     """Paints locks that fall before cheeks and shoulders; `light` is in the upright view."""
     identity = view.identity
     cut = CUTS.get(identity.hair_style)
-    if cut is None or cut.back is None or identity.traits.locks == "none":
+    if cut is None or cut.back is None or identity.life.locks == "none":
         return
-    low = cut.back - 0.05 if identity.traits.locks == "shoulders" else min(0.40, cut.back)
+    low = cut.back - 0.05 if identity.life.locks == "shoulders" else min(0.40, cut.back)
     for side in (-1, 1):
         _paint_lock(canvas, view, light, side, low)
 
@@ -85,9 +87,11 @@ def _paint_lock(canvas: Canvas, view: LifeView, light: KeyLight, side: int, low:
     rng = np.random.default_rng([seed, 0x10C])
     out = 0.385 * identity.face_width + 0.02
     half = float(rng.uniform(0.045, 0.085))
-    inward = float(rng.uniform(0.0, 0.055)) * (identity.traits.locks == "cheeks") + 0.03
+    inward = float(rng.uniform(0.0, 0.055)) * (identity.life.locks == "cheeks") + 0.03
     anchors = [view.turning.turned(side * (out - half + 0.02 - inward), v, 0.06) for v in (-0.30, 0.1, 0.45)]
-    region = view.region_upright(min(a[0] for a in anchors) - 0.25, -0.34, max(a[0] for a in anchors) + 0.25, low + 0.1)
+    region = view.region_upright(
+        min(a[0] for a in anchors) - 0.25, -0.34, max(a[0] for a in anchors) + 0.25, low + 0.1
+    )
     if region.empty or anchors[1][2] < -0.16:
         return
     x, y = view.upright(region)
@@ -101,11 +105,20 @@ def _paint_lock(canvas: Canvas, view: LifeView, light: KeyLight, side: int, low:
     fine, locks = _strands(identity, x - middle + side, y)
     width = half * (0.55 + 0.45 * smooth(-0.34, 0.05, y)) * (1 - 0.75 * smooth(low - 0.35, low + 0.05, y))
     edge = width - np.abs(x - middle) + 0.006 * fine + 0.010 * locks
-    alpha = inside(edge, 1.5 * view.pixel) * smooth(-0.34, -0.24, y) * inside(low + 0.03 * fine - y, 4 * view.pixel) * (1 - away)
+    alpha = (
+        inside(edge, 1.5 * view.pixel)
+        * smooth(-0.34, -0.24, y)
+        * inside(low + 0.03 * fine - y, 4 * view.pixel)
+        * (1 - away)
+    )
     t = np.clip((x - middle) / np.maximum(width, 0.01), -1, 1)
     normal = np.stack([0.75 * t + 0.25 * side + 0.15 * locks, 0.12 * np.sin(9 * y + seed), np.sqrt(1 - 0.6 * t * t)])
     normal /= np.sqrt((normal**2).sum(axis=0))
     part = region.of(canvas)
-    shade = inside(width + 0.02 - np.abs(x - middle - 0.02 * side), 0.05) * smooth(-0.3, -0.1, y) * smooth(low, low - 0.1, y)
+    shade = (
+        inside(width + 0.02 - np.abs(x - middle - 0.02 * side), 0.05)
+        * smooth(-0.3, -0.1, y)
+        * smooth(low, low - 0.1, y)
+    )
     tint(part, np.float32(0.72), (0.7 * (1 - away)) * shade)
     paint(part, _colors(identity, light, normal, fine, locks, 0.9), alpha)

@@ -75,14 +75,22 @@ def paint_lifelike_glasses(canvas: Canvas, view: LifeView, light: KeyLight) -> N
     part, pixel = region.of(canvas), 1.3 * view.pixel
     x, y = np.abs(u) - 0.168 * identity.eye_distance, v - middle_v
     lens = lens_edge(identity.glasses, 1.06 * x, 1.06 * y)
-    tint(part, rgb(0.80, 0.76, 0.75), 0.45 * inside(0.010 - np.abs(lens_edge(identity.glasses, x, y - 0.018)), 5 * pixel))
+    tint(
+        part,
+        rgb(0.80, 0.76, 0.75),
+        0.45 * inside(0.010 - np.abs(lens_edge(identity.glasses, x, y - 0.018)), 5 * pixel),
+    )
     _paint_temples(canvas, view, light, middle_v)
     glare = smooth(0.02, 0.05, np.abs(u - 0.6 * y - 0.10 * light.direction[0] * 3) % 0.34)
     paint(part, light.key + 0.2, (0.05 + 0.07 * light.hardness) * inside(lens, pixel) * (1 - glare))
     thick = 0.0055 + 0.004 * (identity.seed % 3)
     rim = inside(thick - np.abs(lens), pixel)
     bridge = inside(0.006 - np.abs(y + 0.018 + 0.8 * u * u), pixel) * inside(-lens, pixel) * (np.abs(u) < 0.11)
-    frame = color(identity.frame) * (light.key + light.fill) * (0.8 + 0.9 * bump(lens, 0.2 * thick, 0.002) + 0.5 * bump(y, -0.07, 0.02))
+    frame = (
+        color(identity.frame)
+        * (light.key + light.fill)
+        * (0.8 + 0.9 * bump(lens, 0.2 * thick, 0.002) + 0.5 * bump(y, -0.07, 0.02))
+    )
     paint(part, frame, np.maximum(rim, bridge))
 
 

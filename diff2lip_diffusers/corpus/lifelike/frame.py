@@ -76,7 +76,13 @@ def _paint_head(canvas: Canvas, view: LifeView, mouth: Mouth, light: KeyLight) -
     paint_beard_shell(canvas, view, light, region, hits, radii, chin_drop(mouth))
     paint_eyes(canvas, _EyeView(view, hits, region), lit, region)  # pyright: ignore[reportArgumentType]
     place = mouth_region(view)
-    part = Region(max(place.x1, region.x1), max(place.y1, region.y1), min(place.x2, region.x2), min(place.y2, region.y2), view.size_px)
+    part = Region(
+        max(place.x1, region.x1),
+        max(place.y1, region.y1),
+        min(place.x2, region.x2),
+        min(place.y2, region.y2),
+        view.size_px,
+    )
     if not part.empty:
         u, v, seen = (part.of(plane, region) for plane in (hits.u, hits.v, hits.cover * (hits.w > 0)))
         around = part.of(lit, region)
@@ -125,6 +131,6 @@ def _paint_skin(part: Canvas, view: LifeView, mouth: Mouth, light: KeyLight, hit
     under = smooth(0.44, 0.52, flat_v) * smooth(0.25, 0.1, hits.w)
     lit *= (1 - 0.45 * under) * (0.82 + 0.18 * smooth(0.05, 0.45, hits.normal[2]))
     oil = 0.5 + 0.9 * bump(u, 0, 0.14) * smooth(0.42, 0.2, np.abs(v + 0.05))
-    shine = highlight(light, normal, 0.25 + 0.75 * shadow, oil * view.identity.traits.texture)
+    shine = highlight(light, normal, 0.25 + 0.75 * shadow, oil * view.identity.life.texture)
     paint(part, np.stack([red, green, blue]) * lit + shine, hits.cover)
     return lit

@@ -13,6 +13,7 @@ from .traits import LifeTraits
 
 MAX_YAW_DEG, MAX_PITCH_DEG, MAX_ROLL_DEG = 35.0, 20.0, 20.0
 _MIDDLE_Y = 0.53  # of the face box in the frame
+_FREE = 0.7  # part of the range where values are not bent
 _FORWARD = 0.46  # of the face before the joint that it turns around, in face units
 
 
@@ -24,7 +25,7 @@ def draw_poses(identity: Identity, times_s: Sequence[float] | np.ndarray) -> lis
     """
     if identity.traits is None:
         return draw_motion(identity.seed, times_s)
-    traits = identity.traits
+    traits = identity.life
     times = np.asarray(times_s, dtype=np.float64)
     poses, covers = draw_motion(identity.seed, times, traits.liveliness), draw_covers(identity.seed, times)
     zooms = traits.zoom * np.exp(traits.zooming * np.tanh(0.4 * times))
@@ -51,5 +52,8 @@ def _framed(pose: Pose, zoom: float, cover: Cover | None, traits: LifeTraits) ->
 
 
 def _limited(value: float, most: float) -> float:
-    """Bends a value softly so that it stays below `most`."""
-    return float(most * np.tanh(value / most))
+    """Bends large values softly so that they stay below `most`."""
+    size = abs(value) / most
+    if size > _FREE:
+        size = _FREE + (1 - _FREE) * np.tanh((size - _FREE) / (1 - _FREE))
+    return float(np.copysign(most * size, value))

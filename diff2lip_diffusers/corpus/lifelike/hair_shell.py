@@ -57,7 +57,9 @@ def _above_line(identity: Identity, u: Plane, v: Plane, w: Plane) -> Plane:
     line = look_up(strands.hair_line, LOW_U, HIGH_U, wide)
     level = look_up(strands.level, LOW_U, HIGH_U, wide)
     nape = 0.24 + 0.02 * np.sin(40 * u)
-    line = np.where(w < -0.06, np.minimum(np.maximum(line, nape), max(nape.max(), CUTS[identity.hair_style].ends)), line)
+    line = np.where(
+        w < -0.06, np.minimum(np.maximum(line, nape), max(nape.max(), CUTS[identity.hair_style].ends)), line
+    )
     return (line - v) * level - 0.012
 
 

@@ -50,7 +50,7 @@ class LifeView(HeadView):
         w = 0.4
         for _ in range(6):
             du, dv, dw = u - CENTER[0], v - CENTER[1], max(w - CENTER[2], 0.01)
-            radius = float(nearest(self.shape.rest, np.float32([du]), np.float32([dv]), np.float32([dw]))[0])
+            radius = float(nearest(self.shape.rest, *(np.array([part], np.float32) for part in (du, dv, dw)))[0])
             w = CENTER[2] + np.sqrt(max(radius * radius - du * du - dv * dv, 0.0))
         return float(w)
 
@@ -68,7 +68,8 @@ class LifeView(HeadView):
         within = dx * dx + dy * dy < reach * reach
         flat = np.flatnonzero(within)
         hits = _march(self, dx.ravel().take(flat), dy.ravel().take(flat), radii, reach)
-        return Hits(*(_spread(plane, flat, x.shape) for plane in hits[:4]), _spread(hits[4], flat, x.shape))
+        u, v, w, cover, normal = (_spread(planes, flat, x.shape) for planes in hits)
+        return Hits(u, v, w, cover, normal)
 
     def shaded(self, hits: Hits, radii: np.ndarray, light: tuple[float, float, float], softness: float) -> Plane:
         """How much of a light reaches each place, 0 in shadow to 1, along the upright direction `light`."""

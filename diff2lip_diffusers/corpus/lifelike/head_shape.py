@@ -115,9 +115,11 @@ def _section_lines(identity: Identity) -> tuple[np.ndarray, ...]:
         (-0.64, -0.10), (-0.62, -0.20), (-0.56, -0.33), (-0.45, -0.44), (-0.3, -0.50), (-0.12, -0.50), (0.02, -0.44),
         (0.13, -0.34), (0.20, -0.24), (0.27, -0.13), (0.34, -0.02), (0.41, 0.08), (0.455, 0.15), (0.478, 0.20),
     ]  # fmt: skip
-    width, front_w, back_w = (np.interp(v, *zip(*line, strict=True)) for line in (half, front, back))
+    width, front_w, back_w = (np.interp(v, *np.array(line).T) for line in (half, front, back))
     kernel = np.hanning(43) / np.hanning(43).sum()
-    smoothed = [np.convolve(np.pad(line, 21, mode="edge"), kernel, mode="valid") for line in (width * wide, front_w, back_w)]
+    smoothed = [
+        np.convolve(np.pad(line, 21, mode="edge"), kernel, mode="valid") for line in (width * wide, front_w, back_w)
+    ]
     return tuple(line.astype(np.float32) for line in smoothed)
 
 

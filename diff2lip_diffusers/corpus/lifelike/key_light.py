@@ -43,7 +43,7 @@ class KeyLight(NamedTuple):
 
 def key_light(identity: Identity) -> KeyLight:
     """Returns the light in the room of a lifelike person."""
-    traits = identity.traits
+    traits = identity.life
     azimuth, height = np.deg2rad(traits.light_azimuth), np.deg2rad(traits.light_height)
     direction = np.sin(azimuth) * np.cos(height), -np.sin(height), np.cos(azimuth) * np.cos(height)
     x, y, z = (float(part) for part in direction)

@@ -68,14 +68,19 @@ def _lip_colors(view: LifeView, lips: Lips, mouth: Mouth, u, v, light: KeyLight,
     # The roundness of the lips tilts their normals: the upper lip faces down, the lower lip's upper part faces up.
     tilt = (1 - on_lower) * (0.10 + 0.55 * up) + on_lower * (-0.62 + 1.25 * low)
     creases = _creases(u / lips.half_width, on_lower, identity.seed)
-    shade = 1 - 0.32 * (1 - on_lower) * up - 0.30 * on_lower * smooth(0.55, 1.05, low) + 0.06 * on_lower * bump(low, 0.35, 0.2)
+    shade = (
+        1
+        - 0.32 * (1 - on_lower) * up
+        - 0.30 * on_lower * smooth(0.55, 1.05, low)
+        + 0.06 * on_lower * bump(low, 0.35, 0.2)
+    )
     shade = shade * (1 - 0.13 * smooth(0.45, 1.0, np.abs(lips.t))) * (1 + 0.055 * creases)
     rim = smooth(0.16, 0.0, np.where(on_lower > 0, 1 - low, up))
     base = color(identity.lips)
-    base = base + 0.30 * rim * (1 - identity.traits.make_up) * (color(identity.skin) * 0.86 - base)
+    base = base + 0.30 * rim * (1 - identity.life.make_up) * (color(identity.skin) * 0.86 - base)
     round_normal = np.stack([normal[0] + 0.25 * u / lips.half_width, normal[1] + tilt, normal[2]])
     round_normal /= np.sqrt((round_normal**2).sum(axis=0) + 1e-6)
-    wet = 0.5 + 1.1 * identity.traits.make_up + 0.5 * mouth.rounding
+    wet = 0.5 + 1.1 * identity.life.make_up + 0.5 * mouth.rounding
     return base * lit * shade + highlight(light, round_normal, 1 + 0.35 * creases, 1.6) * wet
 
 
@@ -107,7 +112,7 @@ def _inside_colors(view: LifeView, lips: Lips, mouth: Mouth, u, v, lit, pixel: f
 def _paint_upper_teeth(colors, identity: Identity, mouth: Mouth, lips: Lips, at, gap: float, mean, pixel) -> None:
     u, v = at
     side = np.abs(u)
-    edges = _UPPER_EDGES * identity.traits.teeth_width
+    edges = _UPPER_EDGES * identity.life.teeth_width
     number = np.searchsorted(edges, side.ravel()).reshape(side.shape).clip(0, 5)
     shown = (0.013 + 0.031 * mouth.teeth) * (0.55 + 0.45 * smooth(0.0, 0.2, mouth.opening))
     top = MOUTH_V - 0.34 * gap * (1 - 0.45 * (1 - mouth.teeth))  # the teeth stay in place when the lip is lowered
@@ -121,9 +126,20 @@ def _paint_upper_teeth(colors, identity: Identity, mouth: Mouth, lips: Lips, at,
     gaps = bump(np.minimum(place, 1 - place) * width, 0, max(0.0011, 0.28 * pixel))
     round_off = 1 - 0.42 * smooth(0.03, 0.125, side) - 0.10 * np.abs(2 * place - 1) ** 3
     body = 1 - 0.10 * smooth(0.5, 1.0, (v - root) / np.maximum(tips - root, 1e-3))
-    tone = color(identity.teeth) * (0.90 + 0.02 * np.sin(5 * number + identity.seed)) * round_off * body * (1 - 0.36 * gaps)
+    tone = (
+        color(identity.teeth)
+        * (0.90 + 0.02 * np.sin(5 * number + identity.seed))
+        * round_off
+        * body
+        * (1 - 0.36 * gaps)
+    )
     paint(colors, tone * (0.34 + 0.72 * mean), row)
-    gum = between(v, lips.inner_top - 0.01, root + 0.005 * np.abs(2 * place - 1) ** 2 + 0.010 * identity.traits.gum * mouth.teeth, 1.5 * pixel)
+    gum = between(
+        v,
+        lips.inner_top - 0.01,
+        root + 0.005 * np.abs(2 * place - 1) ** 2 + 0.010 * identity.life.gum * mouth.teeth,
+        1.5 * pixel,
+    )
     paint(colors, rgb(0.66, 0.33, 0.34) * (0.25 + 0.6 * mean), 0.8 * gum * smooth(0.4, 0.8, mouth.teeth) * row)
 
 
@@ -152,5 +168,10 @@ def _paint_tongue(colors, identity: Identity, mouth: Mouth, lips: Lips, at, gap:
     near = np.clip((v - mound) / max(gap, 0.02), 0, 1)
     groove = 1 - 0.18 * bump(u, 0, 0.008) * smooth(0.02, 0.1, near)
     shade = (0.48 + 0.26 * mouth.tongue + 0.14 * smooth(0.03, 0.3, near)) * groove * (0.3 + 0.7 * mean)
-    wet = 0.22 * bump(near, 0.10, 0.05) * (bump(u, -0.02, 0.012) + bump(u, 0.025, 0.009)) * smooth(0.1, 0.4, mouth.opening)
+    wet = (
+        0.22
+        * bump(near, 0.10, 0.05)
+        * (bump(u, -0.02, 0.012) + bump(u, 0.025, 0.009))
+        * smooth(0.1, 0.4, mouth.opening)
+    )
     paint(colors, color(identity.tongue) * shade + wet * mean, (0.70 + 0.28 * mouth.tongue) * cover)

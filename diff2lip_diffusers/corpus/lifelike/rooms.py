@@ -19,11 +19,11 @@ def lifelike_room(identity: Identity, size_px: int) -> Canvas:
     small = max(24, round(size_px / blur))
     steps = (np.arange(small, dtype=np.float32) + 0.5) / small
     x, y = np.broadcast_arrays(steps[None], steps[:, None])
-    scale = identity.traits.pattern_scale
-    room = _PAINTERS[identity.traits.room](identity, x + rng.uniform(0, 0.3), y + rng.uniform(0, 0.3), scale, rng)
-    side = 1.0 if identity.traits.light_azimuth > 0 else -1.0
+    scale = identity.life.pattern_scale
+    room = _PAINTERS[identity.life.room](identity, x + rng.uniform(0, 0.3), y + rng.uniform(0, 0.3), scale, rng)
+    side = 1.0 if identity.life.light_azimuth > 0 else -1.0
     glow = blob(x, y, (0.5 + 0.45 * side, rng.uniform(0.1, 0.6)), (0.5, 0.55))
-    room = room * (0.52 + 0.55 * glow) * (0.55 + 0.45 * (_column(identity.traits.key) + _column(identity.traits.fill)))
+    room = room * (0.52 + 0.55 * glow) * (0.55 + 0.45 * (_column(identity.life.key) + _column(identity.life.fill)))
     room *= rng.uniform(0.55, 1.1)
     return _enlarged(np.clip(room, 0, 1).astype(np.float32), size_px)
 
@@ -42,8 +42,12 @@ def _enlarged(room: Canvas, size_px: int) -> Canvas:
     return np.ascontiguousarray(rows[:, :, low] + part * (rows[:, :, low + 1] - rows[:, :, low]))
 
 
+def _square(side: float) -> tuple[float, float]:
+    return side, side
+
+
 def _wall(identity: Identity, x: Plane, rng: Random) -> Canvas:
-    grain = plane_noise(rng, x.shape, (max(2, x.shape[0] / 9),) * 2)
+    grain = plane_noise(rng, x.shape, _square(max(2, x.shape[0] / 9)))
     return color(identity.background) * (1 + 0.04 * grain)
 
 
@@ -59,7 +63,12 @@ def _bokeh(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) ->
         place, radius = (rng.uniform(0, 1.3), rng.uniform(0, 1.2)), scale * rng.uniform(0.02, 0.09)
         far = np.hypot(x - place[0], y - place[1])
         glow = color(identity.background_detail) * 0.5 + rng.uniform(0.1, 0.9, 3).reshape(3, 1, 1) * 0.6
-        room += rng.uniform(0.15, 0.6) * glow * smooth(radius, 0.8 * radius, far) * (0.7 + 0.3 * smooth(0.5, 1, far / radius))
+        room += (
+            rng.uniform(0.15, 0.6)
+            * glow
+            * smooth(radius, 0.8 * radius, far)
+            * (0.7 + 0.3 * smooth(0.5, 1, far / radius))
+        )
     return room
 
 
@@ -72,7 +81,7 @@ def _skirted(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) 
         left, top, wide, tall = rng.uniform(0, 1), rng.uniform(0, 0.4), rng.uniform(0.15, 0.4), rng.uniform(0.15, 0.35)
         inner = np.minimum(np.minimum(x - left, left + wide - x), np.minimum(y - top, top + tall - y))
         paint(room, rgb(*rng.uniform(0.05, 0.9, 3)), smooth(0, 0.006, inner))
-        art = plane_noise(rng, x.shape, (max(2, x.shape[0] / 12),) * 2)
+        art = plane_noise(rng, x.shape, _square(max(2, x.shape[0] / 12)))
         paint(room, rgb(*rng.uniform(0.2, 1, 3)) * (0.8 + 0.2 * art), smooth(0.016, 0.022, inner))
     return room
 
@@ -80,9 +89,14 @@ def _skirted(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) 
 def _window(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) -> Canvas:
     room = 0.7 * _wall(identity, x, rng)
     left, wide = rng.uniform(-0.2, 0.9), rng.uniform(0.3, 0.6)
-    pane = smooth(left, left + 0.01, x) * smooth(left + wide, left + wide - 0.01, x) * smooth(0.05, 0.06, y) * smooth(0.85, 0.84, y)
+    pane = (
+        smooth(left, left + 0.01, x)
+        * smooth(left + wide, left + wide - 0.01, x)
+        * smooth(0.05, 0.06, y)
+        * smooth(0.85, 0.84, y)
+    )
     bars = np.maximum(bump(x, left + wide / 2, 0.008), bump(y, rng.uniform(0.35, 0.6), 0.008))
-    trees = 0.6 * plane_noise(rng, x.shape, (max(2, x.shape[0] / 14),) * 2) + 3 * (y - 0.55)
+    trees = 0.6 * plane_noise(rng, x.shape, _square(max(2, x.shape[0] / 14))) + 3 * (y - 0.55)
     sky = rgb(0.86, 0.93, 1.0) + smooth(-0.5, 0.8, trees) * (rgb(0.30, 0.42, 0.22) - rgb(0.86, 0.93, 1.0))
     paint(room, 1.15 * sky, pane * (1 - 0.85 * bars))
     return room
@@ -136,7 +150,7 @@ def _paper(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) ->
 def _leaves(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) -> Canvas:
     """Plants out of doors, with spots of sun."""
     cells = x.shape[0] / 22 * scale
-    noise = [plane_noise(rng, x.shape, (max(1.5, cells * part),) * 2) for part in (2.5, 1.0, 0.5)]
+    noise = [plane_noise(rng, x.shape, _square(max(1.5, cells * part))) for part in (2.5, 1.0, 0.5)]
     mixed = 0.6 * noise[0] + 0.7 * noise[1] + 0.4 * noise[2]
     room = rgb(0.16, 0.26, 0.10) * (1 + 0.45 * mixed) + rgb(0.02, 0.04, 0.0)
     paint(room, rgb(0.55, 0.66, 0.25), 0.8 * smooth(0.5, 1.6, mixed))
@@ -156,7 +170,9 @@ def _panels(identity: Identity, x: Plane, y: Plane, scale: float, rng: Random) -
     wide = 0.17 * scale
     number = np.floor(x / wide).astype(int)
     tone = rng.uniform(0.8, 1.15, 64).astype(np.float32)[number % 64]
-    grain = plane_noise(rng, x.shape, (max(3, x.shape[0] / 3), 1.6)) + 0.7 * np.sin(60 * x + 5 * np.sin(5 * y + number))
+    grain = plane_noise(rng, x.shape, (max(3, x.shape[0] / 3), 1.6)) + 0.7 * np.sin(
+        60 * x + 5 * np.sin(5 * y + number)
+    )
     room = rgb(0.46, 0.31, 0.19) * (tone + 0.10 * grain)
     tint(room, np.float32(0.35), smooth(0.05, 0.02, np.mod(x, wide) / wide))
     return room

@@ -5,9 +5,9 @@ from functools import lru_cache
 import numpy as np
 
 from ..brushes import Plane, blob, bump, color, paint, plane_noise, rgb, smooth, tint
-from ..head_view import CHIN_V, MOUTH_V
+from ..head_view import CHIN_V
 from ..identity import Identity
-from ..skin import BROW_V, EYE_U, EYE_V, HIGH_U, HIGH_V, LOW_U, LOW_V, Skin, fold, pair, paint_nose
+from ..skin import BROW_V, EYE_U, EYE_V, HIGH_U, HIGH_V, LOW_U, LOW_V, Skin, fold, paint_nose, pair
 from .beard import beard_area
 
 _RESOLUTIONS = (160, 260, 400, 620, 900)  # entries per face unit
@@ -59,11 +59,13 @@ def _paint(identity: Identity, resolution: int) -> Skin:
 
 def _paint_complexion(sheet: _Sheet, identity: Identity) -> None:
     """Paints uneven color, blood in cheeks and nose, sockets, and pores."""
-    traits, u, v, paints = identity.traits, sheet.u, sheet.v, sheet.paints
+    traits, u, v, paints = identity.life, sheet.u, sheet.v, sheet.paints
     rough = traits.texture * (1 - 0.5 * traits.make_up)
     blood = 0.8 * sheet.noise(1, 0.07) + 0.6 * sheet.noise(2, 0.02)
     tint(paints, rgb(1.02, 0.93, 0.92), np.clip(0.20 * rough * blood + 0.15, 0, 1))
-    paints *= 1 + rough * (0.016 * sheet.noise(3, 0.10) + 0.013 * sheet.noise(4, 0.016) + 0.020 * sheet.noise(5, 0.008))
+    paints *= 1 + rough * (
+        0.016 * sheet.noise(3, 0.10) + 0.013 * sheet.noise(4, 0.016) + 0.020 * sheet.noise(5, 0.008)
+    )
     rosy, shade, sallow = rgb(1.04, 0.80, 0.79), rgb(0.74, 0.60, 0.58), rgb(1.0, 0.97, 0.88)
     cheeks = pair(u, v, (0.235, 0.115), (0.085, 0.065)) + 0.6 * blob(u, v, (0, 0.15), (0.05, 0.04))
     cheeks = cheeks + 0.25 * blob(u, v, (0, CHIN_V - 0.03), (0.08, 0.04))
@@ -77,12 +79,14 @@ def _paint_complexion(sheet: _Sheet, identity: Identity) -> None:
     pores = sheet.noise(6, 0.0065)
     dots = smooth(0.9, 1.7, pores)
     tint(paints, rgb(0.80, 0.70, 0.66), np.clip(0.40 * rough * dots * (0.25 + oily), 0, 1))
-    sheet.height += rough * (0.00022 * sheet.noise(7, 0.0085) + 0.00020 * sheet.noise(8, 0.022) - 0.00022 * dots * oily)
+    sheet.height += rough * (
+        0.00022 * sheet.noise(7, 0.0085) + 0.00020 * sheet.noise(8, 0.022) - 0.00022 * dots * oily
+    )
 
 
 def _paint_wrinkles(sheet: _Sheet, identity: Identity) -> None:
     """Paints lines on the forehead, at the eyes and beside the mouth; they are furrows, so light finds them."""
-    strength = identity.traits.wrinkles
+    strength = identity.life.wrinkles
     if strength < 0.05:
         return
     u, v, side, rng = sheet.u, sheet.v, sheet.side, sheet.rng(1)
@@ -95,7 +99,11 @@ def _paint_wrinkles(sheet: _Sheet, identity: Identity) -> None:
     corner_u, corner_v = EYE_U * identity.eye_distance + 0.10, EYE_V + identity.eye_height
     angle = np.arctan2(v - corner_v, side - corner_u + 0.04)
     reach = np.hypot(v - corner_v, side - corner_u)
-    feet = bump(np.sin(7.5 * angle + 30 * sway), 1, 0.10) * bump(reach, 0.055, 0.028) * smooth(0.02, 0.05, side - corner_u + 0.045)
+    feet = (
+        bump(np.sin(7.5 * angle + 30 * sway), 1, 0.10)
+        * bump(reach, 0.055, 0.028)
+        * smooth(0.02, 0.05, side - corner_u + 0.045)
+    )
     bags = bump(v - corner_v - 0.070 + 1.6 * (side - 0.16) ** 2, 0, 0.006) * bump(side, 0.16, 0.06)
     marionette = bump(side - 0.135 - 0.25 * (v - 0.34) + sway, 0, 0.006) * bump(v, 0.375, 0.032)
     cheek = bump(np.sin(55 * (side + 0.45 * v) + 60 * sway), 1, 0.3) * blob(side, v, (0.28, 0.20), (0.05, 0.09))
@@ -112,7 +120,7 @@ def _paint_spots(sheet: _Sheet, identity: Identity) -> None:
         spots = smooth(0.7, 1.5, 0.8 * sheet.noise(21, 0.011) + 0.5 * sheet.noise(22, 0.04))
         where = pair(u, v, (0.17, 0.08), (0.13, 0.08)) + 0.7 * blob(u, v, (0, 0.06), (0.07, 0.08))
         tint(sheet.paints, rgb(0.74, 0.58, 0.46), np.clip(0.75 * identity.freckles * spots * where, 0, 1))
-    for _ in range(identity.traits.moles):
+    for _ in range(identity.life.moles):
         place, size = (rng.uniform(-0.33, 0.33), rng.uniform(-0.42, 0.45)), rng.uniform(0.0035, 0.008)
         dark = smooth(1.3, 0.7, np.hypot(u - place[0], v - place[1]) * (1 / size))
         tint(sheet.paints, rgb(0.42, 0.32, 0.28), 0.85 * dark)
@@ -127,15 +135,25 @@ def _paint_spots(sheet: _Sheet, identity: Identity) -> None:
 
 def _paint_make_up(sheet: _Sheet, identity: Identity) -> None:
     """Paints shadow on the lids, blush, and a lighter nose and chin."""
-    strength = identity.traits.make_up
+    strength = identity.life.make_up
     if not strength:
         return
     u, v, side = sheet.u, sheet.v, sheet.side
     eye_u, eye_v = EYE_U * identity.eye_distance, EYE_V + identity.eye_height
-    lid = blob(side, v, (eye_u + 0.01, eye_v - 0.050), (0.070, 0.026)) + 0.5 * blob(side, v, (eye_u + 0.07, eye_v - 0.03), (0.03, 0.02))
-    paint(sheet.paints, color(identity.traits.shadow_color) * color(identity.skin) ** 0.4, np.clip(0.62 * strength * lid, 0, 0.8))
+    lid = blob(side, v, (eye_u + 0.01, eye_v - 0.050), (0.070, 0.026)) + 0.5 * blob(
+        side, v, (eye_u + 0.07, eye_v - 0.03), (0.03, 0.02)
+    )
+    paint(
+        sheet.paints,
+        color(identity.life.shadow_color) * color(identity.skin) ** 0.4,
+        np.clip(0.62 * strength * lid, 0, 0.8),
+    )
     tint(sheet.paints, rgb(1.03, 0.72, 0.74), 0.40 * strength * pair(u, v, (0.27, 0.10), (0.075, 0.045)))
-    tint(sheet.paints, rgb(1.06, 1.05, 1.03), 0.5 * strength * (blob(u, v, (0, 0.02), (0.02, 0.09)) + pair(u, v, (0.2, 0.04), (0.05, 0.02))))
+    tint(
+        sheet.paints,
+        rgb(1.06, 1.05, 1.03),
+        0.5 * strength * (blob(u, v, (0, 0.02), (0.02, 0.09)) + pair(u, v, (0.2, 0.04), (0.05, 0.02))),
+    )
 
 
 def _paint_stubble(sheet: _Sheet, identity: Identity) -> None:
@@ -148,7 +166,11 @@ def _paint_stubble(sheet: _Sheet, identity: Identity) -> None:
     strength = 0.62 if identity.beard == "stubble" else 0.9
     tint(sheet.paints, rgb(0.80, 0.80, 0.84), 0.4 * area)
     alpha = smooth(0.25, 1.0, area + 0.24 * hairs + 0.06 * patchy) * area * strength
-    paint(sheet.paints, color(identity.brow) * np.clip(1 + 0.2 * hairs, 0.5, 1.6), alpha * np.clip(0.75 + 0.3 * hairs, 0.2, 1))
+    paint(
+        sheet.paints,
+        color(identity.brow) * np.clip(1 + 0.2 * hairs, 0.5, 1.6),
+        alpha * np.clip(0.75 + 0.3 * hairs, 0.2, 1),
+    )
 
 
 def _paint_brows(sheet: _Sheet, identity: Identity) -> None:
@@ -164,7 +186,7 @@ def _paint_brows(sheet: _Sheet, identity: Identity) -> None:
     number = np.floor(place)
     thick = rng.uniform(0.1, 0.5, 256).astype(np.float32)[np.mod(number, 256).astype(int)]
     long = rng.uniform(-0.30, 0.35, 256).astype(np.float32)[np.mod(number * 7 + 3, 256).astype(int)]
-    strand = bump(place - number - 0.5, 0, 0.18 + thick)
+    strand = bump((place - number - 0.5) / (0.18 + thick), 0, 1)
     edge = half * (1 + long) - np.abs(v - middle)
     ends = smooth(-0.10, 0.06, t) * smooth(1.08, 0.85, t)
     body = smooth(-0.006, 0.010, half - np.abs(v - middle)) * ends

@@ -79,9 +79,9 @@ def draw_traits(seed: int, feminine: bool, age: float) -> LifeTraits:
         zoom=_draw_zoom(rng),
         shift_x=float(np.clip(0.05 * rng.normal(), -0.1, 0.1)),
         shift_y=float(np.clip(0.03 * rng.normal(), -0.06, 0.06)),
-        yaw=float(np.clip(11 * rng.normal(), -24, 24)),
-        pitch=float(np.clip(5 * rng.normal(), -11, 11)),
-        roll=float(np.clip(4 * rng.normal(), -10, 10)),
+        yaw=float(np.clip(14 * rng.normal(), -31, 31)),
+        pitch=float(np.clip(8 * rng.normal(), -18, 18)),
+        roll=float(np.clip(7 * rng.normal(), -18, 18)),
         liveliness=float(rng.uniform(0.25, 1)),
         light_azimuth=float(rng.choice((-1, 1)) * rng.uniform(8, 72)),
         light_height=float(rng.uniform(8, 52)),
@@ -111,7 +111,9 @@ def draw_traits(seed: int, feminine: bool, age: float) -> LifeTraits:
 def _draw_zoom(rng: np.random.Generator) -> float:
     """Mostly close: face boxes of 0.55 to 0.84 of the frame's height; one in eight is far away, down to 0.24."""
     kind = rng.random()
-    return float(rng.uniform(0.37, 0.55) if kind < 0.04 else rng.uniform(0.55, 0.85) if kind < 0.12 else rng.uniform(0.85, 1.3))
+    return float(
+        rng.uniform(0.37, 0.55) if kind < 0.04 else rng.uniform(0.55, 0.85) if kind < 0.12 else rng.uniform(0.85, 1.3)
+    )
 
 
 def _draw_light(rng: np.random.Generator) -> tuple[Tint, Tint, Tint]:

@@ -1,0 +1,35 @@
+"""Refuses raw streams with long parts that are none: FFmpeg's parsers hold in memory what they search for a frame."""
+
+import re
+from pathlib import Path
+
+from ..errors import MediaError
+
+HEAD_BYTES, BLOCK_BYTES = 12, 1 << 20
+MOST_JUNK_BLOCKS = 32
+# Files that state the size of their parts, by their first bytes (at 4 in mp4): in them nothing is searched.
+CONTAINER = re.compile(
+    rb"(?s:....(?:ftyp|moov|mdat|free|skip|wide|pnot)|\x1aE\xdf\xa3|RIFF|RF64|RIFX|riff|OggS|FLV|0&\xb2u|FORM|caff"
+    rb"|\x06\x0e\x2b\x34|GIF8|\x89PNG|DKIF|YUV4|\.snd|G)"
+)
+# Where a frame may start: MPEG audio, AAC and FLAC; MPEG video, H.264 and HEVC; AC-3; DTS; JPEG.
+FRAME_START = re.compile(rb"\xff[\xd8\xe0-\xff]|\x00\x00\x01|\x0b\x77|\x77\x0b|\x7f\xfe\x80|\xfe\x7f\x01")
+
+
+def check_raw_stream(path: str | Path) -> None:
+    """Makes sure that a raw stream, such as mp3, has a frame in each of its parts.
+
+    Raises:
+        MediaError: more than 32 MiB in a row are something else, for example the zeros of an unfinished download.
+        OSError: it cannot be read.
+    """
+    junk = 0
+    with open(path, "rb") as file:
+        if CONTAINER.match(file.read(HEAD_BYTES)):
+            return
+        while block := file.read(BLOCK_BYTES):
+            junk = 0 if FRAME_START.search(block) else junk + 1
+            if junk > MOST_JUNK_BLOCKS:
+                raise MediaError(
+                    path, f"holds more than {MOST_JUNK_BLOCKS} MiB that are no video or audio; download it again"
+                )
