@@ -1,10 +1,11 @@
 """Model folders and Hub repositories: converts a checkpoint, uploads a folder, loads a pipeline."""
 
 import copy
+import inspect
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -262,10 +263,12 @@ def _check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
     steps = pipe.config["default_num_inference_steps"]
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise Diff2LipError(f"{model}: `default_num_inference_steps` is {steps}, expected a whole number above 0")
-    for name, default in Diff2LipFeatureExtractor().to_dict().items():
-        value = getattr(extractor, name, default)
-        if not _is_alike(value, default):
-            raise Diff2LipError(f"{model}: `{name}` is {value!r}, expected a value like {default!r}")
+    defaults = Diff2LipFeatureExtractor().to_dict()
+    _check_kinds(model, defaults, {name: getattr(extractor, name, default) for name, default in defaults.items()})
+    for network in (pipe.unet, pipe.audio_encoder):
+        parameters = inspect.signature(type(network).__init__).parameters.values()
+        numbers = {each.name: each.default for each in parameters if isinstance(each.default, (int, float))}
+        _check_kinds(model, numbers, network.config)
     try:
         mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
         bins, expected = extractor.windows(mel, [0], extractor.fps).shape[1], pipe.audio_encoder.config["num_mel_bins"]
@@ -274,6 +277,12 @@ def _check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
         copy.deepcopy(pipe.scheduler).set_timesteps(2)
     except Exception as error:  # what a setting breaks cannot be known
         raise Diff2LipError(f"{model}: its settings cannot work: {_reason(error)}") from error
+
+
+def _check_kinds(model: str | Path, defaults: Mapping[str, object], values: Mapping[str, object]) -> None:
+    for name, default in defaults.items():
+        if not _is_alike(values[name], default):
+            raise Diff2LipError(f"{model}: `{name}` is {values[name]!r}, expected a value like {default!r}")
 
 
 def _is_alike(value: object, default: object) -> bool:

@@ -57,6 +57,8 @@ FEATURES, UNET = "feature_extractor/preprocessor_config.json", "unet/config.json
         (UNET, "sample_size", 63),
         (UNET, "sample_size", 0),
         (UNET, "sample_size", 10**12),
+        (UNET, "norm_eps", [1e-5]),
+        ("audio_encoder/config.json", "norm_eps", "small"),
         ("model_index.json", "painted_fraction", -5),
         ("model_index.json", "painted_fraction", "half"),
         ("model_index.json", "default_num_inference_steps", 0),
