@@ -27,7 +27,11 @@ STREAM_SUFFIXES = {".mjpeg", ".mjpg"}
 # Decoding takes up to 16 bytes a pixel. A larger JPEG is decoded in a half, a quarter or an eighth of its size, unless
 # it is progressive: then all of its coefficients are held in memory.
 MAX_DECODED_PIXELS = 8192 * 6144
-DAMAGED = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, OverflowError, MemoryError, struct.error)
+# RuntimeError is that of the AVIF decoder.
+DAMAGED = (
+    *(OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, OverflowError, MemoryError, RuntimeError),
+    struct.error,
+)
 
 _warnings_lock = threading.Lock()
 

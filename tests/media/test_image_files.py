@@ -72,6 +72,16 @@ def test_what_is_no_image_is_said_in_one_line(tmp_path):
         image_files(tmp_path / "empty")
 
 
+def test_a_damaged_avif_is_said_in_one_line(tmp_path):
+    path = tmp_path / "x.avif"
+    PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(path)
+    data = path.read_bytes()
+    planes = data.index(b"mdat") + 4
+    path.write_bytes(data[:planes] + bytes([255]) * 12 + data[planes + 12 :])
+    with pytest.raises(MediaError, match="is not an image that can be read .*; export it again"):
+        read_image(path)
+
+
 def test_animations_are_left_to_ffmpeg(tmp_path):
     images = [PIL.Image.new("RGB", (8, 8), (level, 0, 0)) for level in (0, 200)]
     images[0].save(tmp_path / "a.png", save_all=True, append_images=images[1:])
