@@ -45,4 +45,4 @@ def _crossing(differing: np.ndarray, border_px: int, size: int) -> np.ndarray:
     crossing = np.bincount(labels[border & (differing > CROSSING)], minlength=count)
     found = crossing >= CROSSING_FRACTION * size * border_px
     found[0] = False  # what does not differ
-    return found[labels]
+    return found[np.asarray(labels, np.int64)]

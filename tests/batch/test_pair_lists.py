@@ -35,6 +35,7 @@ ALL_OPTIONS = {
     "guidance_scale": ("1.5", 1.5),
     "guidance_rescale": ("0.5", 0.5),
     "restore_strength": ("0.5", 0.5),
+    "keep_occluders": ("yes", True),
     "detail": ("video", "video"),
     "rest": ("yes", True),
     "seed": ("-3", -3),

@@ -42,6 +42,7 @@ CHANGED = {
     "rest": (True, True),
     "segments": (Path("s.json"), "s.json"),
     "mask": (Path("m.mp4"), "m.mp4"),
+    "keep_occluders": (True, True),
     "max_pixels": (10_000, 10_000),
     "guidance_rescale": (0.5, 0.5),
     "num_inference_steps": (10, 10),

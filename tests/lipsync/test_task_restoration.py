@@ -7,8 +7,10 @@ from helpers.face_videos import WOMAN, WOMAN_FACE, on_background, pipeline_that,
 from helpers.restorer_files import import_spandrel, save_restorer, tiny_compact, tiny_restoreformer
 
 from diff2lip_diffusers import FaceBox, Pair, sync_batch, sync_video
+from diff2lip_diffusers.cli.options import show_restorer
 from diff2lip_diffusers.errors import Diff2LipError
 from diff2lip_diffusers.lipsync import exemplar_windows, task_restoration
+from diff2lip_diffusers.lipsync.options import SyncOptions
 from diff2lip_diffusers.media.reader import read_rgb
 
 import_spandrel()
@@ -67,7 +69,7 @@ def test_parts_of_a_clip_are_restored_as_the_whole_is(tmp_path, small_pipe, film
         monkeypatch.setattr(module, "STRETCH_FRAMES", 2)
     monkeypatch.setattr(split_clip, "PART_FRAMES", 2)
     restorer = save_restorer(tmp_path / "restorer.safetensors", tiny_compact())
-    options = {"restore": restorer, "num_inference_steps": 2, "length": "video", **EXACT}
+    options = {"restore": restorer, "num_inference_steps": 1, "length": "video", **EXACT}
     pair = Pair(film[0], film[1], "clip.mkv")
     for split in ("pairs", "frames"):
         for detail in ("video", "none"):
@@ -91,3 +93,10 @@ def test_a_file_of_no_restorer_fails_before_anything_is_written(tmp_path, painti
             painting, [Pair(film[0], film[1], "a.mkv")], tmp_path / "batch", restore=tmp_path / "other.pth", **EXACT
         )
     assert not (tmp_path / "out.mkv").exists() and not (tmp_path / "batch").exists()
+
+
+def test_the_license_is_told_to_users(tmp_path, capfd):
+    restorer = save_restorer(tmp_path / "mine.pth", tiny_compact())
+    show_restorer(SyncOptions(restore=restorer), "cpu")
+    show_restorer(SyncOptions(), "cpu")
+    assert capfd.readouterr().err == "mine.pth: Compact, license BSD-3-Clause\n"
