@@ -57,10 +57,12 @@ def load_library(path: str | None = None) -> ctypes.CDLL | None:
 def start(library: ctypes.CDLL, data: str | None) -> int:
     """Starts the library with the voices in the folder `data`, or its own; returns Hz, 0 or less if there are none."""
     options = INITIALIZE_PHONEME_EVENTS | INITIALIZE_PHONEME_IPA | INITIALIZE_DONT_EXIT
-    if data is None:
-        return library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, options)
-    os.chdir(data)  # the library cuts paths of more than 160 bytes
-    return library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, b".", options)
+    if data is not None:
+        os.chdir(data)  # the library cuts paths of more than 160 bytes
+    sampling_rate = library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None if data is None else b".", options)
+    if hasattr(library, "espeak_ng_SetRandSeed"):  # versions that have it would seed the noise of breath by the clock
+        library.espeak_ng_SetRandSeed(ctypes.c_long(1))
+    return sampling_rate
 
 
 def has_variant(library: ctypes.CDLL, name: str) -> bool:

@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from helpers.corpus_speech import needs_espeak
@@ -24,6 +26,12 @@ def test_speech_does_not_depend_on_what_was_spoken_before(spoken):
 
 
 @needs_espeak
+def test_the_noise_of_breath_does_not_depend_on_the_clock():
+    first = speak("sis", "en-us")
+    time.sleep(1.1)  # espeak-ng's own seed is the time in seconds
+    assert np.array_equal(first.samples, speak("sis", "en-us").samples)
+
+
 def test_samples_are_floats_of_full_scale(spoken):
     assert spoken.samples.dtype == np.float32 and spoken.samples.ndim == 1
     assert 0.1 < np.abs(spoken.samples).max() <= 1
