@@ -32,6 +32,7 @@ def test_the_noise_of_breath_does_not_depend_on_the_clock():
     assert np.array_equal(first.samples, speak("sis", "en-us").samples)
 
 
+@needs_espeak
 def test_samples_are_floats_of_full_scale(spoken):
     assert spoken.samples.dtype == np.float32 and spoken.samples.ndim == 1
     assert 0.1 < np.abs(spoken.samples).max() <= 1
