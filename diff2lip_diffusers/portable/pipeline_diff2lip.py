@@ -19,8 +19,10 @@ from .denoising_diff2lip import CropBatch, denoise, painted_mask
 from .frames_diff2lip import Frames, check_shape, frames_to_tensor, one_or_each, tensor_to_frames
 from .guidance_diff2lip import check_guidance
 from .lora_diff2lip import Diff2LipLoraMixin
+from .model_card_diff2lip import ModelCardMixin
 from .noise_diff2lip import Generators, check_generators, drawn_generator, step_generators
 from .scheduler_use_diff2lip import check_scheduler, extra_step_kwargs, schedule_arguments
+from .single_file_diff2lip import SingleFileMixin
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Diff2LipPipelineOutput(BaseOutput):
     frames: list[PIL.Image.Image] | np.ndarray | torch.Tensor
 
 
-class Diff2LipPipeline(CallStateMixin, Diff2LipLoraMixin, DiffusionPipeline):
+class Diff2LipPipeline(CallStateMixin, Diff2LipLoraMixin, ModelCardMixin, SingleFileMixin, DiffusionPipeline):
     """Pipeline that paints the lower half of face crops so that the lips match a speech recording.
 
     Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E width of an audio embedding, T samples.
@@ -50,6 +52,7 @@ class Diff2LipPipeline(CallStateMixin, Diff2LipLoraMixin, DiffusionPipeline):
         default_num_inference_steps: denoising steps if a call gives none; 25 in the paper.
         painted_fraction: fraction of the crop that is painted, from the bottom, in (0, 1].
         default_guidance_scale: guidance scale if a call gives none; 1 is off.
+        weights_license: license of the weights, as the Hub names it, such as `"cc-by-nc-4.0"`; None is unknown.
 
     Source: SPEC "Idea", "Diffusion"; Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
     """
@@ -66,6 +69,7 @@ class Diff2LipPipeline(CallStateMixin, Diff2LipLoraMixin, DiffusionPipeline):
         default_num_inference_steps: int = 25,
         painted_fraction: float = 0.5,
         default_guidance_scale: float = 1.0,
+        weights_license: str | None = None,
     ):
         super().__init__()
         self.register_modules(
@@ -75,6 +79,7 @@ class Diff2LipPipeline(CallStateMixin, Diff2LipLoraMixin, DiffusionPipeline):
             default_num_inference_steps=default_num_inference_steps,
             painted_fraction=painted_fraction,
             default_guidance_scale=default_guidance_scale,
+            weights_license=weights_license,
         )
         self._running: dict[int, PipelineCall] = {}  # by thread
         self._latest: PipelineCall | None = None
