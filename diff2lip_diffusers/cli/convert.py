@@ -8,6 +8,7 @@ from ..hub import DTYPES, convert_checkpoint, push_folder
 from ..original_checkpoint import NORM_GROUPS
 from ..portable.model_card_diff2lip import CONVERTED_LICENSE
 from .arguments import POSITIVE, number
+from .commands import COMMANDS
 from .options import add_hub_place, hub_place
 
 LICENSES = {
@@ -20,7 +21,7 @@ def add_convert(commands) -> None:
     """Adds the command."""
     convert = commands.add_parser(
         "convert",
-        help="turn the original checkpoint into a diffusers model folder",
+        help=COMMANDS["convert"],
         description="Turns the original checkpoint into a diffusers model folder. The original weights, and so the"
         " converted ones, are licensed CC BY-NC 4.0: no commercial use.",
     )

@@ -2,6 +2,7 @@
 
 import argparse
 
+from .commands import COMMANDS
 from .options import add_hub_place, hub_place
 
 
@@ -9,7 +10,7 @@ def add_export(commands) -> None:
     """Adds the command."""
     export = commands.add_parser(
         "export",
-        help="write a model folder in the authors' layout, or with its code",
+        help=COMMANDS["export"],
         description="Writes a model folder as one file in the authors' layout, which diff2lip convert reads; or as a"
         " folder that carries its code, which diffusers loads without this package. The license stays as it is.",
     )
