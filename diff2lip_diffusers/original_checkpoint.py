@@ -115,7 +115,7 @@ def components_from_original(
         ValueError: if `head_channels` does not divide the channels of an attention layer, or if `norm_groups` does
             not divide those of a normalization.
 
-    Source: SPEC "Original state dict".
+    Source: the original program, listed in `tests/data/released_manifest.json`.
     """
     unet_config, audio_config = _infer_configs(state_dict, head_channels, sample_size)
     _check_norm_groups(unet_config, audio_config, norm_groups)
