@@ -67,7 +67,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
     # The last normalization and convolution decide the accuracy of the predicted noise.
     _keep_in_fp32_modules = ["conv_norm_out", "conv_out"]
     _no_split_modules = ["ResnetBlock2D", "Attention"]
-    _repeated_blocks = ["Attention"]
+    _repeated_blocks = ["ResnetBlock2D", "Attention"]
 
     @register_to_config
     def __init__(
