@@ -13,20 +13,8 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
 # From the bottom up: a folder imports from those before it. The files in the root come after the portable ones.
-FOLDERS = [
-    "portable",
-    ROOT,
-    "media",
-    "faces",
-    "detail",
-    "restoration",
-    "lipsync",
-    "batch",
-    "corpus",
-    "evaluation",
-    "prepare",
-]
-FOLDERS += ["training", "personal", "demo", "cli"]
+FOLDERS = ["portable", ROOT, "hub", "media", "faces", "detail", "restoration", "lipsync", "batch", "corpus"]
+FOLDERS += ["evaluation", "prepare", "training", "personal", "demo", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
 HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "cli")
