@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import torch
 
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import make_scheduler
 from .config import TrainConfig
 from .denoiser import Denoiser, make_denoiser
