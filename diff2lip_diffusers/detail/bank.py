@@ -7,10 +7,13 @@ import numpy as np
 
 from .blur import energy_curve
 from .change import natural_change
-from .exemplars import Exemplar
+from .exemplars import PARTS, Exemplar
 from .luma import MATCH_PX, blurred, flow_luma, luma, match_luma
 from .matching import Looks
 
+# Levels of a mouth of little contrast, and how many times as much contrast counts: the same distance from a match makes
+# larger differences where there is more.
+LOW_CONTRAST, MOST_CONTRAST = 22.0, 1.4
 # Up to this R / S, full resolution is warped by cubics.
 MOST_CUBIC_FACTOR = 8
 
@@ -26,18 +29,21 @@ class Bank:
         size: R.
         small_size: S.
         first_row: in the model's size, of the rows that get detail.
+        contrast: of the mouths, as a multiple of that of low ones.
         sigma: how blurred the small faces are, in pixels of the model's size.
         natural_change: by how many levels fine detail changes from exemplar to exemplar.
     """
 
     def __init__(self, exemplars: Sequence[Exemplar], first_row: int):
         self.small_size, self.first_row = exemplars[0].small.shape[0], first_row
-        self.size = int(np.median([exemplar.size for exemplar in exemplars])) // self.small_size * self.small_size
+        part = self.small_size // PARTS
+        self.size = int(np.median([exemplar.size for exemplar in exemplars])) // part * part
         self.numbers = np.array([exemplar.number for exemplar in exemplars])
         self._exemplars = exemplars
         self._curves: dict[int, np.ndarray] = {}
         self.natural_change = natural_change(exemplars, first_row)
         self.blur(0.0)
+        self.contrast = float(np.clip(self.looks.contrast / LOW_CONTRAST, 1.0, MOST_CONTRAST))
 
     def __len__(self) -> int:
         return len(self._exemplars)
@@ -50,7 +56,7 @@ class Bank:
     @property
     def top(self) -> int:
         """The first row that gets detail, in the sharpened crop."""
-        return self.first_row * (self.size // self.small_size)
+        return self.first_row * self.size // self.small_size
 
     def blur(self, sigma: float) -> None:
         """Blurs the small faces as much as the model does."""

@@ -18,8 +18,8 @@ PAIRS = 6
 SPARSE_PX = 2
 # Weight of a frame in the mean of those so far, at least; the detail is weakened down to this at most.
 RECENT, LEAST_SHARE = 0.05, 0.7
-# Detail may change so many times as much as exemplars do: their change has less of the painted face's own.
-LENIENCE = 1.1
+# Detail may change so many times as much as exemplars do.
+LENIENCE = 0.85
 
 
 def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
