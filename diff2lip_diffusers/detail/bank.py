@@ -11,8 +11,8 @@ from .exemplars import PARTS, Exemplar
 from .luma import MATCH_PX, blurred, flow_luma, luma, match_luma
 from .matching import Looks
 
-# Levels of a mouth of little contrast, and how many times as much contrast counts: the same distance from a match makes
-# larger differences where there is more.
+# Levels of a mouth of little contrast, and how many times as much contrast counts: a mouth that is a little elsewhere
+# differs more where there is more.
 LOW_CONTRAST, MOST_CONTRAST = 22.0, 1.4
 # Up to this R / S, full resolution is warped by cubics.
 MOST_CUBIC_FACTOR = 8

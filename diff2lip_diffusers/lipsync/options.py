@@ -85,10 +85,10 @@ class SyncOptions:
         guidance_rescale: how far the contrast that guidance adds is taken back, in [0, 1].
         seed: seed of the noise, which all frames share.
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
-        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
+        mode: where the identity comes from: `"cross"`, as `reference` says; `"reconstruction"`, the first frame, which
             is also repeated as the video; `"random"`, one frame drawn with `seed`.
-        reference: which frame shows the model who the person is: `"frame"`, each one itself, as in the paper; `"best"`,
-            one that is sharp and frontal and has its mouth nearly shut, of the first 512 frames; or an image or a
+        reference: which frame shows the model who the person is: `"frame"`, each one itself, as in the paper;
+            `"best"`, one of the first 512 that is sharp and frontal and has its mouth nearly shut; or an image or a
             video of the same person, of which the best frame is taken. Frames of another shot or light, which do not
             look like the best one, show themselves. The modes `"reconstruction"` and `"random"` choose for themselves.
         drive: file with the speech that moves the mouth, if another one than `audio` is to be heard.

@@ -27,7 +27,7 @@ from .stage_timer import StageTimer
 
 # So many frames are searched for the best ones, each of them so far apart.
 SEARCHED_FRAMES, SPACING = 512, 2
-# Levels of the upper face by which a frame may differ from its reference: of one in another shot or light it does more.
+# Levels of the upper face by which a frame may differ from its reference; in another shot or light it does by more.
 MOST_UNLIKE = 30.0
 
 
