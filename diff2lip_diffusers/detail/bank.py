@@ -14,6 +14,8 @@ from .matching import Looks
 # Levels of a mouth of little contrast, and how many times as much contrast counts: a mouth that is a little elsewhere
 # differs more where there is more.
 LOW_CONTRAST, MOST_CONTRAST = 22.0, 1.4
+# Blur from which on all of the contrast counts; a face that is not blurred is to be matched exactly.
+BLURRED = 0.3
 # Up to this R / S, full resolution is warped by cubics.
 MOST_CUBIC_FACTOR = 8
 
@@ -29,7 +31,6 @@ class Bank:
         size: R.
         small_size: S.
         first_row: in the model's size, of the rows that get detail.
-        contrast: of the mouths, as a multiple of that of low ones.
         sigma: how blurred the small faces are, in pixels of the model's size.
         natural_change: by how many levels fine detail changes from exemplar to exemplar.
     """
@@ -43,7 +44,6 @@ class Bank:
         self._curves: dict[int, np.ndarray] = {}
         self.natural_change = natural_change(exemplars, first_row)
         self.blur(0.0)
-        self.contrast = float(np.clip(self.looks.contrast / LOW_CONTRAST, 1.0, MOST_CONTRAST))
 
     def __len__(self) -> int:
         return len(self._exemplars)
@@ -65,6 +65,12 @@ class Bank:
         lumas = np.dstack([match_luma(exemplar.small) for exemplar in self._exemplars])
         lumas = blurred(lumas, sigma * MATCH_PX / self.small_size).reshape(MATCH_PX, MATCH_PX, -1)
         self.looks = Looks(np.ascontiguousarray(lumas.transpose(2, 0, 1)))
+
+    @property
+    def leniency(self) -> float:
+        """How many times as much as usual faces may differ from each other, at least 1."""
+        contrast = np.clip(self.looks.contrast / LOW_CONTRAST, 1.0, MOST_CONTRAST)
+        return float(1 + (contrast - 1) * min(1.0, self.sigma / BLURRED))
 
     def small(self, index: int) -> np.ndarray:
         """The lower part of a blurred small face, (s, S, 3) float32."""

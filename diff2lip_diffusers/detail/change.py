@@ -13,13 +13,13 @@ from .matching import MOUTH
 # Finer than this blur, in pixels of the model's size, is fine.
 FINE_PX = 1.0
 # So many pairs of exemplars are compared.
-PAIRS = 6
+PAIRS = 16
 # What is measured at each how many pixels.
 SPARSE_PX = 2
 # Weight of a frame in the mean of those so far, at least; the detail is weakened down to this at most.
 RECENT, LEAST_SHARE = 0.05, 0.4
 # Detail may change so many times as much as exemplars do.
-LENIENCE = 0.85
+LENIENCE = 1.0
 
 
 def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:

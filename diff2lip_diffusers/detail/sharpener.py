@@ -93,7 +93,7 @@ class MouthSharpener:
         if self._last is None:
             return
         before, last_fine = self._last
-        flow, tolerance = find_flow(painted.luma, before.luma), STEADY_TOLERANCE * self.bank.contrast
+        flow, tolerance = find_flow(painted.luma, before.luma), STEADY_TOLERANCE * self.bank.leniency
         kept = agreement(painted.lower, warped(before.lower, flow, cv2.INTER_CUBIC), tolerance)
         moved = warped(last_fine, flow, cv2.INTER_CUBIC)
         fine -= moved
