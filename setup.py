@@ -68,7 +68,7 @@ setup(
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
-        # A backend of the feature extractor. 2.11 is its last release; it names no torch, but needs that of its number.
+        # A backend of the feature extractor. 2.11 is the last one; it names no torch, but needs that of its number.
         "torchaudio": ["torchaudio>=2.6,<2.12", "torch>=2.6,<2.12"],
         "dev": [
             "pytest",
