@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..media.containers import MAX_PIXELS
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .array_inputs import AudioSamples, FilePath, VideoFrames, input_files
 from .background import WriteBehind, prefetch
@@ -74,7 +75,9 @@ def sync_video(
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
     outcomes: list[SyncResult | Exception] = []
     with input_files(video, audio) as (video_file, audio_file):
-        job = SyncJob(pipe, SourceVideo(video_file, max_pixels=chosen.max_pixels), audio_file, output, chosen)
+        # Frames in memory are those of a video, not photos, of which large ones are scaled down.
+        max_pixels = chosen.max_pixels or (None if video_file is video else MAX_PIXELS)
+        job = SyncJob(pipe, SourceVideo(video_file, max_pixels=max_pixels), audio_file, output, chosen)
 
         def report(task: FrameTask) -> None:
             if on_progress is not None:
