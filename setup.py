@@ -68,7 +68,8 @@ setup(
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
-        "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
+        # A backend of the feature extractor. 2.11 is the last one; it names no torch, but needs that of its number.
+        "torchaudio": ["torchaudio>=2.6,<2.12", "torch>=2.6,<2.12"],
         "dev": [
             "pytest",
             "pytest-xdist",
