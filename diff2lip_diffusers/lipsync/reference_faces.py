@@ -18,7 +18,7 @@ from ..detail.matching import upper_difference
 from ..errors import FaceNotFoundError, MediaError
 from ..faces.portraits import Look, best_portrait
 from ..media.reader import probe_video
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .compositing import resize_image
 from .face_boxes import BoxedFrame, BoxedFrames
 from .options import SyncOptions
