@@ -97,7 +97,7 @@ class SyncOptions:
             its sampling. The people are followed all at once. Without `audio`, the recordings are heard instead of the
             video's own sound while they last.
         rest: let the mouth rest where the speech pauses for 0.2 s or more: what the model hears fades to silence
-            within 80 ms, whatever noise is in the pause.
+            within 80 ms. Noise in a pause is told from speech by the model's audio embedding.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
