@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import Diff2LipError
 from ..media.frame import Frame
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .compositing import Patch, painted_patch, whole_patch
 from .frame_tasks import FaceCrop, PaintedTask
 from .occluders import occluded
@@ -143,6 +143,6 @@ def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> 
 def _truncated(face: np.ndarray) -> np.ndarray:
     """Floats in [0, 1] as uint8, rounded down from [-1, 1] as the original does; some values lose a level.
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)
