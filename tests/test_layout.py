@@ -14,10 +14,10 @@ PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
 # From the bottom up: a folder imports from those before it. The files in the root come first.
 FOLDERS = [ROOT, "media", "faces", "detail", "restoration", "lipsync", "batch", "corpus", "evaluation", "prepare"]
-FOLDERS += ["training", "personal", "demo", "cli"]
+FOLDERS += ["training", "personal", "demo", "app", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
-HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "cli")
+HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "app", "cli")
 OPTIONAL = {"gradio", "matplotlib", "face_alignment", "mediapipe", "torchaudio", "decord", "skimage", "tensorboard"}
 OPTIONAL |= {"spandrel"}
 # These import from all folders: the public names of the package, and the start of the command line.

@@ -16,6 +16,7 @@ import torch
 
 from ..batch.supervisor import Reports, supervise
 from ..errors import Diff2LipError, StoppedError
+from .app import add_app
 from .batch import add_batch
 from .convert import add_convert
 from .convert_syncnet import add_convert_syncnet
@@ -88,6 +89,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"diff2lip-diffusers {version}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
+    add_app(commands)
     add_batch(commands)
     add_status(commands)
     add_convert(commands)
