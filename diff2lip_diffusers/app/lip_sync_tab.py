@@ -41,7 +41,7 @@ class LipSyncTab:
     def _build(self) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
-                self.video = gr.Video(label="Face: a video", sources=["upload", "webcam"], elem_id="face", height=280)
+                self.video = gr.Video(label="Face: a video", sources=["upload", "webcam"], elem_id="face")
                 self.drawn_face = gr.Button("Take the drawn face", size="sm", elem_id="drawn-face")
                 self.frame = gr.Image(
                     label="Click the face that shall speak",
@@ -58,6 +58,7 @@ class LipSyncTab:
                     label="Speech: a recording",
                     sources=["upload", "microphone"],
                     type="filepath",
+                    buttons=["download"],
                     elem_id="speech",
                 )
                 self.shipped_speech = gr.Button("Take the sentence in the package", size="sm", elem_id="shipped-speech")

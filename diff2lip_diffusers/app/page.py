@@ -1,5 +1,6 @@
 """The page: what it is, its limits, the question for consent, and its tabs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
@@ -23,8 +24,10 @@ def build_page(desk: Desk) -> gr.Blocks:
         desk: takes the jobs of the page.
     """
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=False) as page:
-        gr.HTML(f'<h1>{TITLE}</h1><p class="about">A video of a face, and speech: the mouth follows the speech.</p>')
-        gr.HTML(f'<p class="limits" id="limits">{desk.settings.limits_text}</p>')
+        gr.HTML(
+            f'<h1>{TITLE}</h1><p class="about">Give a video of a face, and speech: the mouth follows the speech.</p>'
+            f'<p class="limits" id="limits">{desk.settings.limits_text}</p>'
+        )
         remembered = gr.BrowserState(False, storage_key=CONSENT_KEY, secret=CONSENT_SECRET)
         consent = gr.Checkbox(label=CONSENT, value=False, elem_id="consent")
         with gr.Tab("Lip-sync"):
@@ -35,10 +38,14 @@ def build_page(desk: Desk) -> gr.Blocks:
         quiet = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
         page.load(lambda agreed: agreed is True, remembered, consent, **quiet)
         consent.input(lambda agreed: agreed is True, consent, remembered, **quiet)
-        page.unload(lambda request: _leave(desk, request))
+        page.unload(_leaving(desk))
     return page
 
 
-def _leave(desk: Desk, request: gr.Request) -> None:
+def _leaving(desk: Desk) -> Callable[[gr.Request], None]:
     """Ends the jobs of a page that was closed: nobody would see their results."""
-    desk.leave(person_of(request))
+
+    def leave(request: gr.Request) -> None:
+        desk.leave(person_of(request))
+
+    return leave
