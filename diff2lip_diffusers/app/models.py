@@ -9,7 +9,7 @@ from diffusers import SchedulerMixin
 
 from ..errors import Diff2LipError
 from ..hub import load_pipeline
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import SCHEDULERS, make_scheduler
 from .settings import DEMO_MODEL, AppSettings
 
