@@ -21,7 +21,7 @@ from ..media.reader import VideoInfo, probe_video
 from .settings import AppSettings
 
 SHIPPED_FACE, SHIPPED_SPEECH = ASSETS / "face.mp4", ASSETS / "speech.wav"
-COMMAND_LINE_CURE = re.compile(r" \(--[a-z][a-z0-9-]*[^)]*\)")
+COMMAND_LINE_CURE = re.compile(r"(, or raise the limit)?( \(--[a-z][a-z0-9-]*[^)]*\))?")
 INT16_MAX = 32767
 
 

@@ -1,6 +1,5 @@
 """Inputs of the page for the options of a job, made from their declarations in `SyncOptions`."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
@@ -12,7 +11,6 @@ from ..lipsync.options import OPTIONS, Option, SyncOptions
 
 # The page has other ways for these, or leaves no choice: results must play in a browser, and say what they are.
 LEFT_OUT = {"mark", "codec", "lossless", "max_duration", "max_pixels", "restore_strength", "reproduce", "fps"}
-LARGEST_EXACT = 2**53  # of whole numbers in JavaScript
 BY_DEFAULT = "by default"
 DEFAULTS = {each.name: each.default for each in fields(SyncOptions)}
 
@@ -37,38 +35,42 @@ def option_input(name: str, option: Option) -> Any:
     if isinstance(option.kind, Choice):
         words = [BY_DEFAULT, *option.kind.words] if default is None else list(option.kind.words)
         return gr.Dropdown(words, value=default or BY_DEFAULT, label=label, info=info, elem_id=f"option-{name}")
-    kind = option.kind
-    return gr.Number(
-        value=default,
-        label=label,
-        info=info,
-        precision=0 if kind.read is int else None,
-        minimum=_limit(kind.smallest),
-        maximum=_limit(kind.largest),
-        elem_id=f"option-{name}",
+    # A field for text, because a browser turns an empty field for numbers into 0.
+    default_text = "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
+    return gr.Textbox(
+        value=default_text, label=label, info=info, placeholder=BY_DEFAULT, max_length=24, elem_id=f"option-{name}"
     )
 
 
 def options_from(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    """The fields of `SyncOptions` that differ from the defaults."""
+    """The fields of `SyncOptions` that differ from the defaults.
+
+    Raises:
+        ValueError: if a text stands for no value of its option.
+    """
     given = {}
     for name, value in zip(names, values, strict=True):
-        if value is None or value == BY_DEFAULT or value == "" or value == DEFAULTS[name]:
+        if value is None or value == BY_DEFAULT or value == "":
             continue
-        given[name] = _number(name, value)
+        read = _read(name, value)
+        if read != DEFAULTS[name]:
+            given[name] = read
     return given
 
 
-def _number(name: str, value: Any) -> Any:
-    """A whole number where the option wants one; JavaScript has no other than floats."""
+def _read(name: str, value: Any) -> Any:
+    """The value of an option.
+
+    Raises:
+        ValueError: if the text stands for none.
+    """
     kind = OPTIONS[name].kind
-    whole = isinstance(kind, Number) and kind.read is int
-    return int(value) if whole and isinstance(value, float) and value.is_integer() else value
-
-
-def _limit(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) and abs(number) < LARGEST_EXACT else None
+    if not isinstance(value, str):
+        return value
+    try:
+        return kind.parse(value.strip())
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{name.replace('_', ' ')} is {value[:24]!r}, expected {kind.expected}") from error
 
 
 def _sentence(text: str) -> str:
