@@ -150,7 +150,9 @@ def _write_wav(path: Path, utterance: Utterance) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(utterance.sampling_rate)
-        file.writeframes((utterance.samples * INT16_MAX).round().clip(-INT16_MAX, INT16_MAX).astype(np.int16).tobytes())
+        file.writeframes(
+            (utterance.samples * INT16_MAX).round().clip(-INT16_MAX, INT16_MAX).astype(np.int16).tobytes()
+        )
 
 
 def _boxes_of(video: Path) -> Path:

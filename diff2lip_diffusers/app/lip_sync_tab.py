@@ -61,7 +61,9 @@ class LipSyncTab:
                     buttons=["download"],
                     elem_id="speech",
                 )
-                self.shipped_speech = gr.Button("Take the sentence in the package", size="sm", elem_id="shipped-speech")
+                self.shipped_speech = gr.Button(
+                    "Take the sentence in the package", size="sm", elem_id="shipped-speech"
+                )
                 self.text = gr.Textbox(
                     label="… or text to be spoken",
                     placeholder="What the face shall say",
@@ -69,7 +71,9 @@ class LipSyncTab:
                     max_length=self.desk.settings.max_text,
                     elem_id="text",
                 )
-                self.voice = gr.Dropdown(list(VOICES), value=DEFAULT_VOICE, label="Voice for the text", elem_id="voice")
+                self.voice = gr.Dropdown(
+                    list(VOICES), value=DEFAULT_VOICE, label="Voice for the text", elem_id="voice"
+                )
         self._build_settings()
         with gr.Row():
             self.start = gr.Button("Lip-sync", variant="primary", elem_id="start", min_width=120)

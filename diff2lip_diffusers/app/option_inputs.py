@@ -12,6 +12,7 @@ from ..lipsync.options import OPTIONS, Option, SyncOptions
 # The page has other ways for these, or leaves no choice: results must play in a browser, and say what they are.
 LEFT_OUT = {"mark", "codec", "lossless", "max_duration", "max_pixels", "restore_strength", "reproduce", "fps"}
 BY_DEFAULT = "by default"
+MAX_TEXT = 24  # more characters than any number needs
 DEFAULTS = {each.name: each.default for each in fields(SyncOptions)}
 
 
@@ -38,7 +39,12 @@ def option_input(name: str, option: Option) -> Any:
     # A field for text, because a browser turns an empty field for numbers into 0.
     default_text = "" if default is None else f"{default:g}" if isinstance(default, float) else str(default)
     return gr.Textbox(
-        value=default_text, label=label, info=info, placeholder=BY_DEFAULT, max_length=24, elem_id=f"option-{name}"
+        value=default_text,
+        label=label,
+        info=info,
+        placeholder=BY_DEFAULT,
+        max_length=MAX_TEXT,
+        elem_id=f"option-{name}",
     )
 
 
@@ -67,10 +73,13 @@ def _read(name: str, value: Any) -> Any:
     kind = OPTIONS[name].kind
     if not isinstance(value, str):
         return value
+    reason = f"{name.replace('_', ' ')} is {value[:MAX_TEXT]!r}, expected {kind.expected}"
+    if len(value) > MAX_TEXT:
+        raise ValueError(reason)
     try:
         return kind.parse(value.strip())
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{name.replace('_', ' ')} is {value[:24]!r}, expected {kind.expected}") from error
+        raise ValueError(reason) from error
 
 
 def _sentence(text: str) -> str:

@@ -90,7 +90,9 @@ def everything_in(folder: Path) -> list[Path]:
 def test_two_people_at_once_get_their_own_results(served, clips):
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(lambda name: lip_sync(served, name, clips), ("one", "two")))
-    results = [next(iter(sorted(set(part.split("/")[0] for part in each["text"].split("/jobs/")[1:])))) for each in both]
+    results = [
+        next(iter(sorted(set(part.split("/")[0] for part in each["text"].split("/jobs/")[1:])))) for each in both
+    ]
     assert len(set(results)) == 2
     url = f"{served.url}gradio_api/file={served.desk.files.folder}/jobs/{results[0]}/lip-sync.mp4"
     video = httpx.get(url)
@@ -181,9 +183,7 @@ def test_requests_that_no_browser_sends_end_without_a_traceback(served, clips):
         bodies.append(json.dumps(body).encode())
     assert len(bodies) == 200
     for body, where in zip(bodies, itertools.cycle(["queue/join", "queue/join", "run/lip_sync", "call/lip_sync"])):
-        answer = person.http.post(
-            f"/gradio_api/{where}", content=body, headers={"content-type": "application/json"}
-        )
+        answer = person.http.post(f"/gradio_api/{where}", content=body, headers={"content-type": "application/json"})
         assert "Traceback" not in answer.text and str(served.desk.files.folder) not in answer.text, body[:300]
         assert 'File "' not in answer.text
     assert person.http.post("/gradio_api/queue/join", content=bytes(300_000)).status_code == 413
