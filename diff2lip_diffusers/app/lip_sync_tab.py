@@ -61,9 +61,7 @@ class LipSyncTab:
                     buttons=["download"],
                     elem_id="speech",
                 )
-                self.shipped_speech = gr.Button(
-                    "Take the sentence in the package", size="sm", elem_id="shipped-speech"
-                )
+                self.shipped_speech = gr.Button("Take the shipped sentence", size="sm", elem_id="shipped-speech")
                 self.text = gr.Textbox(
                     label="… or text to be spoken",
                     placeholder="What the face shall say",

@@ -73,8 +73,8 @@ class AppSettings:
     def limits_text(self) -> str:
         """The limits in words, to be read before an upload."""
         return (
-            f"Files up to {self.max_upload_mb:g} MB. Video and speech up to {self.max_duration:g} seconds. Frames up to"
-            f" {self.max_pixels / 1e6:.1f} megapixels. Files are deleted after {_time_text(self.keep_s)}."
+            f"Files up to {self.max_upload_mb:g} MB. Video and speech up to {self.max_duration:g} seconds. Frames"
+            f" up to {self.max_pixels / 1e6:.1f} megapixels. Files are deleted after {_time_text(self.keep_s)}."
         )
 
 
