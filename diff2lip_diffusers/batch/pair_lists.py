@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import MediaError, PairListError
-from .pair_options import FILE_OPTIONS, PAIR_OPTIONS, as_text, check_key, options_from_texts, shortened
+from .pair_options import FILE_OPTIONS, PAIR_OPTIONS, as_text, check_key, names_file, options_from_texts, shortened
 from .pairs import (
     AUDIO_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -38,7 +38,7 @@ def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]
       An empty cell means the default. Without `audio`, the video's own audio is the speech.
     - `.jsonl`, `.ndjson`: one object a line with the same keys. Values are texts as in a CSV, numbers, booleans or
       lists.
-    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: SPEC "Batches".
+    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: the lists of the original program.
 
     The default `output` is `AUDIO_VIDEO.mp4`, or `VIDEO.mp4` without `audio`, with `.` for `/`. In a folder, a video
     and an audio file of the same name are a pair, and `NAME.mp4` is its output.
@@ -202,7 +202,7 @@ def _read_pair(parse: Callable[[str], dict], line: str, root: Path, number: int)
     audio = inside_root("audio", given.pop("audio")) if "audio" in given else None
     output = checked_output(given.pop("output", default_output(audio, video)))
     for name in FILE_OPTIONS:
-        if name in given:
+        if name in given and names_file(name, given[name]):
             given[name] = str(root / inside_root(name, given[name]))
     options = options_from_texts(tuple((name, as_text(name, value)) for name, value in given.items())) if given else {}
     return Pair(root / video, None if audio is None else root / audio, output, dict(options), number)

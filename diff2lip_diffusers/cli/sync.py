@@ -10,6 +10,7 @@ from ..lipsync.segments import read_segments
 from ..lipsync.speech import check_speech
 from ..media.reader import probe_video
 from ..output_paths import check_output_path
+from .commands import COMMANDS
 from .options import add_model, add_options, load_model, options_of, show_restorer
 
 # Less speech than this, about a word, may be cut at the end without a remark.
@@ -20,7 +21,7 @@ def add_sync(commands) -> None:
     """Adds the command."""
     sync = commands.add_parser(
         "sync",
-        help="make the lips in a video follow a recording",
+        help=COMMANDS["sync"],
         description="Makes the lips in a video follow a recording. Use it on people who agreed to it.",
     )
     sync.add_argument(
@@ -41,7 +42,7 @@ def add_sync(commands) -> None:
 def _run(args: argparse.Namespace) -> None:
     # Checked here, too, so that a wrong file name fails before a model is loaded.
     options = SyncOptions(**options_of(args))
-    check_output_path(args.output, args.video, args.audio, options.drive)
+    check_output_path(args.output, args.video, args.audio, *options.files)
     probe_video(args.video, options.max_pixels)
     if options.segments is None:
         check_speech(options.drive or args.audio or args.video)
