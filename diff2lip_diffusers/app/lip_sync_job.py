@@ -115,7 +115,13 @@ def lip_sync(
         job.enter("painting frames")
         begun_s = time.monotonic()
         output = folder / RESULT_NAME
-        made = sync_video(pipe, inputs.video, inputs.speech, output, job.report, **defaults | inputs.options)
+
+        def on_step(*arguments: Any) -> dict[str, Any]:
+            job.go_on()
+            return arguments[-1]
+
+        options = defaults | inputs.options
+        made = sync_video(pipe, inputs.video, inputs.speech, output, job.report, on_step, **options)
         seconds = time.monotonic() - begun_s
         job.enter("measuring the result")
         syncnet = settings.own_syncnet or (DRAWN_SYNCNET if request.model == DEMO_MODEL else None)

@@ -47,9 +47,8 @@ def note_html(text: str) -> str:
 
 def error_html(text: str) -> str:
     """A line that says what went wrong."""
-    sentence = f"{text[:1].upper()}{text[1:]}".rstrip()
-    stop = "" if sentence.endswith((".", "!", "?")) else "."
-    return f'<p class="status error" role="alert">{html.escape(sentence)}{stop}</p>'
+    stop = "" if text.rstrip().endswith((".", "!", "?")) else "."
+    return f'<p class="status error" role="alert">{html.escape(text.rstrip())}{stop}</p>'
 
 
 def numbers_html(numbers: ResultNumbers) -> str:

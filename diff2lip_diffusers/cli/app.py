@@ -7,13 +7,14 @@ from typing import Any
 from ..errors import Diff2LipError
 from ..hub import DTYPES
 from .arguments import POSITIVE, number
+from .commands import COMMANDS
 
 
 def add_app(commands) -> None:
     """Adds the command."""
     app = commands.add_parser(
         "app",
-        help="a page in the browser to lip-sync videos",
+        help=COMMANDS["app"],
         description="Serves a page on which people lip-sync videos and make models of their own faces. Only this"
         ' machine can see it, unless --host or --share says otherwise. Needs pip install "diff2lip-diffusers[app]".',
     )

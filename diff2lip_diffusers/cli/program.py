@@ -32,6 +32,7 @@ from .status import add_status
 from .sync import add_sync
 from .train import add_train
 from .train_syncnet import add_train_syncnet
+from .verify import add_verify
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -87,6 +88,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_convert_syncnet(commands)
     add_export(commands)
     add_demo(commands)
+    add_verify(commands)
     add_evaluate(commands)
     add_make_corpus(commands)
     add_personalize(commands)
