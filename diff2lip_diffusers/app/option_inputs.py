@@ -29,7 +29,7 @@ def shown_options() -> dict[str, Option]:
 
 def option_input(name: str, option: Option) -> Any:
     """The input for an option."""
-    label, info = name.replace("_", " ").capitalize(), _sentence(option.help)
+    label, info = _label(name, option), _sentence(option.help)
     default = DEFAULTS[name]
     if isinstance(option.kind, Flag):
         return gr.Checkbox(value=bool(default), label=label, info=info, elem_id=f"option-{name}")
@@ -80,6 +80,12 @@ def _read(name: str, value: Any) -> Any:
         return kind.parse(value.strip())
     except (ValueError, OverflowError) as error:
         raise ValueError(reason) from error
+
+
+def _label(name: str, option: Option) -> str:
+    """The name on the command line as words."""
+    words = (option.flag or name).strip("-").replace("-", " ").replace("_", " ")
+    return words.upper() if len(words) <= len("CRF") else words.capitalize()
 
 
 def _sentence(text: str) -> str:
