@@ -85,7 +85,7 @@ def _read(name: str, value: Any) -> Any:
 def _label(name: str, option: Option) -> str:
     """The name on the command line as words."""
     words = (option.flag or name).strip("-").replace("-", " ").replace("_", " ")
-    return words.upper() if len(words) <= len("CRF") else words.capitalize()
+    return words.upper() if words == "crf" else words.capitalize()
 
 
 def _sentence(text: str) -> str:
