@@ -12,7 +12,10 @@ from transformers.feature_extraction_sequence_utils import SequenceFeatureExtrac
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers looks for it)
 
 MAX_CHANNELS = 32
-BLOCK_STEPS = 4096  # mel steps, or resampled samples, computed at a time; limits memory
+BLOCK_STEPS = 4096  # resampled samples computed at a time; limits memory
+# Mel steps computed at a time: always as many, because rounding in products of matrices depends on their size. So a
+# step has the same bits in a recording, in a part of it, and in a stream.
+MEL_BLOCK_STEPS = 16
 
 # The window of the resampler that made the training data (resampy 0.4, "kaiser_best").
 RESAMPLE_ZEROS, RESAMPLE_TABLE = 50, 2**13
@@ -139,7 +142,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             return 0
         last_start = mel_steps - self.window_size
         # The window of frame n starts at floor(rate * (n - 1)). It is complete while rate * (n - 1) < last_start + 1.
-        return math.ceil((last_start + 1) / self._steps_per_frame(fps)) + 1
+        return math.ceil((last_start + 1) / self.steps_per_frame(fps)) + 1
 
     def windows(self, mel: torch.Tensor, frame_indices: Sequence[int], fps: float | Fraction) -> torch.Tensor:
         """Returns the windows of some frames, padded with silence beyond the end of the audio.
@@ -152,7 +155,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         Returns:
             (N, 80, 16). The window of frame n starts at step int(80 * max(n - 1, 0) / fps).
         """
-        rate = self._steps_per_frame(fps)
+        rate = self.steps_per_frame(fps)
         starts = torch.tensor([int(rate * max(index - 1, 0)) for index in frame_indices], dtype=torch.long)
         steps = starts[:, None] + torch.arange(self.window_size)
         if not mel.shape[1]:
@@ -160,26 +163,68 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         windows = mel[:, steps.clamp(max=mel.shape[1] - 1)].transpose(0, 1)
         return torch.where((steps < mel.shape[1])[:, None], windows, self.padding_value).contiguous()
 
-    def _steps_per_frame(self, fps: float | Fraction) -> Fraction:
+    def steps_per_frame(self, fps: float | Fraction) -> Fraction:
+        """Returns how many mel steps begin in a frame.
+
+        Raises:
+            ValueError: if `fps` is not positive.
+        """
         if not (math.isfinite(fps) and fps > 0):
             raise ValueError(f"`fps` is {fps}, expected a number above 0")
         return Fraction(self.sampling_rate, self.hop_length) / Fraction(fps).limit_denominator(1_000_000)
 
     def _mel_torch(self, waveform: torch.Tensor) -> torch.Tensor:
+        padded = torch.nn.functional.pad(self.emphasized(waveform), (self.n_fft // 2, self.n_fft // 2))
+        return self.mel_of_pieces(padded.unfold(0, self.n_fft, self.hop_length), self.mel_filters())
+
+    # Parts of the computation, for speech that arrives in chunks.
+
+    @property
+    def mel_block_steps(self) -> int:
+        """How many mel steps are computed at a time."""
+        return MEL_BLOCK_STEPS
+
+    def to_mono(self, audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
+        """Returns audio of any accepted form as (T,) float32 in [-1, 1].
+
+        Raises:
+            ValueError: if `audio` has another shape or is not finite.
+        """
+        return _to_mono(audio)
+
+    def resample(self, waveform: torch.Tensor, sampling_rate: int) -> torch.Tensor:
+        """Resamples a waveform (T,) float32 to the configured rate."""
+        return resample(waveform, sampling_rate, self.sampling_rate)
+
+    def resampling_reach(self, sampling_rate: int) -> int:
+        """Returns on how many samples after its own place a resampled value depends."""
+        if sampling_rate == self.sampling_rate:
+            return 0
+        divisor = math.gcd(sampling_rate, self.sampling_rate)
+        return _resampling_weights(sampling_rate // divisor, self.sampling_rate // divisor).shape[1] // 2
+
+    def emphasized(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Returns x[t] - preemphasis * x[t - 1] of a waveform (T,), (T,) float64; the first sample stays."""
         samples = waveform.double()
-        samples = torch.cat([samples[:1], samples[1:] - self.preemphasis * samples[:-1]])
-        padded = torch.nn.functional.pad(samples, (self.n_fft // 2, self.n_fft // 2))
-        frames = padded.unfold(0, self.n_fft, self.hop_length)
+        return torch.cat([samples[:1], samples[1:] - self.preemphasis * samples[:-1]])
+
+    def mel_of_pieces(self, pieces: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+        """Returns mel steps (80, M) float32 in [-4, 4].
+
+        Args:
+            pieces: (M, n_fft) float64, emphasized audio around each step.
+            filters: those of `mel_filters`.
+        """
         window = torch.hann_window(self.n_fft, periodic=True, dtype=torch.float64)
-        filters = torch.from_numpy(self._mel_filters())
-        blocks = [
-            self._normalize(filters @ torch.fft.rfft(block * window).abs().T) for block in frames.split(BLOCK_STEPS)
-        ]
+        blocks = []
+        for block in pieces.split(MEL_BLOCK_STEPS):
+            full = torch.nn.functional.pad(block * window, (0, 0, 0, MEL_BLOCK_STEPS - len(block)))
+            blocks.append(self._normalize(filters @ torch.fft.rfft(full).abs().T)[:, : len(block)])
         return torch.cat(blocks, dim=1)
 
-    def _mel_filters(self) -> np.ndarray:
-        """Slaney mel filters of unit area, (80, 1 + n_fft // 2)."""
-        return mel_filter_bank(
+    def mel_filters(self) -> torch.Tensor:
+        """Returns Slaney mel filters of unit area, (80, 1 + n_fft // 2) float64."""
+        filters = mel_filter_bank(
             num_frequency_bins=1 + self.n_fft // 2,
             num_mel_filters=self.feature_size,
             min_frequency=self.min_frequency_hz,
@@ -187,7 +232,8 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             sampling_rate=self.sampling_rate,
             norm="slaney",
             mel_scale="slaney",
-        ).T
+        )
+        return torch.from_numpy(filters.T)
 
     def _normalize(self, mel: torch.Tensor) -> torch.Tensor:
         """Maps magnitudes to decibels, then to [-4, 4]."""

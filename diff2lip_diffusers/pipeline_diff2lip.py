@@ -20,6 +20,8 @@ from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
+from .portable.streaming_diff2lip import StreamingMixin
+
 Frames = list[PIL.Image.Image] | np.ndarray | torch.Tensor
 Generators = torch.Generator | list[torch.Generator] | None
 
@@ -81,7 +83,7 @@ class _Call:
         return self.scheduler.timesteps
 
 
-class Diff2LipPipeline(LoraBaseMixin, DiffusionPipeline):
+class Diff2LipPipeline(StreamingMixin, LoraBaseMixin, DiffusionPipeline):
     """Pipeline that paints the lower half of face crops so that the lips match a speech recording.
 
     Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E width of an audio embedding, T samples.
