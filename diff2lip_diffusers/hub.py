@@ -16,10 +16,10 @@ from huggingface_hub.utils import httpx
 from safetensors import SafetensorError, safe_open
 
 from .errors import CheckpointError, Diff2LipError, MediaError
-from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .original_checkpoint import NORM_GROUPS, components_from_original, load_original_checkpoint
 from .output_paths import filling_folder
-from .pipeline_diff2lip import Diff2LipPipeline
+from .portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .portable.pipeline_diff2lip import Diff2LipPipeline
 from .schedulers import original_scheduler
 
 MAX_SAMPLE_PX, MAX_SETTING, TRIAL_SAMPLES = 4096, 10**6, 16000

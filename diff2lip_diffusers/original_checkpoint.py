@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from .audio_encoder_diff2lip import Diff2LipAudioEncoder
 from .errors import CheckpointError, MediaError
-from .unet_diff2lip import Diff2LipUNet2DConditionModel
+from .portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from .portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 StateDict = dict[str, torch.Tensor]
 

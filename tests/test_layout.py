@@ -12,8 +12,20 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
-# From the bottom up: a folder imports from those before it. The files in the root come first.
-FOLDERS = [ROOT, "media", "faces", "detail", "restoration", "lipsync", "batch", "corpus", "evaluation", "prepare"]
+# From the bottom up: a folder imports from those before it. The files in the root come after the portable ones.
+FOLDERS = [
+    "portable",
+    ROOT,
+    "media",
+    "faces",
+    "detail",
+    "restoration",
+    "lipsync",
+    "batch",
+    "corpus",
+    "evaluation",
+    "prepare",
+]
 FOLDERS += ["training", "personal", "demo", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
@@ -30,7 +42,9 @@ def modules() -> dict[str, Path]:
 
 
 MODULES = modules()
-PORTABLE = sorted(name for name in MODULES if name.endswith("_diff2lip"))
+PORTABLE = sorted(name for name in MODULES if name.startswith("portable.") and "__init__" not in name)
+# diffusers copies these from a component's folder, alone.
+NETWORKS = ("portable.unet_diff2lip", "portable.audio_encoder_diff2lip")
 
 
 def folder_of(module: str) -> str:
@@ -65,13 +79,21 @@ def test_the_root_has_few_files():
 
 
 @pytest.mark.parametrize("module", PORTABLE)
-def test_portable_modules_stand_alone(module):
+def test_portable_modules_import_none_of_the_others(module):
     tree = ast.parse(MODULES[module].read_text())
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) if not node.level}
     roots = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
-    assert not own_imports(module)
     assert roots <= {"numpy", "torch", "torchaudio", "diffusers", "transformers", "PIL"}
+    assert own_imports(module) <= set(PORTABLE)
+    assert module.endswith("_diff2lip")
+
+
+@pytest.mark.parametrize("module", PORTABLE)
+def test_portable_modules_import_directly_what_their_imports_import(module):
+    """diffusers copies the files that a pipeline of a local folder imports, but not what these import in turn."""
+    assert set().union(*map(own_imports, own_imports(module))) <= own_imports(module)
+    assert module not in NETWORKS or not own_imports(module)
 
 
 def test_import_registers_with_diffusers_silently_and_loads_nothing_optional():

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import MediaError, StoppedError
 from ..lipsync.options import SyncOptions, checked_options
 from ..lipsync.task_restoration import restorer_of
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder, BatchPlan
 from .heartbeat import Heartbeat
 from .journal import Journal

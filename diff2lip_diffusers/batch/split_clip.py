@@ -56,7 +56,7 @@ from ..lipsync.stage_timer import StageTimer
 from ..media.length import read_numbered
 from ..media.video_encoder import VideoEncoder
 from ..media.video_writer import join_parts
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .heartbeat import accessing, read_if_there
 from .pair_records import STEP_MARK
 

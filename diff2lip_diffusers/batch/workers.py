@@ -15,7 +15,7 @@ from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan
 from ..lipsync.run import sync_jobs
 from ..lipsync.source_video import SourceVideo
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .folder import BatchFolder
 from .heartbeat import accessing
 from .leases import Leases

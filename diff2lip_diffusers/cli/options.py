@@ -14,7 +14,7 @@ from huggingface_hub.utils import disable_progress_bars
 from ..hub import DTYPES, default_device, load_pipeline
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 from ..lipsync.task_restoration import restorer_of
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import SCHEDULERS, make_scheduler, with_options
 from .arguments import sync_option
 

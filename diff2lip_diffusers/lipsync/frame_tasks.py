@@ -10,7 +10,7 @@ import numpy as np
 from ..boxes import FaceBox
 from ..detail.exemplars import Exemplar
 from ..media.frame import Frame
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .compositing import resize_image
 from .cover_masks import CoverMasks
 from .face_boxes import BoxedFrame

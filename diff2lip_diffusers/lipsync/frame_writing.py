@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import Diff2LipError
 from ..media.frame import Frame
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .compositing import Patch, painted_patch, whole_patch
 from .frame_tasks import FaceCrop, PaintedTask
 from .occluders import occluded

@@ -17,7 +17,7 @@ from ..errors import FaceNotFoundError
 from ..media.image_writer import ImageFolderWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .cover_masks import CoverMasks, masks_of
 from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames

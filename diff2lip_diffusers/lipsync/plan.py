@@ -8,10 +8,10 @@ from typing import Any
 
 from ..boxes import FaceBox
 from ..errors import MediaError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .option_values import MIN_BOX_PX
 from .options import SyncOptions
 from .segments import read_segments

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from ..errors import Diff2LipError
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .frame_tasks import FaceCrop, FrameTask
 
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32

@@ -14,7 +14,7 @@ import torch
 
 from ..boxes import FaceBox
 from ..errors import FaceNotFoundError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .face_boxes import BoxedFrame
 from .options import SyncOptions
 from .segments import Segment

@@ -10,7 +10,7 @@ import numpy as np
 import PIL.Image
 import torch
 
-from .speech_stream_diff2lip import SpeechStream
+from .noise_diff2lip import drawn_generator
 
 Crop = PIL.Image.Image | np.ndarray | torch.Tensor
 
@@ -67,9 +67,9 @@ class StreamingMixin:
             raise ValueError("`generator` is a list; a stream takes one generator, whose noise all frames share")
         if not (isinstance(batch_size, int) and batch_size >= 1):
             raise ValueError(f"`batch_size` is {batch_size!r}, expected a whole number above 0")
-        speech = SpeechStream(pipe.feature_extractor, sampling_rate, fps)
+        speech = pipe.feature_extractor.stream(sampling_rate, fps)
         noise = pipe.prepare_latents(1, generator, latents)
-        generator = _drawn_generator() if generator is None else generator
+        generator = drawn_generator() if generator is None else generator
         ready = _ready_frames(iter(frames), _references(reference_frames), audio_chunks, speech, end_with_audio)
         settings = {**arguments, "latents": noise, "output_type": output_type}
         return _painted(pipe, ready, generator, batch_size, settings)
@@ -94,7 +94,7 @@ def _ready_frames(
     frames: Iterator[Crop],
     references: Iterator[Crop | None],
     audio_chunks: Iterable[Any],
-    speech: SpeechStream,
+    speech: Any,
     end_with_audio: bool,
 ) -> Iterator[tuple[Crop, Crop | None, torch.Tensor]]:
     """Yields each frame, its reference and its mel window, as soon as the window's audio is there."""
@@ -127,11 +127,6 @@ def _batches(items: Iterator[tuple], size: int) -> Iterator[list[tuple]]:
             batch = []
     if batch:
         yield batch
-
-
-def _drawn_generator() -> torch.Generator:
-    """Returns a generator seeded from the global one of torch, as a call without one does."""
-    return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
 
 
 @contextmanager

@@ -3,12 +3,12 @@
 import torch
 from torch import nn
 
-from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..hub import load_pipeline
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from ..schedulers import original_scheduler
-from ..unet_diff2lip import Diff2LipUNet2DConditionModel
 from .audio_encoder_folder import load_audio_encoder
 from .config import TrainConfig
 from .diffusion import NoisyBatch

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..output_paths import filling_folder
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 
 CARD = """---
 library_name: diffusers

@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.utils import is_tensorboard_available
 from diffusers.training_utils import EMAModel
 
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import make_scheduler
 from .config import TrainConfig
 from .damaged_clips import skipping_damaged

@@ -9,7 +9,6 @@ import torch
 from diffusers import DDPMScheduler
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor
-from diff2lip_diffusers.portable.speech_stream_diff2lip import SpeechStream
 
 RATES = [8000, 11025, 16000, 44100, 48000]
 
@@ -29,7 +28,7 @@ def in_chunks(samples: np.ndarray, sizes) -> list[np.ndarray]:
 
 def streamed_windows(chunks, rate: int, fps, num_frames: int) -> tuple[torch.Tensor, list[int]]:
     """The windows, and how many samples had been pushed when each was ready."""
-    stream, windows, pushed = SpeechStream(Diff2LipFeatureExtractor(), rate, fps), [], []
+    stream, windows, pushed = Diff2LipFeatureExtractor().stream(rate, fps), [], []
     for chunk in [*chunks, None]:
         stream.finish() if chunk is None else stream.push(chunk)
         while len(windows) < num_frames and stream.is_ready(len(windows)):
@@ -66,7 +65,7 @@ def test_windows_of_very_short_speech(length):
 @pytest.mark.parametrize("rate", RATES)
 def test_a_window_is_ready_when_its_lookahead_is_there_and_not_later(rate):
     samples, size = noise(0.6, rate), rate // 1000
-    stream = SpeechStream(Diff2LipFeatureExtractor(), rate, 25)
+    stream = Diff2LipFeatureExtractor().stream(rate, 25)
     assert 0.1725 <= stream.lookahead_s < 0.18
     _, pushed = streamed_windows(in_chunks(samples, [size]), rate, 25, 9)
     delays = [count / rate - frame / 25 for frame, count in enumerate(pushed)]
@@ -75,7 +74,7 @@ def test_a_window_is_ready_when_its_lookahead_is_there_and_not_later(rate):
 
 
 def test_memory_of_a_stream_does_not_grow():
-    stream, samples = SpeechStream(Diff2LipFeatureExtractor(), 48000), noise(0.02, 48000)
+    stream, samples = Diff2LipFeatureExtractor().stream(48000), noise(0.02, 48000)
     sizes = []
     for number in range(600):
         stream.push(samples)
@@ -87,7 +86,7 @@ def test_memory_of_a_stream_does_not_grow():
 
 
 def test_a_stream_refuses_what_it_cannot_keep():
-    stream = SpeechStream(Diff2LipFeatureExtractor())
+    stream = Diff2LipFeatureExtractor().stream()
     with pytest.raises(ValueError, match="not finite"):
         stream.push(np.array([0.0, np.nan], np.float32))
     with pytest.raises(ValueError, match="audio is not there yet"):
@@ -100,7 +99,7 @@ def test_a_stream_refuses_what_it_cannot_keep():
     with pytest.raises(ValueError, match="after the end"):
         stream.push(noise(1, 16000))
     with pytest.raises(ValueError, match="only 'torch' can stream"):
-        SpeechStream(Diff2LipFeatureExtractor(backend="torchaudio"))
+        Diff2LipFeatureExtractor(backend="torchaudio").stream()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 
 from ...output_paths import filling_folder
-from ...pipeline_diff2lip import Diff2LipPipeline
+from ...portable.pipeline_diff2lip import Diff2LipPipeline
 from ..denoiser import Denoiser, make_denoiser
 from ..objective import load_experts
 from ..trainer import LORA_NAME, DenoiserRun, training_set

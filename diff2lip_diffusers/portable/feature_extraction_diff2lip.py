@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 import torch
@@ -11,15 +10,13 @@ from transformers.audio_utils import mel_filter_bank
 from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers looks for it)
 
+from .resampling_diff2lip import resample, resampling_reach
+from .speech_stream_diff2lip import SpeechStream
+
 MAX_CHANNELS = 32
-BLOCK_STEPS = 4096  # resampled samples computed at a time; limits memory
 # Mel steps computed at a time: always as many, because rounding in products of matrices depends on their size. So a
 # step has the same bits in a recording, in a part of it, and in a stream.
 MEL_BLOCK_STEPS = 16
-
-# The window of the resampler that made the training data (resampy 0.4, "kaiser_best").
-RESAMPLE_ZEROS, RESAMPLE_TABLE = 50, 2**13
-RESAMPLE_ROLLOFF, RESAMPLE_BETA = 0.9173473712608761, 12.984585247040012
 
 
 class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
@@ -177,7 +174,19 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         padded = torch.nn.functional.pad(self.emphasized(waveform), (self.n_fft // 2, self.n_fft // 2))
         return self.mel_of_pieces(padded.unfold(0, self.n_fft, self.hop_length), self.mel_filters())
 
-    # Parts of the computation, for speech that arrives in chunks.
+    def stream(self, sampling_rate: int | None = None, fps: float | Fraction | None = None) -> SpeechStream:
+        """Returns a stream that takes speech in chunks and gives the mel windows of the whole.
+
+        Args:
+            sampling_rate: of the chunks, in Hz; the configured one by default.
+            fps: frames per second of the video; the configured one by default.
+
+        Raises:
+            ValueError: if a rate is not positive, or the backend is not "torch".
+        """
+        return SpeechStream(self, sampling_rate, fps)
+
+    # Parts of the computation, for streams.
 
     @property
     def mel_block_steps(self) -> int:
@@ -198,10 +207,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
 
     def resampling_reach(self, sampling_rate: int) -> int:
         """Returns on how many samples after its own place a resampled value depends."""
-        if sampling_rate == self.sampling_rate:
-            return 0
-        divisor = math.gcd(sampling_rate, self.sampling_rate)
-        return _resampling_weights(sampling_rate // divisor, self.sampling_rate // divisor).shape[1] // 2
+        return resampling_reach(sampling_rate, self.sampling_rate)
 
     def emphasized(self, waveform: torch.Tensor) -> torch.Tensor:
         """Returns x[t] - preemphasis * x[t - 1] of a waveform (T,), (T,) float64; the first sample stays."""
@@ -258,62 +264,6 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             mel_scale="slaney",
         ).double()
         return self._normalize(mel_scale(spectrogram(samples)))
-
-
-def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
-    """Resamples a waveform, band-limited by a Kaiser-windowed sinc.
-
-    Args:
-        waveform: (T,) float32.
-        from_hz: sampling rate of `waveform`.
-        to_hz: sampling rate of the result.
-
-    Returns:
-        (ceil(T * to_hz / from_hz),) float32.
-
-    Source: SPEC "Audio features"; Smith, "Digital Audio Resampling", 2002.
-    """
-    if from_hz == to_hz:
-        return waveform
-    divisor = math.gcd(from_hz, to_hz)
-    step, phases = from_hz // divisor, to_hz // divisor
-    weights = _resampling_weights(step, phases)
-    taps = weights.shape[1] // 2
-    padded = torch.nn.functional.pad(waveform, (taps - 1, taps + 1)).double()
-    neighbors = padded.unfold(0, 2 * taps, 1)
-
-    length = waveform.shape[0] * phases // step
-    resampled = torch.zeros(math.ceil(waveform.shape[0] * phases / step))
-    # Two buffers serve all blocks: allocating and freeing them for each block makes the process grow.
-    nearby, weighted = torch.empty(2, min(BLOCK_STEPS, length), 2 * taps, dtype=torch.float64)
-    for first in range(0, length, BLOCK_STEPS):
-        positions = torch.arange(first, min(first + BLOCK_STEPS, length)) * step
-        count = len(positions)
-        torch.index_select(neighbors, 0, positions // phases, out=nearby[:count])
-        torch.index_select(weights, 0, positions % phases, out=weighted[:count])
-        resampled[first : first + count] = nearby[:count].mul_(weighted[:count]).sum(dim=1)
-    return resampled
-
-
-@lru_cache(maxsize=4)
-def _resampling_weights(step: int, phases: int) -> torch.Tensor:
-    """Weights of the input samples around an output sample, (phases, 2 * taps): half before it, half after it."""
-    scale = min(1.0, phases / step)
-    stride = int(scale * RESAMPLE_TABLE)
-    offsets = np.arange(RESAMPLE_ZEROS * RESAMPLE_TABLE // stride + 1) * stride
-    before = scale * np.arange(phases)[:, None] / phases * RESAMPLE_TABLE + offsets
-    after = scale * (1 - np.arange(phases)[:, None] / phases) * RESAMPLE_TABLE + offsets
-    window = _sinc_window()
-    table = [np.interp(side, np.arange(len(window)), window, right=0.0) for side in (before, after)]
-    return torch.from_numpy(scale * np.concatenate([table[0][:, ::-1], table[1]], axis=1))
-
-
-@lru_cache(maxsize=1)
-def _sinc_window() -> np.ndarray:
-    """The right half of the windowed sinc, with `RESAMPLE_TABLE` entries per zero crossing."""
-    count = RESAMPLE_ZEROS * RESAMPLE_TABLE
-    sinc = RESAMPLE_ROLLOFF * np.sinc(RESAMPLE_ROLLOFF * np.linspace(0, RESAMPLE_ZEROS, count + 1))
-    return np.kaiser(2 * count + 1, RESAMPLE_BETA)[count:] * sinc
 
 
 def _to_mono(audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor
-from diff2lip_diffusers.feature_extraction_diff2lip import resample
+from diff2lip_diffusers.portable.resampling_diff2lip import resample
 
 CLIPS = ["speech_real", "speech_synthetic", "silence", "tone", "short", "too_short"]
 
