@@ -29,6 +29,7 @@ setup(
     license="Apache-2.0",
     project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
     python_requires=">=3.11",
+    py_modules=["diff2lip_command"],  # answers --help without loading the package
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
     package_data={
         "diff2lip_diffusers": [
@@ -82,7 +83,7 @@ setup(
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },
-    entry_points={"console_scripts": ["diff2lip = diff2lip_diffusers.cli:main"]},
+    entry_points={"console_scripts": ["diff2lip = diff2lip_command:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",

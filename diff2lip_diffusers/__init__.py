@@ -8,6 +8,7 @@ import sys
 
 import diffusers
 
+from . import broken_torchaudio  # noqa: F401, I001  # before anything that imports transformers
 from .batch.pair_lists import read_pairs
 from .batch.pairs import Pair
 from .batch.run import BatchResult, sync_batch

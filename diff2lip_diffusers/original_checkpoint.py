@@ -31,6 +31,8 @@ FINEST_ATTENTION_PX = 32
 NORM_GROUPS = 32
 # The shapes do not show the pooling strides of the audio encoder; the defaults of its configuration apply.
 AUDIO_LEVELS = 4
+# A part of the file that only we write and read: the license of the weights.
+LICENSE_PART = "diff2lip_license"
 
 
 def load_original_checkpoint(path: str | Path) -> StateDict:
@@ -78,6 +80,20 @@ def load_checkpoint_file(path: str | Path) -> object:
         raise CheckpointError(f"{path}: not loaded: it contains more than tensors, or is not a checkpoint") from error
     except Exception as error:  # a damaged pickle can raise anything
         raise CheckpointError(f"{path}: cannot be read: it is truncated, or not a PyTorch checkpoint") from error
+
+
+def license_of_file(path: str | Path) -> str | None:
+    """Returns the license that [`add_license`] wrote into a checkpoint file; None if it wrote none."""
+    if not _is_zip(Path(path)):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(LICENSE_PART).decode() if LICENSE_PART in archive.namelist() else None
+
+
+def add_license(path: str | Path, license: str) -> None:
+    """Adds the license of the weights to a checkpoint file; empty if nobody named one. PyTorch skips this part."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(LICENSE_PART, license)
 
 
 def components_from_original(

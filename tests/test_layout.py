@@ -84,7 +84,7 @@ def test_portable_modules_import_none_of_the_others(module):
     names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) if not node.level}
     roots = {name.split(".")[0] for name in names} - set(sys.stdlib_module_names)
-    assert roots <= {"numpy", "torch", "torchaudio", "diffusers", "transformers", "PIL"}
+    assert roots <= {"numpy", "torch", "torchaudio", "diffusers", "transformers", "huggingface_hub", "PIL"}
     assert own_imports(module) <= set(PORTABLE)
     assert module.endswith("_diff2lip")
 

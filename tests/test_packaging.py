@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "diff2lip_diffusers"
 # Packages that are imported under another name than they are installed by.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
-FIRST_PARTY = {"diff2lip_diffusers", "helpers"}
+FIRST_PARTY = {"diff2lip_diffusers", "diff2lip_command", "helpers"}
 
 
 @cache

@@ -18,6 +18,7 @@ from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
 from ..lipsync.options import checked_options
 from .arguments import NOT_NEGATIVE, POSITIVE
+from .commands import COMMANDS
 from .options import add_model, add_options, load_model, options_of, show_restorer
 from .status import print_failures
 
@@ -28,7 +29,7 @@ def add_batch(commands) -> None:
     """Adds the command."""
     batch = commands.add_parser(
         "batch",
-        help="lip-sync a list of pairs, in many processes",
+        help=COMMANDS["batch"],
         description="Lip-syncs a list of pairs of speech and video. After a crash, the same command resumes."
         " On several GPUs or machines: accelerate launch -m diff2lip_diffusers batch ...",
     )

@@ -2,6 +2,7 @@
 
 import argparse
 
+from .commands import COMMANDS
 from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
@@ -9,7 +10,7 @@ def add_distill(commands) -> None:
     """Adds the command."""
     distill = commands.add_parser(
         "distill",
-        help="train a student that paints in one to four steps what a model paints in many",
+        help=COMMANDS["distill"],
         description="Trains a student with the settings of a YAML file. If the run was stopped, the same command"
         " resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers distill ...",
     )

@@ -43,6 +43,22 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="PATH[:SCALE]",
         help="adapter to add to the model: a training run, a folder or a repository on the Hub; repeatable",
     )
+    add_hub_place(parser)
+
+
+def add_hub_place(parser: argparse.ArgumentParser, subfolder: bool = True) -> None:
+    """Adds which state and folder of a repository on the Hub is meant, who asks for it, and where it is stored."""
+    group = parser.add_argument_group("repositories on the Hub")
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit (default: the main branch)")
+    group.add_argument("--token", help="access token (default: that of hf auth login)")
+    group.add_argument("--cache-dir", metavar="DIR", help="folder for downloads (default: that of huggingface_hub)")
+    if subfolder:
+        group.add_argument("--subfolder", metavar="DIR", help="where the model is in the folder or repository")
+
+
+def hub_place(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that [`add_hub_place`] added, as the library takes them."""
+    return {name: getattr(args, name) for name in ("revision", "token", "cache_dir", "subfolder") if name in args}
 
 
 def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) -> Diff2LipPipeline:
@@ -51,7 +67,7 @@ def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) 
     if not sys.stderr.isatty():
         disable_progress_bar()
         disable_progress_bars()
-    pipe = load_pipeline(args.model, device, dtype, args.variant, args.lora)
+    pipe = load_pipeline(args.model, device, dtype, args.variant, args.lora, **hub_place(args))
     if args.scheduler:
         pipe.scheduler = make_scheduler(args.scheduler, pipe.scheduler.config)
     pipe.scheduler = with_options(pipe.scheduler, dict(args.scheduler_options))

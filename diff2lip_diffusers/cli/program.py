@@ -5,7 +5,6 @@ which some pairs failed ends with 3, an evaluation that misses a limit with 4.
 """
 
 import argparse
-import importlib.metadata
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ import torch
 from ..batch.supervisor import Reports, supervise
 from ..errors import Diff2LipError, StoppedError
 from .batch import add_batch
+from .commands import program_parser
 from .convert import add_convert
 from .convert_syncnet import add_convert_syncnet
 from .demo import add_demo
@@ -32,14 +32,7 @@ from .sync import add_sync
 from .train import add_train
 from .train_syncnet import add_train_syncnet
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, without the usage text in front."""
-
-    def error(self, message: str):
-        self.exit(EXIT_USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -82,10 +75,8 @@ def _clean_up_on_signals() -> None:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
-    parser = _Parser(prog="diff2lip", description="Lip-sync any face video to any speech.")
-    version = importlib.metadata.version("diff2lip-diffusers")
-    parser.add_argument("--version", action="version", version=f"diff2lip-diffusers {version}")
+    """The parser of all commands; each is listed in `commands.py`, too."""
+    parser = program_parser()
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
     add_batch(commands)

@@ -10,6 +10,7 @@ from ..lipsync.segments import read_segments
 from ..lipsync.speech import check_speech
 from ..media.reader import probe_video
 from ..output_paths import check_output_path
+from .commands import COMMANDS
 from .options import add_model, add_options, load_model, options_of, show_restorer
 
 # Less speech than this, about a word, may be cut at the end without a remark.
@@ -20,7 +21,7 @@ def add_sync(commands) -> None:
     """Adds the command."""
     sync = commands.add_parser(
         "sync",
-        help="make the lips in a video follow a recording",
+        help=COMMANDS["sync"],
         description="Makes the lips in a video follow a recording. Use it on people who agreed to it.",
     )
     sync.add_argument(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -15,6 +14,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from .array_inputs import AudioSamples, FilePath, VideoFrames, input_files
 from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
@@ -37,10 +37,11 @@ _SILENCING = Lock()
 
 def sync_video(
     pipe: Diff2LipPipeline,
-    video: str | Path,
-    audio: str | Path | None,
-    output: str | Path,
+    video: FilePath | VideoFrames,
+    audio: FilePath | AudioSamples | None,
+    output: FilePath,
     on_progress: Callable[[int, int | None], None] | None = None,
+    callback_on_step_end: Callable | None = None,
     **options,
 ) -> SyncResult:
     """Writes `video` with its mouth moving to `audio`, and with that audio. Several threads may share a pipeline.
@@ -50,12 +51,16 @@ def sync_video(
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        video: the face: a video file, an image file, or a folder of numbered image files.
-        audio: audio or video file with the speech; the video's own audio if None. With `drive` or `segments` it is
-            only heard.
+        video: the face: a video file, an image file, or a folder of numbered image files; or frames in memory, 25 a
+            second unless `fps` says otherwise: an array (N, H, W, 3), a tensor (N, 3, H, W), uint8 or floats in
+            [0, 1], or a list of PIL images or arrays (H, W, 3).
+        audio: audio or video file with the speech; the video's own audio if None; or samples in memory with their
+            sampling rate, `(samples, 16000)`. With `drive` or `segments` it is only heard.
         output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
             files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
+        callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch of crops,
+            as in a call of the pipeline; the tensors are `latents`.
         **options: the fields of [`SyncOptions`].
 
     Raises:
@@ -67,14 +72,18 @@ def sync_video(
     """
     chosen = checked_options(options, "sync_video")
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
-    job = SyncJob(pipe, SourceVideo(video, max_pixels=chosen.max_pixels), audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
+    with input_files(video, audio) as (video_file, audio_file):
+        job = SyncJob(pipe, SourceVideo(video_file, max_pixels=chosen.max_pixels), audio_file, output, chosen)
 
-    def report(task: FrameTask) -> None:
-        if on_progress is not None:
-            on_progress(task.index + 1, job.plan.expected_frames)
+        def report(task: FrameTask) -> None:
+            if on_progress is not None:
+                on_progress(task.index + 1, job.plan.expected_frames)
 
-    sync_jobs(pipe, [job], lambda _, outcome: outcomes.append(outcome), report, chosen.batch_size)
+        def end(_: SyncJob, outcome: SyncResult | Exception) -> None:
+            outcomes.append(outcome)
+
+        sync_jobs(pipe, [job], end, report, chosen.batch_size, callback_on_step_end)
     (outcome,) = outcomes
     if isinstance(outcome, Exception):
         raise outcome
@@ -87,6 +96,7 @@ def sync_jobs(
     on_end: Callable[[AnyJob, Any], None],
     on_frame: Callable[[FrameTask], None] | None = None,
     batch_size: int | None = None,
+    callback_on_step_end: Callable | None = None,
 ) -> None:
     """Runs jobs one after another; reads the next one while the last one is sampled and encoded.
 
@@ -99,6 +109,7 @@ def sync_jobs(
             raises ends everything.
         on_frame: called with each task when its face is painted.
         batch_size: crops sampled at a time, across jobs; by default what suits the device.
+        callback_on_step_end: called after each step, as in a call of the pipeline.
     """
     batch_size = batch_size or default_batch_size(pipe)
     with (
@@ -107,7 +118,7 @@ def sync_jobs(
         closing(prefetch(_tasks_of(jobs), min(batch_size, MAX_AHEAD))) as items,
     ):
         count = 0
-        for item, face in paint_frames(pipe, items, batch_size):
+        for item, face in paint_frames(pipe, items, batch_size, callback_on_step_end):
             write_later((item, face))
             if isinstance(item, FrameTask):
                 count += 1

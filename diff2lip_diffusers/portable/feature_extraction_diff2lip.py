@@ -1,8 +1,10 @@
 """The feature extractor: turns speech into mel windows, 0.2 s of mel spectrogram for each video frame."""
 
+import logging
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,13 +12,18 @@ from transformers.audio_utils import mel_filter_bank
 from transformers.feature_extraction_sequence_utils import SequenceFeatureExtractor
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers looks for it)
 
+from .audio_input_diff2lip import is_batch, to_mono
 from .resampling_diff2lip import resample, resampling_reach
 from .speech_stream_diff2lip import SpeechStream
 
-MAX_CHANNELS = 32
 # Mel steps computed at a time: always as many, because rounding in products of matrices depends on their size. So a
 # step has the same bits in a recording, in a part of it, and in a stream.
 MEL_BLOCK_STEPS = 16
+# Telephones have 8000 Hz, studios up to 384000.
+RATES_HZ = (1000, 768_000)
+MAX_FPS = 10_000
+
+logger = logging.getLogger(__name__)
 
 
 class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
@@ -85,33 +92,46 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
 
     def __call__(
         self,
-        audio: np.ndarray | torch.Tensor | Sequence[float],
+        audio: Any,
         sampling_rate: int | None = None,
         fps: float | Fraction | None = None,
         num_frames: int | None = None,
         return_tensors: str = "pt",
     ) -> BatchFeature:
-        """Returns the mel windows of a recording.
+        """Returns the mel windows of a recording, or of a batch of recordings.
 
         Args:
-            audio: (T,), (T, C) or (C, T), floats in [-1, 1] or full-scale integers. Channels are averaged.
-            sampling_rate: sampling rate of `audio` in Hz; the configured one by default.
+            audio: an array or tensor (T,), (T, C) or (C, T), or a list of T floats: floats in [-1, 1], or full-scale
+                uint8, int8, int16 or int32. Channels are averaged. A list of B of these is a batch.
+            sampling_rate: sampling rate of `audio` in Hz. Without it, the configured one is taken, with a warning.
             fps: frames per second of the video; the configured one by default.
-            num_frames: N. By default the number of frames with a complete window, which may be 0. Windows beyond the
-                end of the audio are padded with silence.
+            num_frames: N. By default the number of frames with a complete window, which may be 0; in a batch, that of
+                the longest recording. Windows beyond the end of the audio are padded with silence.
             return_tensors: `"pt"` or `"np"`.
 
         Returns:
-            `BatchFeature` with `mel_windows`: (N, 80, 16) float32 in [-4, 4].
+            `BatchFeature` with `mel_windows`: (N, 80, 16) float32 in [-4, 4]; (B, N, 80, 16) for a batch.
 
         Raises:
-            ValueError: if `audio` has another shape or is not finite, or if a rate is not positive.
+            ValueError: if `audio` has another shape, type or range, or if a rate is of no use.
         """
+        if return_tensors not in ("pt", "np"):
+            raise ValueError(f"`return_tensors` is {return_tensors!r}, known are 'pt' and 'np'")
         fps = self.fps if fps is None else fps
-        mel = self.mel_spectrogram(audio, sampling_rate)
-        num_frames = self.count_windows(mel.shape[1], fps) if num_frames is None else num_frames
-        windows = self.windows(mel, range(num_frames), fps)
-        return BatchFeature({"mel_windows": windows}, tensor_type=None if return_tensors == "pt" else return_tensors)
+        if sampling_rate is None:
+            logger.warning(
+                "`sampling_rate` is missing: the audio is taken for one of %d Hz. Pass its sampling rate; a wrong one"
+                " puts speech and lips out of step.",
+                self.sampling_rate,
+            )
+            sampling_rate = self.sampling_rate
+        recordings = list(audio) if is_batch(audio) else [audio]
+        mels = [self.mel_spectrogram(recording, sampling_rate) for recording in recordings]
+        if num_frames is None:
+            num_frames = max(self.count_windows(mel.shape[1], fps) for mel in mels)
+        windows = [self.windows(mel, range(num_frames), fps) for mel in mels]
+        stacked = torch.stack(windows) if is_batch(audio) else windows[0]
+        return BatchFeature({"mel_windows": stacked}, tensor_type=None if return_tensors == "pt" else return_tensors)
 
     def mel_spectrogram(
         self, audio: np.ndarray | torch.Tensor | Sequence[float], sampling_rate: int | None = None
@@ -119,19 +139,32 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         """Returns the mel spectrogram, (80, M) float32 in [-4, 4]. M = 1 + T // hop_length at the configured rate.
 
         Args:
-            audio: as in [`__call__`].
+            audio: one recording, as in [`__call__`].
             sampling_rate: sampling rate of `audio` in Hz; the configured one by default.
 
         Raises:
             ValueError: as in [`__call__`].
         """
-        sampling_rate = self.sampling_rate if sampling_rate is None else sampling_rate
-        if int(sampling_rate) != sampling_rate or sampling_rate < 1:
-            raise ValueError(f"`sampling_rate` is {sampling_rate}, expected a whole number of Hz above 0")
-        waveform = _to_mono(audio)
+        sampling_rate = self.checked_rate(sampling_rate)
+        waveform = to_mono(audio)
         if self.backend == "torchaudio":
-            return self._mel_torchaudio(waveform, int(sampling_rate))
-        return self._mel_torch(resample(waveform, int(sampling_rate), self.sampling_rate))
+            return self._mel_torchaudio(waveform, sampling_rate)
+        return self._mel_torch(resample(waveform, sampling_rate, self.sampling_rate))
+
+    def checked_rate(self, sampling_rate: int | None) -> int:
+        """Returns a sampling rate in Hz; the configured one for None.
+
+        Raises:
+            ValueError: if it is not a whole number in range.
+        """
+        sampling_rate = self.sampling_rate if sampling_rate is None else sampling_rate
+        lowest, highest = RATES_HZ
+        is_number = isinstance(sampling_rate, (int, float, np.integer, np.floating))
+        if not is_number or not lowest <= sampling_rate <= highest or int(sampling_rate) != sampling_rate:
+            raise ValueError(
+                f"`sampling_rate` is {sampling_rate!r}, expected a whole number of Hz from {lowest} to {highest}"
+            )
+        return int(sampling_rate)
 
     def count_windows(self, mel_steps: int, fps: float | Fraction) -> int:
         """Returns how many frames have a complete window in `mel_steps` steps. The original writes as many."""
@@ -164,10 +197,10 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         """Returns how many mel steps begin in a frame.
 
         Raises:
-            ValueError: if `fps` is not positive.
+            ValueError: if `fps` is not in range.
         """
-        if not (math.isfinite(fps) and fps > 0):
-            raise ValueError(f"`fps` is {fps}, expected a number above 0")
+        if not isinstance(fps, (int, float, Fraction, np.integer, np.floating)) or not 0 < fps <= MAX_FPS:
+            raise ValueError(f"`fps` is {fps!r}, expected a number above 0, up to {MAX_FPS}")
         return Fraction(self.sampling_rate, self.hop_length) / Fraction(fps).limit_denominator(1_000_000)
 
     def _mel_torch(self, waveform: torch.Tensor) -> torch.Tensor:
@@ -199,7 +232,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         Raises:
             ValueError: if `audio` has another shape or is not finite.
         """
-        return _to_mono(audio)
+        return to_mono(audio)
 
     def resample(self, waveform: torch.Tensor, sampling_rate: int) -> torch.Tensor:
         """Resamples a waveform (T,) float32 to the configured rate."""
@@ -264,26 +297,6 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             mel_scale="slaney",
         ).double()
         return self._normalize(mel_scale(spectrogram(samples)))
-
-
-def _to_mono(audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
-    """Returns (T,) float32 in [-1, 1]: scales integers by their full scale and averages channels."""
-    samples = torch.as_tensor(np.asarray(audio) if not torch.is_tensor(audio) else audio).detach().cpu()
-    if samples.ndim not in (1, 2) or samples.numel() == 0 or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
-        raise ValueError(f"`audio` has shape {tuple(samples.shape)}, expected (T,), (T, C) or (C, T)")
-    if not samples.is_floating_point():
-        samples = _from_integers(samples)
-    if samples.ndim == 2:
-        samples = samples.mean(dim=int(samples.shape[1] <= samples.shape[0]))
-    if not samples.isfinite().all():
-        raise ValueError("`audio` has values that are not finite")
-    return samples.float()
-
-
-def _from_integers(samples: torch.Tensor) -> torch.Tensor:
-    if samples.dtype == torch.uint8:
-        return (samples.float() - 128) / 128
-    return samples.double() / -torch.iinfo(samples.dtype).min
 
 
 def _import_torchaudio():

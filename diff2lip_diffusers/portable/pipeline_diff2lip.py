@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-import PIL.Image
 import torch
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils import BaseOutput
@@ -14,13 +13,17 @@ from diffusers.utils.torch_utils import randn_tensor
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 # All files that these import, too: diffusers copies what a pipeline in a model folder imports, but no further.
+from .audio_input_diff2lip import is_batch
 from .call_state_diff2lip import CallStateMixin, PipelineCall
+from .clip_batch_diff2lip import join_clips, split_clips
 from .denoising_diff2lip import CropBatch, denoise, painted_mask
 from .frames_diff2lip import Frames, check_shape, frames_to_tensor, one_or_each, tensor_to_frames
 from .guidance_diff2lip import check_guidance
 from .lora_diff2lip import Diff2LipLoraMixin
+from .model_card_diff2lip import ModelCardMixin
 from .noise_diff2lip import Generators, check_generators, drawn_generator, step_generators
 from .scheduler_use_diff2lip import check_scheduler, extra_step_kwargs, schedule_arguments
+from .single_file_diff2lip import SingleFileMixin
 from .streaming_diff2lip import StreamingMixin
 
 
@@ -30,13 +33,15 @@ class Diff2LipPipelineOutput(BaseOutput):
 
     Args:
         frames: N face crops of S x S pixels. Their form depends on `output_type`: a list of PIL images, an array
-            (N, S, S, 3) or a tensor (N, 3, S, S), both float32 in [0, 1].
+            (N, S, S, 3) or a tensor (N, 3, S, S), both float32 in [0, 1]. For a batch of clips, a list of these.
     """
 
-    frames: list[PIL.Image.Image] | np.ndarray | torch.Tensor
+    frames: list | np.ndarray | torch.Tensor
 
 
-class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, DiffusionPipeline):
+class Diff2LipPipeline(
+    CallStateMixin, StreamingMixin, Diff2LipLoraMixin, ModelCardMixin, SingleFileMixin, DiffusionPipeline
+):
     """Pipeline that paints the lower half of face crops so that the lips match a speech recording.
 
     Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E width of an audio embedding, T samples.
@@ -51,6 +56,7 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
         default_num_inference_steps: denoising steps if a call gives none; 25 in the paper.
         painted_fraction: fraction of the crop that is painted, from the bottom, in (0, 1].
         default_guidance_scale: guidance scale if a call gives none; 1 is off.
+        weights_license: license of the weights, as the Hub names it, such as `"cc-by-nc-4.0"`; None is unknown.
 
     Source: SPEC "Idea", "Diffusion"; Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
     """
@@ -67,6 +73,7 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
         default_num_inference_steps: int = 25,
         painted_fraction: float = 0.5,
         default_guidance_scale: float = 1.0,
+        weights_license: str | None = None,
     ):
         super().__init__()
         self.register_modules(
@@ -76,6 +83,7 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
             default_num_inference_steps=default_num_inference_steps,
             painted_fraction=painted_fraction,
             default_guidance_scale=default_guidance_scale,
+            weights_license=weights_license,
         )
         self._running: dict[int, PipelineCall] = {}  # by thread
         self._latest: PipelineCall | None = None
@@ -85,7 +93,7 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
         self,
         frames: Frames,
         audio: np.ndarray | torch.Tensor | None = None,
-        sampling_rate: int | None = None,
+        sampling_rate: int | list[int] | None = None,
         mel_windows: torch.Tensor | np.ndarray | None = None,
         audio_embeds: torch.Tensor | None = None,
         reference_frames: Frames | None = None,
@@ -109,9 +117,10 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
 
         Args:
             frames: N crops: PIL images, an array (N, H, W, 3) or a tensor (N, 3, H, W); uint8, or float in [0, 1].
-                Crops of another size are resized to S x S.
+                Crops of another size are resized to S x S. With a list of recordings: a list of as many clips.
             audio: speech that starts with the first frame: (T,), (T, C) or (C, T). Exactly one of `audio`,
-                `mel_windows` and `audio_embeds` is needed. Audio shorter than the frames is padded with silence.
+                `mel_windows` and `audio_embeds` is needed. Audio shorter than the frames is padded with silence. A
+                list of recordings, one for each clip of `frames`, is a batch of clips.
             sampling_rate: sampling rate of `audio` in Hz; that of the feature extractor by default.
             mel_windows: (N, 80, 16), instead of `audio`.
             audio_embeds: (N, E), instead of `audio`.
@@ -137,7 +146,8 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
             scheduler: samples this call instead of the pipeline's own.
 
         Returns:
-            [`Diff2LipPipelineOutput`], or a tuple of its `frames`. Pixels outside the painted part are not changed.
+            [`Diff2LipPipelineOutput`], or a tuple of its `frames`; for a batch, of a list of clips. Pixels outside the
+            painted part are not changed.
             After `pipe._interrupt = True`, the painted part is as noisy as the next step found it.
 
         Raises:
@@ -167,6 +177,13 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
         schedule = schedule_arguments(scheduler, num_inference_steps, timesteps, sigmas)
 
         # 2. Prepare frames, in [0, 1]
+        lengths = None
+        if is_batch(audio):
+            clips = join_clips(
+                self.prepare_frames, self.feature_extractor, frames, audio, sampling_rate, fps, reference_frames
+            )
+            frames, reference_frames, lengths = clips.frames, clips.references, clips.lengths
+            audio, mel_windows = None, clips.mel_windows
         frames = self.prepare_frames(frames, "frames")
         num_frames = len(frames)
         references = frames if reference_frames is None else self.prepare_frames(reference_frames, "reference_frames")
@@ -211,6 +228,7 @@ class Diff2LipPipeline(CallStateMixin, StreamingMixin, Diff2LipLoraMixin, Diffus
         # 6. Return frames
         self.maybe_free_model_hooks()
         frames = self.convert_frames(torch.cat(painted), output_type)
+        frames = frames if lengths is None else split_clips(frames, lengths)
         return Diff2LipPipelineOutput(frames=frames) if return_dict else (frames,)
 
     def check_inputs(self, num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs):

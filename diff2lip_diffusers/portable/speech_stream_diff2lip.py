@@ -29,12 +29,9 @@ class SpeechStream:
 
     def __init__(self, feature_extractor: Any, sampling_rate: int | None = None, fps: float | Fraction | None = None):
         extractor = self.feature_extractor = feature_extractor
-        rate = extractor.sampling_rate if sampling_rate is None else sampling_rate
-        if int(rate) != rate or rate < 1:
-            raise ValueError(f"`sampling_rate` is {rate}, expected a whole number of Hz above 0")
+        self.sampling_rate = extractor.checked_rate(sampling_rate)
         if extractor.backend != "torch":
             raise ValueError(f"`feature_extractor.backend` is {extractor.backend!r}; only 'torch' can stream")
-        self.sampling_rate = int(rate)
         self.steps_per_frame = extractor.steps_per_frame(extractor.fps if fps is None else fps)
         self.num_samples = 0
         self.is_finished = False

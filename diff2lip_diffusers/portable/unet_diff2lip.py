@@ -1,5 +1,8 @@
 """The Diff2Lip U-Net: a pixel-space denoiser that paints the mouth of a face crop from 0.2 s of speech."""
 
+import os
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from diffusers.configuration_utils import register_to_config
@@ -12,6 +15,7 @@ from diffusers.models.unets.unet_2d_blocks import (
     UNetMidBlock2D,
 )
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel, UNet2DConditionOutput
+from diffusers.utils import is_accelerate_available
 from torch import nn
 
 
@@ -109,6 +113,28 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         self.conv_norm_out = FP32GroupNorm(norm_num_groups, block_out_channels[0], eps=norm_eps)
         self.conv_act = nn.SiLU()
         self.conv_out = FP32Conv2d(block_out_channels[0], out_channels, kernel_size=3, padding=1)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike | None, **kwargs) -> Any:
+        """Loads the weights, as other models do; `low_cpu_mem_usage=False` works, too, so accelerate is not needed.
+
+        diffusers refuses that for models of which a part stays in float32. So all is loaded in float32, then cast.
+        """
+        if kwargs.get("low_cpu_mem_usage", is_accelerate_available()):
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        names = [name for name in ("dtype", "torch_dtype") if name in kwargs]
+        dtype = [kwargs.pop(name) for name in names][0] if names else None
+        plain = type(cls.__name__, (cls,), {"_keep_in_fp32_modules": None, "__module__": cls.__module__})
+        # Of the class above this one: this method would be called again.
+        model = super(Diff2LipUNet2DConditionModel, plain).from_pretrained(
+            pretrained_model_name_or_path, **kwargs | {"low_cpu_mem_usage": False}
+        )
+        loaded, unused = model if isinstance(model, tuple) else (model, None)
+        loaded.__class__ = cls
+        for name, parameter in loaded.named_parameters():
+            if isinstance(dtype, torch.dtype) and not any(part in name for part in cls._keep_in_fp32_modules):
+                parameter.data = parameter.data.to(dtype)
+        return loaded if unused is None else (loaded, unused)
 
     def forward(
         self,
