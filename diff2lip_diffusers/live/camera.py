@@ -5,6 +5,7 @@ from collections import OrderedDict
 from dataclasses import astuple
 from typing import cast
 
+import cv2
 import numpy as np
 
 from ..boxes import FaceBox
@@ -13,7 +14,6 @@ from ..faces.search import DEFAULT_STRIDE
 from ..faces.tracks import choose_face
 from ..lipsync.frame_tasks import crop_for_model
 from ..lipsync.option_values import MIN_BOX_PX
-from ..media.frame import Frame
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .shown_frame import ShownFrame
 
@@ -48,7 +48,7 @@ class Camera:
         self._lock = threading.Lock()
         self._box: FaceBox | None = None
         self._count = 0
-        self._newest = ShownFrame(Frame.from_rgb(np.zeros((height, width, 3), np.uint8)))
+        self._newest = ShownFrame(np.zeros((height, width, 3), np.uint8))
         self._by_tick: OrderedDict[int, ShownFrame] = OrderedDict()
 
     def push(self, rgb: np.ndarray) -> None:
@@ -61,16 +61,14 @@ class Camera:
             raise ValueError(
                 f"`rgb` is {rgb.dtype} {rgb.shape}, expected uint8 ({self.height}, {self.width}, 3), as at first"
             )
-        frame = Frame.from_rgb(rgb.copy())
         if self._count % self.stride == 0:
-            self._find(frame)
+            self._find(rgb)
         self._count += 1
         box = self._box and self._box.rounded().clipped(self.width, self.height)
-        if box is None or min(box.width, box.height) < MIN_BOX_PX:
-            shown = ShownFrame(frame)
-        else:
-            pixels = frame.rgb(box)
-            shown = ShownFrame(frame, box, pixels, crop_for_model(self.pipe, pixels))
+        shown = ShownFrame(rgb.copy())
+        if box is not None and min(box.width, box.height) >= MIN_BOX_PX:
+            shown.box = box
+            shown.crop = crop_for_model(self.pipe, shown.rgb[shown.area])
         with self._lock:
             self._newest = shown
 
@@ -83,9 +81,10 @@ class Camera:
                 self._by_tick.popitem(last=False)
             return self._by_tick[tick]
 
-    def _find(self, frame: Frame) -> None:
+    def _find(self, rgb: np.ndarray) -> None:
         scale = max(1.0, max(self.width, self.height) / DETECTION_PX)
-        thumbnail = frame.thumbnail(max(1, round(self.width / scale)), max(1, round(self.height / scale)))
+        size = max(1, round(self.width / scale)), max(1, round(self.height / scale))
+        thumbnail = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         boxes = [found.box.scaled(scale, scale) for found in self.detector([thumbnail])[0]]
         index = choose_face(boxes)
         found = None if index is None else boxes[index]

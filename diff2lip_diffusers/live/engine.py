@@ -208,7 +208,7 @@ class LiveLipSync:
             windows.append(frame.window)
         faces = self._painter.faces(crops, windows)
         for (frame, session), face in zip(batch, faces, strict=True):
-            picture = self._painter.composited(frame.shown, face, session.sharpener).rgb()
+            picture = self._painter.composited(frame.shown, face, session.sharpener)
             with self.lock:
                 session.deliver(frame, picture)
 

@@ -60,13 +60,13 @@ class IdleClip:
         for entry in entries:
             shown = _shown(pipe, entry)
             self.frames.append(shown)
-            used += 2 * shown.frame.nbytes + (0 if shown.pixels is None else shown.pixels.nbytes)
+            used += shown.nbytes
             if used > max_bytes:
                 seconds = float(len(self.frames) / rate)
                 raise MediaError(path, f"more than {seconds:.1f} s of it do not fit in memory; cut it, or shrink it")
         if all(shown.box is None for shown in self.frames):
             raise FaceNotFoundError(wanted=face)
-        self.width, self.height = self.frames[0].frame.width, self.frames[0].frame.height
+        self.width, self.height = self.frames[0].rgb.shape[1], self.frames[0].rgb.shape[0]
 
     def at(self, tick: int) -> ShownFrame:
         """The frame to show at a number of output frames."""
@@ -74,7 +74,7 @@ class IdleClip:
 
 
 def ping_pong(tick: int, count: int) -> int:
-    """The number of the frame to show: 0, 1, …, count - 1, count - 2, …, 1, 0, 1, …; neighbors are always neighbors."""
+    """The number of the frame to show: 0, 1, …, count - 1, count - 2, …, 1, 0, 1, … without a jump."""
     if count == 1:
         return 0
     place = tick % (2 * count - 2)
@@ -98,7 +98,7 @@ def boxes_file(path: str | Path, fps: Fraction) -> Path | None:
 
 
 def _shown(pipe: Diff2LipPipeline, entry: BoxedFrame) -> ShownFrame:
-    if entry.box is None:
-        return ShownFrame(entry.frame)
-    pixels = entry.frame.rgb(entry.box)
-    return ShownFrame(entry.frame, entry.box, pixels, crop_for_model(pipe, pixels))
+    shown = ShownFrame(entry.frame.rgb(), entry.box)
+    if entry.box is not None:
+        shown.crop = crop_for_model(pipe, shown.rgb[shown.area])
+    return shown

@@ -12,8 +12,7 @@ from ..boxes import FaceBox
 from ..detail.bank import Bank
 from ..detail.exemplars import first_row_of, make_exemplar
 from ..detail.sharpener import MouthSharpener
-from ..lipsync.compositing import in_colors_of, painted_patch
-from ..media.frame import Frame
+from ..lipsync.compositing import apply_patch, in_colors_of, painted_patch
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .idle_clip import IdleClip
 from .shown_frame import ShownFrame
@@ -81,30 +80,29 @@ class Painter:
         self.paint_s = took if not self.paint_s else 0.9 * self.paint_s + 0.1 * took
         return np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
 
-    def composited(self, shown: ShownFrame, face: np.ndarray, sharpener: MouthSharpener | None = None) -> Frame:
-        """The frame with a painted face in it; it is unchanged outside the face's lower part.
+    def composited(self, shown: ShownFrame, face: np.ndarray, sharpener: MouthSharpener | None = None) -> np.ndarray:
+        """The picture (H, W, 3) uint8 with a painted face in it; it is unchanged outside the face's lower part.
 
         Args:
             shown: a frame with a face.
             face: (S, S, 3) float32 in [0, 1].
             sharpener: adds detail.
         """
-        crop, pixels = cast(np.ndarray, shown.crop), cast(np.ndarray, shown.pixels)
-        box, unsharpened = cast(FaceBox, shown.box), None
+        crop, box, unsharpened = cast(np.ndarray, shown.crop), cast(FaceBox, shown.box), None
         if sharpener is not None:
             sharp = sharpener(in_colors_of(crop, face, self.fraction), crop) / np.float32(255)
             face, unsharpened = sharp, face
-        patch = painted_patch(pixels, box, crop, face, self.fraction, unsharpened)
-        return shown.frame.blended(patch.box, patch.rgb, patch.opacity)
+        patch = painted_patch(shown.rgb[shown.area], box, crop, face, self.fraction, unsharpened)
+        return apply_patch(shown.rgb, patch)
 
     def new_sharpener(self, clip: object) -> MouthSharpener | None:
         """Adds detail from the frames of a clip; None if the settings or the source do without."""
         if not (self.settings.detail and isinstance(clip, IdleClip)):
             return None
-        seen = [(number, shown.pixels) for number, shown in enumerate(clip.frames) if shown.pixels is not None]
+        seen = [(number, shown) for number, shown in enumerate(clip.frames) if shown.box is not None]
         size = self.pipe.unet.config.sample_size
         chosen = seen[:: -(-len(seen) // BANK_EXEMPLARS)]
-        exemplars = [make_exemplar(number, pixels, size, self.fraction) for number, pixels in chosen]
+        exemplars = [make_exemplar(number, one.rgb[one.area], size, self.fraction) for number, one in chosen]
         return MouthSharpener(Bank(exemplars, first_row_of(self.fraction, size)))
 
     def rest(self, clip: IdleClip) -> None:
@@ -115,7 +113,7 @@ class Painter:
             batch = waiting[start : start + self.batch_size]
             faces = self.faces([cast(np.ndarray, shown.crop) for shown in batch], [self.silence] * len(batch))
             for shown, face in zip(batch, faces, strict=True):
-                shown.rest = self.composited(shown, face, sharpener)
+                shown.rest = self.composited(shown, face, sharpener)[shown.area].copy()
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.settings.seed)

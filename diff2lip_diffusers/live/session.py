@@ -387,7 +387,9 @@ class LiveSession:
             return
         ended = False
         for tick in range(self._next_tick, due):
-            self._planned.pop(tick, None)
+            skipped = self._planned.pop(tick, None)
+            if skipped is not None:
+                self._due_arrival = max(skipped.arrival_s, self._due_arrival + 1 / float(self._fps))
             ended |= tick in self._ends
             self._ends.discard(tick)
         if ended:

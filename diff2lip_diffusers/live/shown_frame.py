@@ -6,7 +6,6 @@ from typing import Protocol
 import numpy as np
 
 from ..boxes import FaceBox
-from ..media.frame import Frame
 
 
 @dataclass(eq=False)
@@ -14,22 +13,34 @@ class ShownFrame:
     """A source frame.
 
     Attributes:
-        frame: as it was recorded.
+        rgb: as it was recorded, (H, W, 3) uint8.
         box: the face, in whole pixels; None where it is not seen: nothing is painted.
-        pixels: the frame inside the box, (h, w, 3) uint8.
-        crop: the same in the model's size, (S, S, 3) uint8.
-        rest: the frame with the mouth at rest; None as it was recorded.
+        crop: the frame inside the box in the model's size, (S, S, 3) uint8.
+        rest: the frame inside the box with the mouth at rest, (h, w, 3) uint8; None as it was recorded.
     """
 
-    frame: Frame
+    rgb: np.ndarray
     box: FaceBox | None = None
-    pixels: np.ndarray | None = None
     crop: np.ndarray | None = None
-    rest: Frame | None = None
+    rest: np.ndarray | None = None
+
+    @property
+    def area(self) -> tuple[slice, slice]:
+        """Rows and columns of the face."""
+        assert self.box is not None
+        return slice(int(self.box.y1), int(self.box.y2)), slice(int(self.box.x1), int(self.box.x2))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes, with the mouth at rest."""
+        return self.rgb.nbytes + (0 if self.box is None else self.rgb[self.area].nbytes)
 
     def at_rest(self) -> np.ndarray:
-        """The picture with the mouth at rest, (H, W, 3) uint8."""
-        return (self.rest or self.frame).rgb()
+        """A copy of the picture with the mouth at rest, (H, W, 3) uint8."""
+        picture = self.rgb.copy()
+        if self.rest is not None:
+            picture[self.area] = self.rest
+        return picture
 
 
 class FrameSource(Protocol):

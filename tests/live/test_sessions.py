@@ -113,7 +113,7 @@ def test_interrupt_stops_the_mouth_with_the_next_frame(engine, idle):
             np.testing.assert_array_equal(frame.picture, idle.at(frame.number).at_rest())
         session.push_audio(words(0.5, seed=2), 16000)
         session.flush()
-        np.testing.assert_array_equal(sound_of(spoken(play(engine, session, 1))), words(0.5, seed=2))
+        np.testing.assert_array_equal(sound_of(spoken(play(engine, session, 1)))[:8000], words(0.5, seed=2))
 
 
 def test_starved_speech_ends_at_rest_and_goes_on_later(engine):
@@ -167,27 +167,27 @@ def test_a_late_frame_shows_the_picture_before_and_its_own_sound(engine):
 
 
 def test_a_reader_that_stops_loses_frames_but_not_the_time(engine):
-    samples = words(20.0)
+    samples = words(6.0)
     with engine.open_session() as session:
         session.push_audio(samples, 16000)
-        before = list(play(engine, session, 2))
-        for _ in range(200):
+        before = list(play(engine, session, 1))
+        for _ in range(50):
             while engine.step():
                 pass
             assert len(session._planned) < 30
             engine.clock.advance(0.04)
-        after = list(play(engine, session, 2))
-    assert after[0].number == before[-1].number + 201
+        after = list(play(engine, session, 1))
     stats = session.stats
-    assert stats.num_skipped == 200 and abs(stats.clock_drift_s) < 0.041
+    assert after[0].number - before[-1].number - 1 == stats.num_skipped >= 44
+    assert abs(stats.clock_drift_s) < 0.041 and after[-1].latency_s < 0.4
 
 
 def test_a_live_source_that_is_too_fast_is_cut_and_no_queue_grows(engine):
     samples = words(0.05)
     with engine.open_session(max_delay_s=0.5) as session:
-        for _ in play(engine, session, 20, lambda _time_s: session.push_audio(samples, 16000)):
+        for _ in play(engine, session, 5, lambda _time_s: session.push_audio(samples, 16000)):
             assert session.queued_s < 0.6
-        assert 3 < session.stats.skipped_speech_s < 6
+        assert 0.5 < session.stats.skipped_speech_s < 1.3
 
 
 def test_what_cannot_be_spoken_is_refused_in_one_line(engine):
@@ -232,19 +232,20 @@ def test_sessions_share_a_batch_and_do_not_disturb_each_other(pipe, idle):
         np.testing.assert_array_equal(one.picture, other.picture)
 
 
-def minutes_of_speech(engine, idle, minutes: int):
+def minutes_of_speech(engine, idle, minutes: int, seconds: int = 60):
     """Pushes speech, a second at a time, and returns the session and its pictures' gray by second of the end."""
     samples, grays = words(60.0), []
     with engine.open_session(rests=False) as session:
         for minute in range(minutes):
-            second = iter(range(60))
+            second = iter(range(seconds))
 
-            def feed(time_s, second=second):
+            def feed(time_s, minute=minute, second=second):
                 if round(time_s / 0.04) % 25 == 0:
                     number = next(second)
-                    session.push_audio(samples[16000 * number : 16000 * (number + 1)], 16000)
+                    early = 16000 * (number == minute == 0)  # a second ahead, so that it never starves
+                    session.push_audio(samples[16000 * number : 16000 * (number + 1) + early], 16000)
 
-            for frame in play(engine, session, 60, feed):
+            for frame in play(engine, session, seconds, feed):
                 if minute == minutes - 1:
                     grays.append((frame, seen_gray(frame, idle)))
     return session, grays
@@ -257,12 +258,12 @@ def check_no_drift(session, grays, pipe):
     seen = np.array([gray for _, gray in grays])
     sound = sound_of([frame for frame, _ in grays])
     expected = expected_gray(pipe, sound, 16000, len(seen))
-    lags = [np.corrcoef(seen[50 + lag : 1400 + lag], expected[50:1400])[0, 1] for lag in range(-3, 4)]
+    lags = [np.corrcoef(seen[50 + lag : -50 + lag], expected[50:-50])[0, 1] for lag in range(-3, 4)]
     assert np.argmax(lags) == 3 and max(lags) > 0.99
 
 
-def test_sound_and_picture_are_together_after_a_minute(engine, pipe, idle):
-    check_no_drift(*minutes_of_speech(engine, idle, 1), pipe)
+def test_sound_and_picture_are_together_after_seconds(engine, pipe, idle):
+    check_no_drift(*minutes_of_speech(engine, idle, 1, seconds=12), pipe)
 
 
 @pytest.mark.slow
@@ -293,4 +294,4 @@ def test_pictures_are_those_of_the_pipeline(small_pipe, idle):
         output_type="np",
     ).frames
     for frame, one, face in zip(heard, shown, faces, strict=True):
-        np.testing.assert_array_equal(frame.picture, engine._painter.composited(one, face).rgb())
+        np.testing.assert_array_equal(frame.picture, engine._painter.composited(one, face))
