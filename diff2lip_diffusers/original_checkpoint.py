@@ -87,13 +87,15 @@ def license_of_file(path: str | Path) -> str | None:
     if not _is_zip(Path(path)):
         return None
     with zipfile.ZipFile(path) as archive:
-        return archive.read(LICENSE_PART).decode() if LICENSE_PART in archive.namelist() else None
+        parts = [name for name in archive.namelist() if name.endswith(f"/{LICENSE_PART}")]
+        return archive.read(parts[0]).decode(errors="replace") if parts else None
 
 
 def add_license(path: str | Path, license: str) -> None:
     """Adds the license of the weights to a checkpoint file; empty if nobody named one. PyTorch skips this part."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(LICENSE_PART, license)
+        folder = archive.namelist()[0].partition("/")[0]  # PyTorch reads archives of one folder only
+        archive.writestr(f"{folder}/{LICENSE_PART}", license)
 
 
 def components_from_original(
@@ -115,7 +117,7 @@ def components_from_original(
         ValueError: if `head_channels` does not divide the channels of an attention layer, or if `norm_groups` does
             not divide those of a normalization.
 
-    Source: SPEC "Original state dict".
+    Source: the original program, listed in `tests/data/released_manifest.json`.
     """
     unet_config, audio_config = _infer_configs(state_dict, head_channels, sample_size)
     _check_norm_groups(unet_config, audio_config, norm_groups)

@@ -38,7 +38,7 @@ def read_pairs(source: str | Path, root: str | Path | None = None) -> list[Pair]
       An empty cell means the default. Without `audio`, the video's own audio is the speech.
     - `.jsonl`, `.ndjson`: one object a line with the same keys. Values are texts as in a CSV, numbers, booleans or
       lists.
-    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: SPEC "Batches".
+    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: the lists of the original program.
 
     The default `output` is `AUDIO_VIDEO.mp4`, or `VIDEO.mp4` without `audio`, with `.` for `/`. In a folder, a video
     and an audio file of the same name are a pair, and `NAME.mp4` is its output.

@@ -134,7 +134,7 @@ def inside_root(key: str, name: object) -> str:
 
 
 def default_output(audio: str | None, video: str) -> str:
-    """The output name of a pair that gives none. Source: SPEC "Batches"."""
+    """The output name of a pair that gives none. Source: the lists of the original program."""
     stems = "_".join(stem_of(name) for name in (audio, video) if name is not None)
     return stems.replace("/", ".").replace("\\", ".") + ".mp4"
 

@@ -11,8 +11,9 @@ import torch
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from huggingface_hub.utils import disable_progress_bars
 
-from ..hub import DTYPES, default_device, load_pipeline
+from ..hub import DTYPES, compile_pipeline, default_device, load_pipeline, warm_up
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
+from ..lipsync.sampling import default_batch_size
 from ..lipsync.task_restoration import restorer_of
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import SCHEDULERS, make_scheduler, with_options
@@ -43,6 +44,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="PATH[:SCALE]",
         help="adapter to add to the model: a training run, a folder or a repository on the Hub; repeatable",
     )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the model first: minutes once, then each frame is faster; rounds differently",
+    )
     add_hub_place(parser)
 
 
@@ -71,7 +77,17 @@ def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) 
     if args.scheduler:
         pipe.scheduler = make_scheduler(args.scheduler, pipe.scheduler.config)
     pipe.scheduler = with_options(pipe.scheduler, dict(args.scheduler_options))
+    if args.compile:
+        _compile(pipe, args)
     return pipe
+
+
+def _compile(pipe: Diff2LipPipeline, args: argparse.Namespace) -> None:
+    compile_pipeline(pipe)
+    print("compiling the model; the first time this takes minutes", file=sys.stderr)
+    given = options_of(args)
+    took_s = warm_up(pipe, given.get("batch_size") or default_batch_size(pipe), given.get("guidance_scale"))
+    print(f"compiled in {took_s:.1f} s", file=sys.stderr)
 
 
 def add_options(parser: argparse.ArgumentParser, one_video: bool = False) -> None:

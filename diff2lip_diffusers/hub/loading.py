@@ -96,8 +96,8 @@ def _from_pretrained(model: str, dtype: torch.dtype, variant: str | None, hub: d
     loading = {"dtype": dtype, "variant": variant, "use_safetensors": True, **hub}
     is_folder = Path(model).is_dir()
     index = Path(model, "model_index.json") if is_folder else Path(hf_hub_download(model, "model_index.json", **hub))
-    settings = json.loads(index.read_text(encoding="utf-8"))
-    if not isinstance(settings, dict) or not isinstance(settings.get("_class_name"), list):
+    settings = _settings_beside_code(index)
+    if settings is None:
         return DiffusionPipeline.from_pretrained(model, **loading)
     folder = Path(model if is_folder else snapshot_download(model, ignore_patterns="*.py", **hub))
     components = {
@@ -110,6 +110,15 @@ def _from_pretrained(model: str, dtype: torch.dtype, variant: str | None, hub: d
     pipe = Diff2LipPipeline(**{name: value for name, value in settings.items() if name in accepted} | components)
     pipe.register_to_config(_name_or_path=str(folder))
     return pipe
+
+
+def _settings_beside_code(index: Path) -> dict | None:
+    """The settings of a pipeline whose folder carries its code; None for others, and for damaged ones."""
+    try:
+        settings = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    return settings if isinstance(settings, dict) and isinstance(settings.get("_class_name"), list) else None
 
 
 def _scheduler_of(folder: Path, entry: list[str]) -> SchedulerMixin:

@@ -143,6 +143,6 @@ def _restored(restore: Callable[[np.ndarray], np.ndarray], face: np.ndarray) -> 
 def _truncated(face: np.ndarray) -> np.ndarray:
     """Floats in [0, 1] as uint8, rounded down from [-1, 1] as the original does; some values lose a level.
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     return (((2 * face - 1) + 1) * np.float32(127.5)).astype(np.uint8)

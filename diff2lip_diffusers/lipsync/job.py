@@ -161,7 +161,7 @@ def random_reference(pipe: Diff2LipPipeline, boxed: BoxedFrames, options: SyncOp
     Raises:
         FaceNotFoundError: if that frame has no face.
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     if options.mode != "random":
         return None

@@ -29,7 +29,7 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
     Raises:
         ValueError: if the number of strides is not the number of levels minus one.
 
-    Source: SPEC "Audio encoder".
+    Source: the original program, recorded in `tests/data/tiny_forward.safetensors`.
     """
 
     _supports_gradient_checkpointing = True

@@ -47,7 +47,7 @@ def denoise(
         step_kwargs: extra arguments for `scheduler.step`.
         end_step: called as `(step, timestep, tensors)`; returns the tensors for the next step.
 
-    Source: SPEC "U-Net", inside every call; SPEC "Diffusion".
+    Source: the original program, recorded in `tests/data/tiny_sampling.safetensors`.
     """
     latents, audio_embeds = batch.latents, batch.audio_embeds
     frames, references = batch.frames.to(latents.device), batch.references.to(latents.device)

@@ -52,7 +52,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
     Raises:
         ValueError: if `backend` is unknown.
 
-    Source: SPEC "Audio features".
+    Source: the original program, recorded in `tests/data/mel.npz`.
     """
 
     model_input_names = ["mel_windows"]

@@ -58,7 +58,7 @@ class Diff2LipPipeline(
         default_guidance_scale: guidance scale if a call gives none; 1 is off.
         weights_license: license of the weights, as the Hub names it, such as `"cc-by-nc-4.0"`; None is unknown.
 
-    Source: SPEC "Idea", "Diffusion"; Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
+    Source: Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
     """
 
     model_cpu_offload_seq = "audio_encoder->unet"

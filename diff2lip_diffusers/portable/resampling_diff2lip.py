@@ -23,7 +23,7 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
     Returns:
         (ceil(T * to_hz / from_hz),) float32.
 
-    Source: SPEC "Audio features"; Smith, "Digital Audio Resampling", 2002.
+    Source: the original program, recorded in `tests/data/mel.npz`; Smith, "Digital Audio Resampling", 2002.
     """
     if from_hz == to_hz:
         return waveform

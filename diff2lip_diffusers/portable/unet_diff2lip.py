@@ -60,13 +60,14 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
     Raises:
         ValueError: if a block type is unknown, or if two arguments have different numbers of levels.
 
-    Source: SPEC "U-Net"; Dhariwal and Nichol 2021 (ADM); Mukhopadhyay et al. 2024 (Diff2Lip), section 3.
+    Source: the original program, recorded in `tests/data`; Dhariwal and Nichol 2021 (ADM); Mukhopadhyay et al. 2024
+    (Diff2Lip), section 3.
     """
 
     # The last normalization and convolution decide the accuracy of the predicted noise.
     _keep_in_fp32_modules = ["conv_norm_out", "conv_out"]
     _no_split_modules = ["ResnetBlock2D", "Attention"]
-    _repeated_blocks = ["Attention"]
+    _repeated_blocks = ["ResnetBlock2D", "Attention"]
 
     @register_to_config
     def __init__(
@@ -161,7 +162,7 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
             [`~models.unets.unet_2d_condition.UNet2DConditionOutput`] with `sample`: (N, `out_channels`, H, W) in the
             dtype of the input sample. A tuple of it if `return_dict` is False.
 
-        Source: SPEC "U-Net", inside every call.
+        Source: the original program, recorded in `tests/data/tiny_forward.safetensors`.
         """
         blended = mask * sample + (1 - mask) * masked_frames
         hidden_states = torch.cat([blended, masked_frames, reference_frames], dim=1).to(self.dtype)

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+from diffusers import DiffusionPipeline
 from helpers.recorded import DATA, make_pipeline
 from safetensors.torch import load_file
 
@@ -188,3 +189,21 @@ def test_within_autocast_the_last_convolution_stays_in_float32(unet, recorded):
     with torch.autocast("cpu", dtype=torch.bfloat16):
         forward(unet, recorded)
     assert seen == [torch.float32]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_weights_load_without_accelerates_way(tiny_components, dtype, tmp_path):
+    """The library accelerate may be missing: then diffusers loads with `low_cpu_mem_usage=False`."""
+    tiny_components[0].save_pretrained(tmp_path)
+    usual = Diff2LipUNet2DConditionModel.from_pretrained(tmp_path, dtype=dtype)
+    other = Diff2LipUNet2DConditionModel.from_pretrained(tmp_path, dtype=dtype, low_cpu_mem_usage=False)
+    assert type(other) is Diff2LipUNet2DConditionModel and dict(other.config) == dict(usual.config)
+    assert not other.training
+    for (name, tensor), (_, expected) in zip(other.named_parameters(), usual.named_parameters(), strict=True):
+        assert tensor.dtype == expected.dtype and torch.equal(tensor, expected), name
+
+
+def test_a_whole_pipeline_loads_without_accelerates_way(small_pipe, tmp_path):
+    small_pipe.save_pretrained(tmp_path)
+    loaded = DiffusionPipeline.from_pretrained(tmp_path, low_cpu_mem_usage=False)
+    assert torch.equal(loaded.unet.conv_out.weight, small_pipe.unet.conv_out.weight)
