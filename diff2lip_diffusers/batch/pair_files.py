@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .pair_options import FILE_OPTIONS
+from .pair_options import FILE_OPTIONS, names_file
 from .pairs import Pair
 
 # A file server answers slowly, but many requests at a time.
@@ -54,8 +54,8 @@ def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
 
 def _other_files(pair: Pair) -> list[Path]:
     """The files of a pair beside its video."""
-    named = (pair.options.get(name) for name in FILE_OPTIONS)
-    options = [Path(value) for value in named if isinstance(value, (str, os.PathLike))]
+    named = ((name, pair.options.get(name)) for name in FILE_OPTIONS)
+    options = [Path(path) for name, path in named if isinstance(path, (str, os.PathLike)) and names_file(name, path)]
     return options if pair.audio is None else [pair.audio, *options]
 
 

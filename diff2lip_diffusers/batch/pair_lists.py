@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import MediaError, PairListError
-from .pair_options import FILE_OPTIONS, PAIR_OPTIONS, as_text, check_key, options_from_texts, shortened
+from .pair_options import FILE_OPTIONS, PAIR_OPTIONS, as_text, check_key, names_file, options_from_texts, shortened
 from .pairs import (
     AUDIO_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -202,7 +202,7 @@ def _read_pair(parse: Callable[[str], dict], line: str, root: Path, number: int)
     audio = inside_root("audio", given.pop("audio")) if "audio" in given else None
     output = checked_output(given.pop("output", default_output(audio, video)))
     for name in FILE_OPTIONS:
-        if name in given:
+        if name in given and names_file(name, given[name]):
             given[name] = str(root / inside_root(name, given[name]))
     options = options_from_texts(tuple((name, as_text(name, value)) for name, value in given.items())) if given else {}
     return Pair(root / video, None if audio is None else root / audio, output, dict(options), number)

@@ -23,7 +23,7 @@ def add_distill(commands) -> None:
 def _run_distill(args: argparse.Namespace) -> None:
     from ..training.distillation.config import read_distill_config
     from ..training.distillation.distiller import Distiller
-    from ..training.trainer import LORA_NAME, MODEL_NAME
+    from ..training.run_folder import LORA_NAME, MODEL_NAME
 
     quiet()
     overrides = [*args.overrides, *([f"teacher={args.teacher}"] if args.teacher else [])]

@@ -42,7 +42,7 @@ def add_sync(commands) -> None:
 def _run(args: argparse.Namespace) -> None:
     # Checked here, too, so that a wrong file name fails before a model is loaded.
     options = SyncOptions(**options_of(args))
-    check_output_path(args.output, args.video, args.audio, options.drive)
+    check_output_path(args.output, args.video, args.audio, *options.files)
     probe_video(args.video, options.max_pixels)
     if options.segments is None:
         check_speech(options.drive or args.audio or args.video)

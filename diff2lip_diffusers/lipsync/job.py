@@ -1,17 +1,13 @@
 """A lip-sync job: from a face video and speech to the finished video."""
 
 import importlib.metadata
-import random
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..errors import FaceNotFoundError
 from ..media.image_writer import ImageFolderWriter
@@ -21,11 +17,12 @@ from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .cover_masks import CoverMasks, masks_of
 from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
-from .frame_tasks import FrameTask, PaintedTask, TaskMaker, crop_for_model
+from .frame_tasks import FrameTask, PaintedTask, TaskMaker
 from .frame_writing import open_writer, write_frames
 from .heard_audio import heard_audio
 from .options import SyncOptions
 from .plan import JobPlan, check_duration, plan_job
+from .reference_faces import reference_faces
 from .source_video import SourceVideo
 from .spoken_segments import checked_faces
 from .stage_timer import StageTimer
@@ -109,19 +106,19 @@ class SyncJob:
             AudioTooShortError: if there is less than 0.2 s of speech.
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
         """
-        check_output_path(self.output, self.source.path, self.audio, self.options.drive, self.options.mask)
+        check_output_path(self.output, self.source.path, self.audio, *self.options.files)
         if self.options.segments is not None:
             recordings = (segment.stated.audio for segment in self.plan.segments if segment.stated is not None)
             check_output_path(self.output, *recordings)
         boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
-        reference = random_reference(self.pipe, boxed, self.options)
+        references = reference_faces(self.pipe, boxed, self.options)
         _ = self._writer  # made now, so that a codec that is not there fails before the first frame
         masks = masks_of(self.source, self.plan.fps, self.options)
         shown = with_as_many_masks(shown_frames(boxed, self.options), masks, self.plan, self.options)
         shown = checked_faces(shown, self.plan.segments)
         if self.options.takes_detail:
             shown = detailed_frames(self.pipe, boxed, shown, self.plan, self.options)
-        yield from TaskMaker(self, self.pipe, self.plan, reference, masks).tasks(shown)
+        yield from TaskMaker(self, self.pipe, self.plan, references, masks).tasks(shown)
 
     def write(self, painted: Iterator[PaintedTask]) -> SyncResult:
         """Writes the output and returns the result. Called in the thread that encodes, after the first task.
@@ -153,24 +150,6 @@ def boxed_frames(
     """The frames of a job with the boxes of the face."""
     device = pipe._execution_device
     return BoxedFrames(source, plan.fps, plan.min_frames, plan.max_frames, options, device, timer, plan.faces)
-
-
-def random_reference(pipe: Diff2LipPipeline, boxed: BoxedFrames, options: SyncOptions) -> np.ndarray | None:
-    """The crop (S, S, 3) uint8 of one frame drawn with the seed; None unless the mode is random.
-
-    Raises:
-        FaceNotFoundError: if that frame has no face.
-
-    Source: the original program, recorded in `tests/data/pipeline.npz`.
-    """
-    if options.mode != "random":
-        return None
-    count = sum(1 for _ in boxed.frames())
-    index = random.Random(options.seed).randint(0, count - 1)
-    drawn = next(islice(boxed, index, None))
-    if drawn.box is None:
-        raise FaceNotFoundError(index)
-    return crop_for_model(pipe, drawn.frame.rgb(drawn.box))
 
 
 def shown_frames(boxed: BoxedFrames, options: SyncOptions) -> Generator[BoxedFrame, None, None]:

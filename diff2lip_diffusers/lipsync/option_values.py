@@ -150,6 +150,29 @@ class FileOrFunction:
 
 
 @dataclass(frozen=True)
+class WordOrPath:
+    """A word, or the name of a file."""
+
+    words: tuple[str, ...]
+    names_file: ClassVar[bool] = True
+
+    @property
+    def expected(self) -> str:
+        """The words, and that it may be a file."""
+        return f"{', '.join(self.words)} or a file name"
+
+    def checked(self, value: Any) -> str | Path:
+        """The same word, or the path."""
+        if not isinstance(value, (str, os.PathLike)) or not str(value):
+            raise ValueError(self.expected)
+        return value if isinstance(value, str) and value in self.words else Path(value)
+
+    def parse(self, text: str) -> str | Path:
+        """The same word, or the path."""
+        return self.checked(text)
+
+
+@dataclass(frozen=True)
 class FilePath:
     """The name of a file."""
 

@@ -29,6 +29,7 @@ from .option_values import (
     Pads,
     SegmentList,
     WordOrFunction,
+    WordOrPath,
     read_rate,
 )
 
@@ -37,6 +38,8 @@ OLD_NAMES = {"quality": "crf"}
 ANY_SEED = Number(int, -(2**63), 2**64 - 1, "a whole number of 64 bits")  # torch's range
 MAX_GUIDANCE_SCALE = 100
 MAX_DURATION_S = 4 * 3600
+# Which frame shows the identity, where nobody says otherwise.
+REFERENCE = "frame"
 POSITIVE = Number(int, 1, math.inf, "a whole number above 0")
 
 
@@ -82,8 +85,12 @@ class SyncOptions:
         guidance_rescale: how far the contrast that guidance adds is taken back, in [0, 1].
         seed: seed of the noise, which all frames share.
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
-        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
+        mode: where the identity comes from: `"cross"`, as `reference` says; `"reconstruction"`, the first frame, which
             is also repeated as the video; `"random"`, one frame drawn with `seed`.
+        reference: which frame shows the model who the person is: `"frame"`, each one itself, as in the paper;
+            `"best"`, one of the first 512 that is sharp and frontal and has its mouth nearly shut; or an image or a
+            video of the same person, of which the best frame is taken. Frames of another shot or light, which do not
+            look like the best one, show themselves. The modes `"reconstruction"` and `"random"` choose for themselves.
         drive: file with the speech that moves the mouth, if another one than `audio` is to be heard.
         segments: who speaks when, where several people or recordings take turns or speak at once: a JSON or CSV file,
             or mappings, with `start` and `end` in seconds, `audio`, `face` as the option of that name, and options of
@@ -113,7 +120,8 @@ class SyncOptions:
             spandrel knows: a face restorer (GFPGAN, RestoreFormer, CodeFormer) or an enlarger (ESRGAN and the like);
             or a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
             float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` a function gets the sharpened
-            face, (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ between stretches.
+            face, (R, R, 3): R is a multiple of a quarter of the model's S, at most 512 or 2 S, and may differ
+            between stretches.
         restore_strength: how much of what the network of `restore` makes is shown, in [0, 1].
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
@@ -170,6 +178,14 @@ class SyncOptions:
         "where the identity comes from: each frame itself (cross, the default), the first frame, which is also"
         " repeated as the video (reconstruction), or one random frame (random)",
         "sampling",
+    )
+    reference: str | Path | None = _option(
+        None,
+        WordOrPath(("frame", "best")),
+        "which frame shows the identity: each one itself (frame, the default), the sharpest, most frontal one with its"
+        " mouth shut (best), or an image or video of the person",
+        "sampling",
+        metavar="WHICH",
     )
     drive: str | Path | None = _option(
         None,
@@ -354,6 +370,8 @@ class SyncOptions:
             raise ValueError("`reproduce` does what the original does; leave out `mask` and `keep_occluders`")
         if self.reproduce and (self.rest or self.drive is not None):
             raise ValueError("`reproduce` does what the original does; leave out `rest` and `drive`")
+        if self.reference not in (None, "frame") and (self.reproduce or self.mode != "cross"):
+            raise ValueError('`reference` needs mode "cross", without `reproduce`; leave it out')
         if self.segments is not None:
             self._check_beside_segments()
         if self.detail_from and not self.takes_detail:
@@ -369,11 +387,24 @@ class SyncOptions:
             "voxceleb2_crop": self.voxceleb2_crop,
             "reproduce": self.reproduce,
             "mode": self.mode != "cross",
+            "reference": isinstance(self.reference, Path),
             "detail_from": bool(self.detail_from),
         }
         name = next((name for name, is_given in given.items() if is_given), None)
         if name is not None:
             raise ValueError(f"`segments` says who speaks, and to what; leave out `{name}`")
+
+    @property
+    def shown_reference(self) -> str | Path:
+        """Which frame shows the identity in mode `"cross"`: `"frame"`, `"best"`, or a file."""
+        return "frame" if self.reproduce or self.mode != "cross" else self.reference or REFERENCE
+
+    @property
+    def files(self) -> tuple[str | Path, ...]:
+        """The files that are read, beside the video, the audio and those of segments."""
+        named = self.drive, self.mask, *self.detail_from
+        reference = (self.reference,) if isinstance(self.reference, Path) else ()
+        return *(path for path in named if path is not None), *reference
 
     @property
     def takes_detail(self) -> bool:
