@@ -33,7 +33,7 @@ def test_every_command_is_listed():
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["--help"], 0, "evaluate         measure lip-synced videos"),
+        (["--help"], 0, "measure lip-synced videos of any system"),
         (["-h"], 0, "usage: diff2lip"),
         (["--version"], 0, "diff2lip-diffusers "),
         ([], 2, "diff2lip: the following arguments are required: COMMAND (see diff2lip --help)"),
