@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import MediaError, PairListError
+from ..stores.urls import Location, Url, is_url
 from .pair_options import FILE_OPTIONS, PAIR_OPTIONS, as_text, check_key, options_from_texts, shortened
 from .pairs import (
     AUDIO_SUFFIXES,
@@ -186,6 +187,11 @@ def _without_repeats(items: list[tuple[str, object]]) -> dict[str, object]:
     return given
 
 
+def place_of(root: Location, name: str) -> Location:
+    """The place of a file that a list names: itself if it is a URL, otherwise below the root."""
+    return Url(name) if is_url(name) else root / name
+
+
 def _read_names(line: str) -> dict[str, str]:
     names = re.split("[ \t]+", line.strip(" \t"))
     if len(names) != 2:
@@ -194,7 +200,7 @@ def _read_names(line: str) -> dict[str, str]:
     return {key: name if stem_of(name) != name else f"{name}.mp4" for key, name in inside.items()}
 
 
-def _read_pair(parse: Callable[[str], dict], line: str, root: Path, number: int) -> Pair:
+def _read_pair(parse: Callable[[str], dict], line: str, root: Location, number: int) -> Pair:
     given = {key: value for key, value in parse(line).items() if value not in (None, "")}
     if "video" not in given:
         raise ValueError("has no `video`; name the video with the face")
@@ -203,6 +209,8 @@ def _read_pair(parse: Callable[[str], dict], line: str, root: Path, number: int)
     output = checked_output(given.pop("output", default_output(audio, video)))
     for name in FILE_OPTIONS:
         if name in given:
-            given[name] = str(root / inside_root(name, given[name]))
+            place = place_of(root, inside_root(name, given[name]))
+            given[name] = place.full if isinstance(place, Url) else str(place)
     options = options_from_texts(tuple((name, as_text(name, value)) for name, value in given.items())) if given else {}
-    return Pair(root / video, None if audio is None else root / audio, output, dict(options), number)
+    audio_place = None if audio is None else place_of(root, audio)
+    return Pair(place_of(root, video), audio_place, output, dict(options), number)

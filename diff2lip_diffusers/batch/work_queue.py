@@ -87,7 +87,7 @@ class WorkQueue:
                 if not self._leases.take(pair.output):
                     busy.add(pair.video)
                     continue
-                self._update()  # another process may have finished it a moment ago
+                self._update(pair.output)  # another process may have finished it a moment ago
                 if pair.output in self._open:
                     self._video = pair.video
                     return pair
@@ -126,7 +126,7 @@ class WorkQueue:
             record: holds at least `output` and `status`.
         """
         with self._lock:
-            self._update()
+            self._update(record["output"])
             if record["status"] == DONE or record["output"] in self._open:
                 self._journal.append(record)
                 self._update()
@@ -175,8 +175,9 @@ class WorkQueue:
             lost = record["status"] == DONE and record["output"] not in present
             self._apply(record, counts=not (before_done or lost))
 
-    def _update(self) -> None:
-        for record in sort_by_time(self._journal.read_new()):
+    def _update(self, output: str | None = None) -> None:
+        """Applies new records; those of an output at once, others when they are known."""
+        for record in sort_by_time(self._journal.read_new(output)):
             self._apply(record)
 
     def _apply(self, record: dict, counts: bool = True) -> None:

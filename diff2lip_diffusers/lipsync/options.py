@@ -15,6 +15,8 @@ from ..media.containers import LARGEST_PIXELS
 from ..media.encoders import CODECS
 from ..media.length import EXTENSIONS, LENGTHS
 from ..media.reader import SANE_FPS
+from ..stores.remote_files import DEFAULT_CACHE_GB
+from ..stores.urls import Url
 from .option_values import (
     Box,
     Choice,
@@ -23,6 +25,7 @@ from .option_values import (
     FilePath,
     FilePaths,
     Flag,
+    LocalPath,
     MediaPath,
     Number,
     OptionKind,
@@ -127,6 +130,10 @@ class SyncOptions:
             source.
         lossless: keep every pixel that is not painted to the bit.
         mark: say in the file's metadata that the speech is synthesized, and by which program.
+        cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are uploaded;
+            `~/.cache/diff2lip` by default. The processes of a machine share it.
+        cache_gb: the most that these copies take, in 10^9 bytes.
+        allow_remote: whether inputs may come from the web, `http://` and `https://`; private addresses are refused.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
             16 kHz mono audio, no frame beyond the last complete audio window, an error at a frame without a face.
 
@@ -171,7 +178,7 @@ class SyncOptions:
         " repeated as the video (reconstruction), or one random frame (random)",
         "sampling",
     )
-    drive: str | Path | None = _option(
+    drive: str | Path | Url | None = _option(
         None,
         FilePath(),
         "speech that moves the mouth, where --audio is something else to be heard (default: --audio)",
@@ -268,7 +275,7 @@ class SyncOptions:
     )
     detections: str | Path | None = _option(
         None,
-        FilePath(),
+        LocalPath(),
         "boxes of all faces to use, or to write if the file is missing",
         "face",
         metavar="FILE",
@@ -296,7 +303,7 @@ class SyncOptions:
         "sharpen the painted mouth by other frames of the video (video), or enlarge it plainly (none, the default)",
         "output",
     )
-    detail_from: Sequence[str | Path] = _option(
+    detail_from: Sequence[str | Path | Url] = _option(
         (),
         FilePaths(),
         "more videos of the same person, to take detail from",
@@ -304,7 +311,7 @@ class SyncOptions:
         metavar="VIDEO",
         scope="video",
     )
-    mask: str | Path | None = _option(
+    mask: str | Path | Url | None = _option(
         None,
         MediaPath(),
         "a video, a folder of images or one image, white where nothing is to be painted (a hand, a microphone)",
@@ -330,6 +337,32 @@ class SyncOptions:
     )
     mark: bool = _option(
         True, Flag(), "do not say in the metadata that the speech is synthesized", "output", flag="--no-mark"
+    )
+    cache_dir: str | Path | None = _option(
+        None,
+        LocalPath("a folder"),
+        "folder for copies of inputs that have URLs (default: ~/.cache/diff2lip)",
+        "files with URLs",
+        metavar="DIR",
+        scope="batch",
+        changes_output=False,
+    )
+    cache_gb: float = _option(
+        DEFAULT_CACHE_GB,
+        Number(float, 0, math.inf, "a number of gigabytes"),
+        f"most gigabytes that these copies take (default: {DEFAULT_CACHE_GB})",
+        "files with URLs",
+        metavar="GB",
+        scope="batch",
+        changes_output=False,
+    )
+    allow_remote: bool = _option(
+        False,
+        Flag(),
+        "let inputs come from the web, http and https; never from private addresses",
+        "files with URLs",
+        scope="batch",
+        changes_output=False,
     )
     reproduce: bool = _option(False, Flag(), "do what the original program does to the letter")
     quality: InitVar[int | None] = None  # see OLD_NAMES

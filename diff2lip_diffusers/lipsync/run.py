@@ -4,8 +4,8 @@ Memory does not grow with the length of the clips, nor with the number of jobs.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from threading import Lock
@@ -15,11 +15,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..pipeline_diff2lip import Diff2LipPipeline
+from ..stores.urls import Location, Url, located
 from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
-from .options import checked_options
+from .options import OPTIONS, SyncOptions, checked_options
+from .remote_job import files_of, local_inputs, urls_in
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
 from .task_restoration import restorer_of
@@ -37,9 +39,9 @@ _SILENCING = Lock()
 
 def sync_video(
     pipe: Diff2LipPipeline,
-    video: str | Path,
-    audio: str | Path | None,
-    output: str | Path,
+    video: str | Path | Url,
+    audio: str | Path | Url | None,
+    output: str | Path | Url,
     on_progress: Callable[[int, int | None], None] | None = None,
     **options,
 ) -> SyncResult:
@@ -50,10 +52,10 @@ def sync_video(
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        video: the face: a video file, an image file, or a folder of numbered image files.
-        audio: audio or video file with the speech; the video's own audio if None. With `drive` or `segments` it is
-            only heard.
-        output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
+        video: the face: a video file, an image file, or a folder of numbered image files; or the URL of a file.
+        audio: audio or video file with the speech, or its URL; the video's own audio if None. With `drive` or
+            `segments` it is only heard.
+        output: file or URL to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
             files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
         **options: the fields of [`SyncOptions`].
@@ -65,7 +67,13 @@ def sync_video(
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
         Diff2LipError: if the file of `restore` cannot be used.
     """
-    chosen = checked_options(options, "sync_video")
+    chosen, places = (
+        checked_options(options, "sync_video"),
+        (located(video), None if audio is None else located(audio)),
+    )
+    target = located(output)
+    if isinstance(target, Url) or urls_in(*places, chosen):
+        return _sync_remote(pipe, places, target, on_progress, chosen)
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
     job = SyncJob(pipe, SourceVideo(video, max_pixels=chosen.max_pixels), audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
@@ -79,6 +87,24 @@ def sync_video(
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+def _sync_remote(
+    pipe: Diff2LipPipeline,
+    places: tuple[Location, Location | None],
+    target: Location,
+    on_progress: Callable[[int, int | None], None] | None,
+    options: SyncOptions,
+) -> SyncResult:
+    """Does the work of `sync_video` where an input or the output has a URL."""
+    is_remote = isinstance(target, Url)
+    with (
+        local_inputs(*places, options) as (video, audio, local_options),
+        files_of(options).output(target) if is_remote else nullcontext(target) as made,
+    ):
+        chosen = {name: getattr(local_options, name) for name in OPTIONS}
+        result = sync_video(pipe, video, audio, made, on_progress, **chosen)
+    return replace(result, output=target) if is_remote else result
 
 
 def sync_jobs(

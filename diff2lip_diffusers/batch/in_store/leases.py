@@ -1,0 +1,76 @@
+"""Leases in an object store: objects that are created only if there is none."""
+
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ...stores.object_store import ObjectStore
+from ..leases import Lease, Leases, parsed_lease
+from .heartbeat import StoredHeartbeat
+from .pace import Pace
+
+FOLDER = "leases"
+THREADS = 16
+
+
+class StoredLeases(Leases):
+    """The leases of one process, as objects. Who holds other keys is looked up at a slow pace.
+
+    Args:
+        store: the state of the batch.
+        process: the heartbeat of this process.
+    """
+
+    def __init__(self, store: ObjectStore, process: StoredHeartbeat):
+        super().__init__("", process)
+        self._store, self._shared = store, store.base
+        self._folder = Path(FOLDER)
+        # Leases by place and version: an object of the same version has the same content.
+        self._known: dict[Path, tuple[str, Lease]] = {}
+        self._pace, self._last_held = Pace(), dict[str, str]()
+        self._left_pace, self._last_left = Pace(), set[str]()
+
+    def held(self) -> dict[str, str]:
+        """The keys that live processes held when this process looked last, each with the `id` of its holder."""
+        if self._pace.is_due():
+            self._last_held = super().held()
+            self._pace.looked()
+        return dict(self._last_held)
+
+    def left_by_killed(self) -> set[str]:
+        """The keys whose holder was killed and that no live process held, when this process looked last."""
+        if self._left_pace.is_due():
+            self._last_left = super().left_by_killed()
+            self._left_pace.looked()
+        return set(self._last_left)
+
+    def remove_partial(self, dead_ids: Iterable[str]) -> None:
+        """There are none: objects appear whole."""
+
+    def _names(self) -> Iterable[str]:
+        found = self._store.list(FOLDER)
+        versions = {self._folder / name: info.version for name, info in found.items()}
+        self._known = {place: known for place, known in self._known.items() if versions.get(place) == known[0]}
+        self._versions = versions
+        return list(found)
+
+    def _read_all(self, places: Sequence[Path]) -> list[Lease | None]:
+        new = [place for place in places if place not in self._known]
+        with ThreadPoolExecutor(THREADS, thread_name_prefix="leases") as threads:
+            for place, lease in zip(new, threads.map(self._read, new), strict=True):
+                if lease is not None:
+                    self._known[place] = self._versions[place], lease
+        return [self._known[place][1] if place in self._known else None for place in places]
+
+    def _read(self, place: Path) -> Lease | None:
+        content = self._store.read(place.as_posix())
+        return None if content is None else parsed_lease(place, content)
+
+    def _put(self, place: Path, key: str) -> bool:
+        owner = json.dumps({"process": self._process.id, "key": key})
+        return self._store.create(place.as_posix(), owner.encode()) or self._is_mine(place)
+
+    def _remove(self, place: Path) -> None:
+        self._known.pop(place, None)
+        self._store.remove(place.as_posix())
