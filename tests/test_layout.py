@@ -13,13 +13,13 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
 # From the bottom up: a folder imports from those before it. The files in the root come first.
-FOLDERS = [ROOT, "media", "faces", "detail", "restoration", "lipsync", "batch", "corpus", "evaluation", "prepare"]
-FOLDERS += ["training", "personal", "demo", "cli"]
+FOLDERS = [ROOT, "stores", "media", "faces", "detail", "restoration", "lipsync", "batch", "corpus", "evaluation"]
+FOLDERS += ["prepare", "training", "personal", "demo", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
 HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "cli")
 OPTIONAL = {"gradio", "matplotlib", "face_alignment", "mediapipe", "torchaudio", "decord", "skimage", "tensorboard"}
-OPTIONAL |= {"spandrel"}
+OPTIONAL |= {"spandrel", "s3fs", "aiohttp", "pyarrow"}
 # These import from all folders: the public names of the package, and the start of the command line.
 DOORS = {"__init__", "__main__"}
 

@@ -17,7 +17,7 @@ from unicodedata import normalize
 
 from ..errors import MediaError
 from ..stores.urls import Location
-from .heartbeat import Heartbeat, accessing, names_in
+from .heartbeat import Heartbeat, accessing, names_in, read_if_there
 from .journal import Journal
 from .leases import Leases
 from .pairs import RESULTS_NAME
@@ -129,13 +129,13 @@ class BatchFolder:
             if (size := found[output]) is not None and (size in known if known else size > 0)
         }
 
-    def write_plan(self, plan: BatchPlan) -> int:
-        """Writes the plan of a run; returns the run's number.
+    def write_plan(self, plan: BatchPlan, run: int | None = None) -> int:
+        """Writes the plan of a run; returns the run's number, which is a new one by default.
 
         Raises:
             MediaError: if it cannot be written.
         """
-        run = time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+        run = new_run_number() if run is None else run
         with accessing(self.output_dir):
             path = self._plan_path(run)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -154,6 +154,15 @@ class BatchFolder:
         with accessing(self.output_dir):
             text = path.read_text(encoding="utf-8", errors="replace")
         return parsed_plan(path, text)
+
+    def has_plan(self, run: int) -> bool:
+        """Whether the plan of a run is there.
+
+        Raises:
+            MediaError: if the folder cannot be read.
+        """
+        with accessing(self.output_dir):
+            return read_if_there(self._plan_path(run)) is not None
 
     def last_run(self) -> int:
         """The number of the run that started last.
@@ -259,6 +268,11 @@ class BatchFolder:
 
     def _plan_path(self, run: int) -> Path:
         return self._state / "runs" / f"{run}.json"
+
+
+def new_run_number() -> int:
+    """A number for a run, which grows with the time and fits into 63 bits."""
+    return time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
 
 
 def parsed_plan(path: str | Path, text: str) -> BatchPlan:

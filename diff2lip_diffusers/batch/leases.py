@@ -30,7 +30,7 @@ _ALREADY_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 @dataclass(frozen=True)
 class Lease:
-    """A lease as found on disk or in a store; an unreadable one, as after a power failure, has no key and no holder."""
+    """A lease as found; an unreadable one, as after a power failure, has no key and no holder."""
 
     path: Path
     name: str

@@ -17,20 +17,20 @@ _IS_FOLDER = "is a folder, not a file"
 FileCheck = tuple[int, str]  # size in bytes, and why the file cannot be read, or ""
 
 
-def inspect_files(pairs: Iterable[Pair], files: RemoteFiles) -> dict[Location, FileCheck]:
+def inspect_files(pairs: Iterable[Pair], files: RemoteFiles | None = None) -> dict[Location, FileCheck]:
     """The size in bytes of each file that the pairs name, and in one line why it cannot be read, or "".
 
     A folder of images is not a file: its size is 0.
 
     Args:
         pairs: the pairs.
-        files: asks for those that have URLs.
+        files: asks for those that have URLs; by default for none on the web.
     """
     places = {place: None for pair in pairs for place in (pair.video, *_other_files(pair))}
     paths = [place for place in places if isinstance(place, Path)]
     with ThreadPoolExecutor(THREADS, thread_name_prefix="inspect") as threads:
         checks = dict(zip(paths, threads.map(_inspect, paths), strict=True))
-    return {**checks, **files.sizes(place for place in places if isinstance(place, Url))}
+    return {**checks, **(files or RemoteFiles()).sizes(place for place in places if isinstance(place, Url))}
 
 
 def missing_files(pairs: Iterable[Pair], checks: Mapping[Location, FileCheck]) -> dict[str, str]:

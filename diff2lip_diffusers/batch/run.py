@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 SPLITS = ("pairs", "frames")
 # The main process sends this in place of the number of a run if it failed.
 NO_RUN = 0
+# How often a process looks for the plan of the next window.
+WINDOW_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ def sync_batch(
     retry_failed: bool = False,
     verify: bool = False,
     split: str = "pairs",
+    window: int = 0,
     on_progress: OnProgress | None = None,
     group: ProcessGroup | None = None,
     reports: Reports | None = None,
@@ -83,6 +86,8 @@ def sync_batch(
             it, only their sizes are compared with those that were recorded.
         split: what the processes share: whole `"pairs"`, or the `"frames"` of one pair after another, for a few long
             videos; joining the parts changes nothing in the result.
+        window: number of the part of a long list that `pairs` are, from 0. All processes of a group go through all
+            windows, one call for each.
         on_progress: called in the main process every few seconds as `(done, failed, open)`, from a separate thread.
         group: the processes of this run; by default those that accelerate launched.
         reports: tells a supervisor which pairs this process has in hand; see [`supervise`]. By default there is none:
@@ -115,8 +120,7 @@ def sync_batch(
         records = BatchRecords(pipe, heartbeat.id, group.index)
         batch = _Batch(pairs, options_by_output, group, folder, heartbeat.id, leases, records, files, retry_failed)
         # 3. Agree on a plan: the main process checks files and folder and writes the plan; the others read it.
-        starts = group.is_main and not group.replaces
-        queue = _start_run(batch, tries=retries + 1, verify=verify) if starts else _follow_run(batch)
+        queue = _agreed_queue(batch, window, retries + 1, verify)
         reports.joined(_whole(folder.output_dir), heartbeat.id, group.seat)
         # 4. Work until no pair is open, in this process or in another one.
         make_worker = SplitWorker if split == "frames" else PairWorker
@@ -210,30 +214,51 @@ class _Batch:
         )
 
 
-def _start_run(batch: _Batch, tries: int, verify: bool) -> WorkQueue:
-    """Checks all files and earlier outputs, writes the plan, and sends the number of the run to the others."""
-    run = NO_RUN
-    try:
-        plan = BatchPlan(time.time(), batch.group.size, tries, _file_sizes(batch.pairs, batch.files))
-        queue = _checked_queue(batch, plan)
-        if verify:
-            remove_undecodable(batch.folder, queue.records())
-        if batch.retry_failed:
-            plan = replace(plan, forgiven=queue.failures_by_output())
-        if verify or batch.retry_failed:
-            queue = batch.queue_of(plan)
-        run = batch.folder.write_plan(plan)
-        return queue
-    finally:
-        batch.group.from_main(run)
+def _agreed_queue(batch: _Batch, window: int, tries: int, verify: bool) -> WorkQueue:
+    """The queue of a run on which all processes agree: the main one plans it.
 
-
-def _follow_run(batch: _Batch) -> WorkQueue:
-    """Waits for the main process and reads its plan."""
-    run = batch.group.from_main(NO_RUN)
-    if run == NO_RUN:
-        raise StoppedError("stopped with the main process, which says why")
+    Raises:
+        StoppedError: if the main process has ended.
+    """
+    group = batch.group
+    if window == 0:
+        return _first_queue(batch, tries, verify)
+    # A process that replaced a dead one hears nothing new from the main process. So they agree through the folder.
+    run = group.first_run + window
+    if group.is_main and not batch.folder.has_plan(run):
+        return _start_run(batch, tries, verify, run)[1]
+    while not batch.folder.has_plan(run):
+        time.sleep(WINDOW_WAIT_S)
     return batch.queue_of(batch.folder.read_plan(run))
+
+
+def _first_queue(batch: _Batch, tries: int, verify: bool) -> WorkQueue:
+    """The queue of the first run of this group, whose number the main process sends to the others."""
+    group = batch.group
+    if group.is_main and not group.replaces:
+        run = NO_RUN
+        try:
+            run, queue = _start_run(batch, tries, verify)
+            return queue
+        finally:
+            group.first_run = group.from_main(run)
+    group.first_run = group.from_main(NO_RUN)
+    if group.first_run == NO_RUN:
+        raise StoppedError("stopped with the main process, which says why")
+    return batch.queue_of(batch.folder.read_plan(group.first_run))
+
+
+def _start_run(batch: _Batch, tries: int, verify: bool, run: int | None = None) -> tuple[int, WorkQueue]:
+    """Checks all files and earlier outputs, and writes the plan; returns the number of the run, and its queue."""
+    plan = BatchPlan(time.time(), batch.group.size, tries, _file_sizes(batch.pairs, batch.files))
+    queue = _checked_queue(batch, plan)
+    if verify:
+        remove_undecodable(batch.folder, queue.records())
+    if batch.retry_failed:
+        plan = replace(plan, forgiven=queue.failures_by_output())
+    if verify or batch.retry_failed:
+        queue = batch.queue_of(plan)
+    return batch.folder.write_plan(plan, run), queue
 
 
 def _file_sizes(pairs: list[Pair], files: RemoteFiles) -> dict[str, int]:

@@ -16,7 +16,6 @@ from ..media.encoders import CODECS
 from ..media.length import EXTENSIONS, LENGTHS
 from ..media.reader import SANE_FPS
 from ..stores.remote_files import DEFAULT_CACHE_GB
-from ..stores.urls import Url
 from .option_values import (
     Box,
     Choice,
@@ -178,7 +177,7 @@ class SyncOptions:
         " repeated as the video (reconstruction), or one random frame (random)",
         "sampling",
     )
-    drive: str | Path | Url | None = _option(
+    drive: str | Path | None = _option(
         None,
         FilePath(),
         "speech that moves the mouth, where --audio is something else to be heard (default: --audio)",
@@ -303,7 +302,7 @@ class SyncOptions:
         "sharpen the painted mouth by other frames of the video (video), or enlarge it plainly (none, the default)",
         "output",
     )
-    detail_from: Sequence[str | Path | Url] = _option(
+    detail_from: Sequence[str | Path] = _option(
         (),
         FilePaths(),
         "more videos of the same person, to take detail from",
@@ -311,7 +310,7 @@ class SyncOptions:
         metavar="VIDEO",
         scope="video",
     )
-    mask: str | Path | Url | None = _option(
+    mask: str | Path | None = _option(
         None,
         MediaPath(),
         "a video, a folder of images or one image, white where nothing is to be painted (a hand, a microphone)",

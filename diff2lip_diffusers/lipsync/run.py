@@ -39,9 +39,9 @@ _SILENCING = Lock()
 
 def sync_video(
     pipe: Diff2LipPipeline,
-    video: str | Path | Url,
-    audio: str | Path | Url | None,
-    output: str | Path | Url,
+    video: str | Path,
+    audio: str | Path | None,
+    output: str | Path,
     on_progress: Callable[[int, int | None], None] | None = None,
     **options,
 ) -> SyncResult:

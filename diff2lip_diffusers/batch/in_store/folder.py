@@ -3,7 +3,6 @@
 import json
 import secrets
 import shutil
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,7 @@ from ...errors import MediaError
 from ...stores.object_store import ObjectInfo, ObjectStore
 from ...stores.remote_files import RemoteFiles
 from ...stores.urls import STATE_PROTOCOLS, Url
-from ..folder import STATE_NAME, THREADS, BatchFolder, BatchPlan, parsed_plan
+from ..folder import STATE_NAME, THREADS, BatchFolder, BatchPlan, new_run_number, parsed_plan
 from ..heartbeat import Heartbeat
 from ..journal import Journal
 from ..leases import Leases
@@ -44,8 +43,8 @@ class StoredBatch(BatchFolder):
         super().__init__("")
         self.output_dir, self.state = output_dir, output_dir / STATE_NAME
         self.results = output_dir / RESULTS_NAME
-        self._files = files
-        self._outputs_store, self._store = ObjectStore(output_dir), ObjectStore(self.state)
+        self._files, self._summary = files, ObjectStore(output_dir / RESULTS_NAME)
+        self._outputs_store, self._store = ObjectStore(output_dir), ObjectStore(output_dir / STATE_NAME)
         self._work: Path | None = None
 
     def heartbeat(self) -> Heartbeat:
@@ -60,7 +59,7 @@ class StoredBatch(BatchFolder):
 
     def journal(self, process_id: str | None, outputs: Collection[str] | None = None) -> Journal:
         """The journal, as one process sees it."""
-        return StoredJournal(self._store, process_id, outputs, ObjectStore(self.results))
+        return StoredJournal(self._store, process_id, outputs, self._summary)
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -81,9 +80,9 @@ class StoredBatch(BatchFolder):
         counts = {output: info.size or 0 for output, info in found.items() if info is not None}
         return {output for output, size in counts.items() if (size in sizes[output] if sizes[output] else size > 0)}
 
-    def write_plan(self, plan: BatchPlan) -> int:
-        """Writes the plan of a run; returns the run's number."""
-        run = time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+    def write_plan(self, plan: BatchPlan, run: int | None = None) -> int:
+        """Writes the plan of a run; returns the run's number, which is a new one by default."""
+        run = new_run_number() if run is None else run
         self._store.write(f"runs/{run}.json", json.dumps(asdict(plan)).encode())
         return run
 
@@ -94,6 +93,10 @@ class StoredBatch(BatchFolder):
         if content is None:
             raise MediaError(str(path), "does not exist any more; start the batch again")
         return parsed_plan(str(path), content.decode("utf-8", "replace"))
+
+    def has_plan(self, run: int) -> bool:
+        """Whether the plan of a run is there."""
+        return self._store.info(f"runs/{run}.json") is not None
 
     def last_run(self) -> int:
         """The number of the run that started last."""

@@ -54,7 +54,7 @@ class StoredHeartbeat(Heartbeat):
         if info is None:
             return None
         if process_id not in self._contents:
-            # Only a process on this machine can be looked up by its number; its id begins with the name of the machine.
+            # Only a process on this machine can be looked up by its number; its id begins with the machine's name.
             here = process_id.rsplit("-", 2)[0] == self.id.rsplit("-", 2)[0]
             content = self._store.read(_name_of(process_id)) if here else b""
             if content is None:

@@ -30,13 +30,27 @@ class StoredLeases(Leases):
         self._known: dict[Path, tuple[str, Lease]] = {}
         self._pace, self._last_held = Pace(), dict[str, str]()
         self._left_pace, self._last_left = Pace(), set[str]()
+        self._mine: set[str] = set()
+
+    def take(self, key: str) -> bool:
+        """Takes a key; returns False if another process holds it, or held it a moment ago."""
+        is_taken = super().take(key)
+        if is_taken:
+            self._mine.add(key)
+        return is_taken
+
+    def release(self, key: str) -> None:
+        """Gives a key back. If this process was taken for dead, the lease of its successor stays."""
+        super().release(key)
+        self._mine.discard(key)
+        self._last_held.pop(key, None)
 
     def held(self) -> dict[str, str]:
-        """The keys that live processes held when this process looked last, each with the `id` of its holder."""
+        """The keys that live processes held when this process looked last, and its own; each with its holder."""
         if self._pace.is_due():
             self._last_held = super().held()
             self._pace.looked()
-        return dict(self._last_held)
+        return self._last_held | dict.fromkeys(self._mine.copy(), self._process.id)
 
     def left_by_killed(self) -> set[str]:
         """The keys whose holder was killed and that no live process held, when this process looked last."""
