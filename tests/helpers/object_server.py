@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import WSGIRequestHandler, make_server
+
+moto = pytest.importorskip("moto.server")
+serving = pytest.importorskip("werkzeug.serving")
+boto3 = pytest.importorskip("boto3")
 
 BUCKET = "media"
 KEY, SECRET = "AKIATESTINGTESTING00", "not-a-secret-but-never-to-be-shown"
@@ -50,8 +52,8 @@ class ObjectServer:
     def __init__(self):
         self.faults, self.log = Faults(), list[tuple[str, str, str]]()
         self._chance, self._lock = random.Random(0), threading.Lock()
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self._moto = moto.DomainDispatcherApplication(moto.create_backend_app)
+        self._server = serving.make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -91,7 +93,7 @@ class ObjectServer:
         return _cut(environ, answer) if cut < self.faults.cut else answer
 
 
-class _Quiet(WSGIRequestHandler):
+class _Quiet(serving.WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_request(self, *_: Any) -> None:
@@ -144,8 +146,6 @@ def make_bucket(server: ObjectServer) -> None:
 
 def client_of(server: ObjectServer) -> Any:
     """A client of the server that is not fsspec."""
-    import boto3
-
     keys = {"aws_access_key_id": KEY, "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
     return boto3.client("s3", endpoint_url=server.url, **keys)
 
