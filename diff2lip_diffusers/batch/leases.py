@@ -172,11 +172,12 @@ class Leases:
         wanted = "" if key is None else name_of_key(key)
         # List all names before reading any content. If the list misses a higher lease that is being released, its
         # holder removed the lower ones before, and reading them finds nothing.
-        names = [name for name in self._names() if name.startswith(wanted) and _NAME.fullmatch(name)]
+        names = [name for name in self._names(wanted) if name.startswith(wanted) and _NAME.fullmatch(name)]
         found = self._read_all([self._folder / name for name in names])
         return sorted((lease for lease in found if lease is not None), key=lambda lease: lease.generation)
 
-    def _names(self) -> Iterable[str]:
+    def _names(self, wanted: str) -> Iterable[str]:
+        """The names of all leases, or at least of those that start so."""
         return names_in(self._folder)
 
     def _read_all(self, places: Sequence[Path]) -> list[Lease | None]:

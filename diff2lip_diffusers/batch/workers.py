@@ -18,6 +18,7 @@ from ..lipsync.remote_job import RemoteJob, urls_in
 from ..lipsync.run import sync_jobs
 from ..lipsync.source_video import SourceVideo
 from ..pipeline_diff2lip import Diff2LipPipeline
+from ..stores.failures import StoreError
 from ..stores.remote_files import RemoteFiles
 from .folder import BatchFolder
 from .heartbeat import accessing
@@ -139,9 +140,9 @@ def _check_whole(pair: Pair, plan: JobPlan, result: SyncResult) -> None:
 
 
 def _is_fatal(error: BaseException | None) -> bool:
-    """Whether the next pair would meet the error as well: the disk is full, for example."""
+    """Whether the next pair would meet the error as well: the disk is full, or credentials expired, for example."""
     while error is not None:
-        if getattr(error, "errno", None) in FATAL_ERRNOS:
+        if getattr(error, "errno", None) in FATAL_ERRNOS or (isinstance(error, StoreError) and error.concerns_all):
             return True
         error = error.__cause__
     return False
@@ -155,6 +156,15 @@ class PairWorker(Worker):
         self._uses = Counter(pair.video for pair in self.queue.open_pairs())
         self._source: SourceVideo | None = None
         self._started: dict[SyncJob, tuple[Pair, Path, float]] = {}
+
+    def work(self, batch_size: int | None) -> None:
+        """Works as [`Worker.work`] does, and lets the inputs of jobs go that an error interrupted."""
+        try:
+            super().work(batch_size)
+        finally:
+            for job in self._started:
+                if isinstance(job, RemoteJob):
+                    job.end(None)
 
     def jobs(self) -> Iterator[SyncJob]:
         """Yields the pairs that this process can take; each is taken when there is time to read it.

@@ -1,18 +1,17 @@
 """The command `diff2lip sync`."""
 
 import argparse
-from pathlib import Path
 
 from tqdm import tqdm
 
 from ..lipsync.options import SyncOptions
-from ..lipsync.remote_job import local_inputs
+from ..lipsync.remote_job import check_remote_output, local_inputs
 from ..lipsync.run import sync_video
 from ..lipsync.segments import read_segments
 from ..lipsync.speech import check_speech
 from ..media.reader import probe_video
 from ..output_paths import check_output_path
-from ..stores.urls import located
+from ..stores.urls import Url, located
 from .options import add_model, add_options, load_model, options_of, show_restorer
 
 # Less speech than this, about a word, may be cut at the end without a remark.
@@ -46,7 +45,9 @@ def _run(args: argparse.Namespace) -> None:
     options = SyncOptions(**options_of(args))
     place, given = located(args.output), None if args.audio is None else located(args.audio)
     with local_inputs(located(args.video), given, options) as (video, audio, local_options):
-        if isinstance(place, Path):
+        if isinstance(place, Url):
+            check_remote_output(place, located(args.video), given, options)
+        else:
             check_output_path(args.output, video, audio, local_options.drive)
         probe_video(video, options.max_pixels)
         if options.segments is None:

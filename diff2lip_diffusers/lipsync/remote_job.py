@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from ..errors import MediaError
 from ..pipeline_diff2lip import Diff2LipPipeline
 from ..stores.input_cache import HeldInputs
 from ..stores.remote_files import RemoteFiles, local_of, name_urls, naming_urls
@@ -24,6 +25,17 @@ def urls_in(video: Location, audio: Location | None, options: SyncOptions) -> li
     """The inputs of a job that have URLs."""
     places = (video, audio, *(None if one is None else located(one) for one in (options.drive, options.mask)))
     return [place for place in (*places, *map(located, options.detail_from)) if isinstance(place, Url)]
+
+
+def check_remote_output(url: Url, video: Location, audio: Location | None, options: SyncOptions) -> None:
+    """Checks before the work that an output can be written, and is no input.
+
+    Raises:
+        MediaError: it cannot, or is one.
+    """
+    if url in urls_in(video, audio, options):
+        raise MediaError(str(url), "is an input as well; choose another name for the output")
+    files_of(options).check_output(url)
 
 
 def with_local_files(options: SyncOptions, held: HeldInputs) -> SyncOptions:

@@ -15,13 +15,13 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..pipeline_diff2lip import Diff2LipPipeline
-from ..stores.urls import Location, Url, located
+from ..stores.urls import Location, Url, is_url, located
 from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
 from .options import OPTIONS, SyncOptions, checked_options
-from .remote_job import files_of, local_inputs, urls_in
+from .remote_job import check_remote_output, files_of, local_inputs, urls_in
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
 from .task_restoration import restorer_of
@@ -67,13 +67,11 @@ def sync_video(
         FaceNotFoundError: if no frame has a face; in reproduce mode, if one frame has none.
         Diff2LipError: if the file of `restore` cannot be used.
     """
-    chosen, places = (
-        checked_options(options, "sync_video"),
-        (located(video), None if audio is None else located(audio)),
-    )
-    target = located(output)
+    chosen = checked_options(options, "sync_video")
+    places, target = (located(video), None if audio is None else located(audio)), located(output)
     if isinstance(target, Url) or urls_in(*places, chosen):
         return _sync_remote(pipe, places, target, on_progress, chosen)
+    video, audio, output = (_without_scheme(one) for one in (video, audio, output))
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
     job = SyncJob(pipe, SourceVideo(video, max_pixels=chosen.max_pixels), audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
@@ -89,6 +87,11 @@ def sync_video(
     return outcome
 
 
+def _without_scheme(given: Any) -> Any:
+    """The path that `file://` names; everything else as it was given."""
+    return located(given) if is_url(given) else given
+
+
 def _sync_remote(
     pipe: Diff2LipPipeline,
     places: tuple[Location, Location | None],
@@ -98,6 +101,8 @@ def _sync_remote(
 ) -> SyncResult:
     """Does the work of `sync_video` where an input or the output has a URL."""
     is_remote = isinstance(target, Url)
+    if isinstance(target, Url):
+        check_remote_output(target, *places, options)
     with (
         local_inputs(*places, options) as (video, audio, local_options),
         files_of(options).output(target) if is_remote else nullcontext(target) as made,

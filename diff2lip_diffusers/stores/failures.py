@@ -30,7 +30,15 @@ CHECK_CREDENTIALS = "the credentials are missing or wrong; set them in the envir
 
 
 class StoreError(MediaError):
-    """An object that cannot be read or written."""
+    """An object that cannot be read or written.
+
+    Attributes:
+        concerns_all: whether other objects of that store cannot be used either.
+    """
+
+    def __init__(self, url: str, reason: str, concerns_all: bool = False):
+        self.concerns_all = concerns_all
+        super().__init__(url, reason)
 
 
 def is_transient(error: BaseException) -> bool:
@@ -46,6 +54,11 @@ def is_transient(error: BaseException) -> bool:
     if isinstance(error, (TimeoutError, asyncio.TimeoutError, ConnectionError)):
         return True
     return getattr(error, "errno", None) in _TRANSIENT_ERRNOS
+
+
+def concerns_store(error: BaseException) -> bool:
+    """Whether other objects of the store would meet the same error."""
+    return reason_of(error) == CHECK_CREDENTIALS or is_transient(error)
 
 
 def already_exists(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import fsspec
 
-from .failures import StoreError, already_exists, is_transient, reason_of
+from .failures import StoreError, already_exists, concerns_store, is_transient, reason_of
 from .public_http import session_of_public_hosts
 from .urls import Url
 
@@ -160,7 +160,8 @@ class ObjectStore:
     def _failure(self, name: str, error: Exception) -> StoreError:
         if isinstance(error, StoreError):
             return error
-        return StoreError(str(self.base / name if name else self.base), reason_of(error))
+        concerns_all = not self.base.is_web and concerns_store(error)
+        return StoreError(str(self.base / name if name else self.base), reason_of(error), concerns_all)
 
     def _filesystem(self) -> Any:
         """The filesystem of this process: fsspec keeps one for each, as connections do not survive a fork."""

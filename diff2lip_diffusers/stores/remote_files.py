@@ -1,6 +1,7 @@
 """Remote inputs as local files, and local outputs as remote ones."""
 
 import os
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import Diff2LipError, MediaError
-from ..output_paths import hidden_folder_beside, writing
+from ..output_paths import VIDEO_SUFFIXES, hidden_folder_beside, writing
 from .input_cache import HeldInputs, InputCache
 from .object_store import ObjectInfo, ObjectStore
 from .urls import Location, Url
@@ -57,16 +58,30 @@ class RemoteFiles:
     def output(self, url: Url) -> Iterator[Path]:
         """Gives a path in a new local folder; what is written there becomes the object when the block ends.
 
+        Errors of the block name the URL.
+
         Raises:
             MediaError: the object or the local folder cannot be written.
         """
-        if url.is_web:
-            raise MediaError(str(url), "outputs cannot be written to the web; use s3://, gs://, az:// or hf://")
-        store = ObjectStore(url)
-        with self.work_folder() as folder:
+        with self.work_folder() as folder, naming_urls({url: folder / url.name}):
             made = folder / url.name
             yield made
-            store.upload(made, "")
+            ObjectStore(url).upload(made, "")
+
+    def check_output(self, url: Url) -> None:
+        """Checks before the work that a video can be written there.
+
+        Raises:
+            MediaError: it cannot.
+        """
+        if url.is_web:
+            raise MediaError(str(url), "outputs cannot be written to the web; use s3://, gs://, az:// or hf://")
+        if url.suffix.lower() not in VIDEO_SUFFIXES:
+            raise MediaError(str(url), f"does not name a video; end it in {', '.join(VIDEO_SUFFIXES)}")
+        if url.keeps_state:
+            store, name = ObjectStore(url.parent), f".{secrets.token_hex(8)}.part"
+            store.write(name, b"")
+            store.remove(name)
 
     @contextmanager
     def work_folder(self) -> Iterator[Path]:

@@ -37,6 +37,10 @@ class StoredHeartbeat(Heartbeat):
             self._list()
         return self._judge(process_id)
 
+    def is_killed(self, process_id: str) -> bool:
+        """Whether a process is dead and did not end by itself: it left its heartbeat."""
+        return not self.is_alive(process_id) and process_id in self._listed
+
     def _judge(self, process_id: str) -> bool:
         return super().is_alive(process_id)
 

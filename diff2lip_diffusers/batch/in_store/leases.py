@@ -62,12 +62,16 @@ class StoredLeases(Leases):
     def remove_partial(self, dead_ids: Iterable[str]) -> None:
         """There are none: objects appear whole."""
 
-    def _names(self) -> Iterable[str]:
-        found = self._store.list(FOLDER)
-        versions = {self._folder / name: info.version for name, info in found.items()}
-        self._known = {place: known for place, known in self._known.items() if versions.get(place) == known[0]}
+    def _names(self, wanted: str) -> Iterable[str]:
+        found = self._store.list(f"{FOLDER}/{wanted}" if wanted else FOLDER, deep=not wanted)
+        named = {f"{wanted}/{name}" if wanted else name: info.version for name, info in found.items()}
+        versions = {self._folder / name.replace("/", "."): version for name, version in named.items()}
+        kept = (item for item in self._known.items() if wanted and not item[0].name.startswith(wanted))
+        self._known = dict(kept) | {
+            place: known for place, known in self._known.items() if versions.get(place) == known[0]
+        }
         self._versions = versions
-        return list(found)
+        return [place.name for place in versions]
 
     def _read_all(self, places: Sequence[Path]) -> list[Lease | None]:
         new = [place for place in places if place not in self._known]
@@ -78,13 +82,18 @@ class StoredLeases(Leases):
         return [self._known[place][1] if place in self._known else None for place in places]
 
     def _read(self, place: Path) -> Lease | None:
-        content = self._store.read(place.as_posix())
+        content = self._store.read(_object_at(place))
         return None if content is None else parsed_lease(place, content)
 
     def _put(self, place: Path, key: str) -> bool:
         owner = json.dumps({"process": self._process.id, "key": key})
-        return self._store.create(place.as_posix(), owner.encode()) or self._is_mine(place)
+        return self._store.create(_object_at(place), owner.encode()) or self._is_mine(place)
 
     def _remove(self, place: Path) -> None:
         self._known.pop(place, None)
-        self._store.remove(place.as_posix())
+        self._store.remove(_object_at(place))
+
+
+def _object_at(place: Path) -> str:
+    """The name of the object: a folder for each key, so that one key can be listed alone."""
+    return f"{FOLDER}/{place.name.replace('.', '/')}"
