@@ -56,6 +56,15 @@ def is_transient(error: BaseException) -> bool:
     return getattr(error, "errno", None) in _TRANSIENT_ERRNOS
 
 
+def cause_of_missing(error: FileNotFoundError) -> Exception | None:
+    """What is behind a missing file: for the web, fsspec calls everything so. None if it is just not there."""
+    cause = error.__cause__
+    if not isinstance(cause, Exception) or isinstance(cause, FileNotFoundError) or _status_of(cause) in (404, 410):
+        return None
+    code = _code_of(cause)
+    return None if code and code != "NoSuchBucket" else cause
+
+
 def concerns_store(error: BaseException) -> bool:
     """Whether other objects of the store would meet the same error."""
     return reason_of(error) == CHECK_CREDENTIALS or is_transient(error)
@@ -74,6 +83,7 @@ def reason_of(error: BaseException) -> str:
     statuses = {_status_of(cause) for cause in causes}
     # (whether it applies, what it means), the first one counts
     meanings = (
+        ("PrivateAddressError" in names, "leads to a private address, which inputs from the web must not"),
         ("NoSuchBucket" in codes, "its bucket does not exist; check the name, and the region or endpoint"),
         (bool(names & _CREDENTIAL_NAMES or codes & _CREDENTIAL_CODES or 401 in statuses), CHECK_CREDENTIALS),
         (isinstance(error, FileNotFoundError) or 404 in statuses, "does not exist; check the URL"),

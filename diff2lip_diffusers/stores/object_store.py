@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import fsspec
 
-from .failures import StoreError, already_exists, concerns_store, is_transient, reason_of
+from .failures import StoreError, already_exists, cause_of_missing, concerns_store, is_transient, reason_of
 from .public_http import session_of_public_hosts
 from .urls import Url
 
@@ -144,11 +144,10 @@ class ObjectStore:
         for left in reversed(range(self._tries)):
             try:
                 return request(self._filesystem())
-            except FileNotFoundError as error:
-                if "NoSuchBucket" in repr(error.__cause__):
-                    raise self._failure(name, error) from None
-                raise
-            except Exception as error:
+            except Exception as given:
+                error = cause_of_missing(given) if isinstance(given, FileNotFoundError) else given
+                if error is None:
+                    raise
                 if already_exists(error):
                     raise FileExistsError(str(self.base / name)) from None
                 if not left or not is_transient(error):

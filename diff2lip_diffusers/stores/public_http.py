@@ -8,10 +8,8 @@ import ipaddress
 import socket
 from typing import Any
 
-from .failures import StoreError
 
-
-class PrivateAddressError(StoreError):
+class PrivateAddressError(Exception):
     """An address that the web must not lead to: this machine, its network, or the services of a cloud."""
 
 
@@ -36,7 +34,7 @@ def checked_socket(address: tuple) -> socket.socket:
     """
     family, kind, protocol, _, where = address
     if not is_public(where[0]):
-        raise PrivateAddressError(where[0], "is a private address, which URLs on the web must not lead to")
+        raise PrivateAddressError(where[0])
     return socket.socket(family=family, type=kind, proto=protocol)
 
 

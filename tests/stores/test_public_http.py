@@ -35,9 +35,11 @@ def listening(address="127.0.0.1", family=socket.AF_INET):
 
         thread = threading.Thread(target=listen)
         thread.start()
-        yield server.getsockname()[1], heard
-        leaving.set()
-        thread.join()
+        try:
+            yield server.getsockname()[1], heard
+        finally:
+            leaving.set()
+            thread.join()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_a_private_listener_hears_nothing(tmp_path, host):
             files.hold([Url(f"http://{host}:{port}/a.mp4?token=secret")])
     assert heard == []
     message = str(caught.value)
-    assert "private address" in message and "secret" not in message and "\n" not in message
+    assert "leads to a private address" in message and "secret" not in message and "\n" not in message
 
 
 def test_the_web_is_off_unless_it_is_allowed(tmp_path):
