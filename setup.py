@@ -29,6 +29,7 @@ setup(
     license="Apache-2.0",
     project_urls={"Paper": "https://arxiv.org/abs/2308.09716"},
     python_requires=">=3.11",
+    py_modules=["diff2lip_command"],  # answers --help without loading the package
     packages=find_packages(include=["diff2lip_diffusers", "diff2lip_diffusers.*"]),
     package_data={
         "diff2lip_diffusers": [
@@ -36,6 +37,7 @@ setup(
             "model_card.md",
             "weights/*",
             "demo/assets/**",
+            "app/*.css",
             "evaluation/**/*.csv",
             "evaluation/assets/**",
             "evaluation/report/*.css",
@@ -58,6 +60,7 @@ setup(
         "psutil",  # the processes of a batch: who is alive
     ],
     extras_require={
+        "app": ["gradio>=6.31,<7", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
@@ -69,7 +72,9 @@ setup(
         "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
         "stores": ["s3fs", "aiohttp", "pyarrow"],  # s3:// and https:// as inputs and outputs, and lists in Parquet
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
-        "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
+        "provenance": ["c2pa-python>=0.38"],  # signed content credentials in the output
+        # A backend of the feature extractor. 2.11 is the last one; it names no torch, but needs that of its number.
+        "torchaudio": ["torchaudio>=2.6,<2.12", "torch>=2.6,<2.12"],
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -87,10 +92,15 @@ setup(
             "moto[s3]",  # a real S3 server in tests
             "flask",
             "flask-cors",
+            "gradio>=6.31,<7",
+            "gradio_client",  # the page over HTTP
+            "httpx",  # the same, with requests that no client sends
+            "c2pa-python>=0.38",
+            "cryptography",  # certificates for tests
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },
-    entry_points={"console_scripts": ["diff2lip = diff2lip_diffusers.cli:main"]},
+    entry_points={"console_scripts": ["diff2lip = diff2lip_command:main"]},
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",

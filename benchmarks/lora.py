@@ -24,7 +24,8 @@ from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.prepare.prepare_options import PrepareOptions
 from diff2lip_diffusers.prepare.prepare_videos import prepare_videos
 from diff2lip_diffusers.schedulers import make_scheduler
-from diff2lip_diffusers.training.config import LoraSettings, TrainConfig
+from diff2lip_diffusers.training.config import TrainConfig
+from diff2lip_diffusers.training.lora import LoraSettings
 from diff2lip_diffusers.training.trainer import train
 
 SAMPLER, STEPS, NUM_FRAMES = "dpmsolver++", 8, 40

@@ -8,7 +8,7 @@ import sys
 
 import diffusers
 
-from .audio_encoder_diff2lip import Diff2LipAudioEncoder
+from . import broken_torchaudio  # noqa: F401, I001  # before anything that imports transformers
 from .batch.pair_lists import read_pairs
 from .batch.pairs import Pair
 from .batch.run import BatchResult, sync_batch
@@ -24,13 +24,14 @@ from .errors import (
     PairListError,
 )
 from .faces.detectors import load_face_detector
-from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .hub import convert_checkpoint, load_pipeline
 from .lipsync.job import SyncResult
 from .lipsync.options import SyncOptions
 from .lipsync.run import sync_video
-from .pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
-from .unet_diff2lip import Diff2LipUNet2DConditionModel
+from .portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from .portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .portable.pipeline_diff2lip import Diff2LipPipeline, Diff2LipPipelineOutput
+from .portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 __version__ = "0.1.0"
 
@@ -65,21 +66,7 @@ __all__ = [
 
 
 def _register() -> None:
-    """Registers the public classes with diffusers, which looks them up by name.
-
-    A saved pipeline records the module of each component. Saved folders keep loading because that name never changes.
-    """
-    for public in (
-        Diff2LipAudioEncoder,
-        Diff2LipFeatureExtractor,
-        Diff2LipPipeline,
-        Diff2LipUNet2DConditionModel,
-    ):
-        public.__module__ = __name__
-    # `from_pipe` passes a component on only if the signature names the exact class.
-    Diff2LipPipeline.__init__.__annotations__.update(
-        unet=Diff2LipUNet2DConditionModel, audio_encoder=Diff2LipAudioEncoder
-    )
+    """Registers the package with diffusers, which looks up pipelines and the classes of their components by name."""
     # Names that diffusers does not have yet.
     diffusers.Diff2LipPipeline = Diff2LipPipeline  # pyright: ignore[reportAttributeAccessIssue]
     diffusers.pipelines.diff2lip_diffusers = sys.modules[__name__]  # pyright: ignore[reportAttributeAccessIssue]

@@ -65,7 +65,7 @@ class Detection:
 def voxceleb2_box(width: int, height: int) -> FaceBox:
     """Returns the face's box in a VoxCeleb2 frame, which is a face crop already.
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     margin = int(1.8 * width / 8)
     return FaceBox(margin, 0, width - margin, height - int(2.36 * height / 8))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from .audio_encoder_diff2lip import Diff2LipAudioEncoder
 from .errors import CheckpointError, MediaError
-from .unet_diff2lip import Diff2LipUNet2DConditionModel
+from .portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from .portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 StateDict = dict[str, torch.Tensor]
 
@@ -31,6 +31,8 @@ FINEST_ATTENTION_PX = 32
 NORM_GROUPS = 32
 # The shapes do not show the pooling strides of the audio encoder; the defaults of its configuration apply.
 AUDIO_LEVELS = 4
+# A part of the file that only we write and read: the license of the weights.
+LICENSE_PART = "diff2lip_license"
 
 
 def load_original_checkpoint(path: str | Path) -> StateDict:
@@ -80,6 +82,22 @@ def load_checkpoint_file(path: str | Path) -> object:
         raise CheckpointError(f"{path}: cannot be read: it is truncated, or not a PyTorch checkpoint") from error
 
 
+def license_of_file(path: str | Path) -> str | None:
+    """Returns the license that [`add_license`] wrote into a checkpoint file; None if it wrote none."""
+    if not _is_zip(Path(path)):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        parts = [name for name in archive.namelist() if name.endswith(f"/{LICENSE_PART}")]
+        return archive.read(parts[0]).decode(errors="replace") if parts else None
+
+
+def add_license(path: str | Path, license: str) -> None:
+    """Adds the license of the weights to a checkpoint file; empty if nobody named one. PyTorch skips this part."""
+    with zipfile.ZipFile(path, "a") as archive:
+        folder = archive.namelist()[0].partition("/")[0]  # PyTorch reads archives of one folder only
+        archive.writestr(f"{folder}/{LICENSE_PART}", license)
+
+
 def components_from_original(
     state_dict: StateDict, head_channels: int = 64, sample_size: int | None = None, norm_groups: int = NORM_GROUPS
 ) -> tuple[Diff2LipUNet2DConditionModel, Diff2LipAudioEncoder]:
@@ -99,7 +117,7 @@ def components_from_original(
         ValueError: if `head_channels` does not divide the channels of an attention layer, or if `norm_groups` does
             not divide those of a normalization.
 
-    Source: SPEC "Original state dict".
+    Source: the original program, listed in `tests/data/released_manifest.json`.
     """
     unet_config, audio_config = _infer_configs(state_dict, head_channels, sample_size)
     _check_norm_groups(unet_config, audio_config, norm_groups)

@@ -68,7 +68,10 @@ NOISE_OF_THE_MODEL = (
 
 
 def original_scheduler() -> DDIMScheduler:
-    """Returns the scheduler of the released model. Source: SPEC "Diffusion"."""
+    """Returns the scheduler of the released model.
+
+    Source: the original program, recorded in `tests/data/tiny_sampling.safetensors`.
+    """
     return DDIMScheduler(
         beta_start=1e-4,
         beta_end=0.02,

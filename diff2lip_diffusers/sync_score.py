@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import torch
 
-from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from .portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .syncnet import MEL_STEPS, SYNC_FRAMES, SyncNet, sync_mel_windows
 
 BATCH_SIZE = 64

@@ -16,8 +16,8 @@ from safetensors import SafetensorError
 from torch import nn
 
 from .errors import CheckpointError, MediaError
-from .feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .original_checkpoint import StateDict, load_checkpoint_file
+from .portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 
 CONFIG_NAME = "config.json"
 SYNC_FRAMES = 5

@@ -43,6 +43,7 @@ FILES = {
     "unet/config.json",
     UNET_FILE,
 }
+CARD_FILES = ("README.md", "LICENSE.txt")
 KEPT_IN_FP32 = ("conv_norm_out.", "conv_out.")
 
 # Ends the process at the first connection beyond the loopback address; an exception could be caught on the way.
@@ -177,7 +178,7 @@ def run_against(hub: HubStandIn, script: str, *args: Path) -> None:
         "PYTHONPATH": str(Path(diff2lip_diffusers.__file__).parents[1]),
     }
     command = [sys.executable, "-c", LOOPBACK_ONLY + NO_PROGRESS_BARS + script, *map(str, args)]
-    done = subprocess.run(command, env=env, cwd=hub.folder.parent, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, cwd=hub.folder.parent, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -227,12 +228,12 @@ def test_what_was_pushed_loads_again(session, model):
     assert session.report["offline"] is None
 
 
-def test_push_to_hub_of_a_pipeline_arrives(session):
+def test_push_to_hub_of_a_pipeline_arrives_with_its_card_and_license(session, model):
     hub = session.hub
     repo = hub.repos["somebody/copy"]
     arrived = repo.files
     assert repo.private
-    assert b"library_name: diffusers" in arrived.pop("README.md")
+    assert {name: arrived.pop(name) for name in CARD_FILES} == {name: files_of(model)[name] for name in CARD_FILES}
     assert arrived == session.saved | {".gitattributes": arrived[".gitattributes"]}
     assert sum(line.startswith("PUT /lfs/") for line in hub.requests) == 2  # the Hub has the weights already
 

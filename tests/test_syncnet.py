@@ -8,7 +8,7 @@ import torch
 from helpers.recorded import fill
 
 from diff2lip_diffusers.errors import CheckpointError, MediaError
-from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from diff2lip_diffusers.portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from diff2lip_diffusers.syncnet import (
     SyncNet,
     load_syncnet,

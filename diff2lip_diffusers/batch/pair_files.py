@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..stores.remote_files import RemoteFiles
 from ..stores.urls import Location, Url, located
-from .pair_options import FILE_OPTIONS
+from .pair_options import FILE_OPTIONS, names_file
 from .pairs import Pair
 
 # A file server answers slowly, but many requests at a time.
@@ -62,8 +62,9 @@ def _missing(pair: Pair, checks: Mapping[Location, FileCheck]) -> str:
 
 def _other_files(pair: Pair) -> list[Location]:
     """The files of a pair beside its video."""
-    named = (pair.options.get(name) for name in FILE_OPTIONS)
-    options = [located(value) for value in named if isinstance(value, (str, os.PathLike, Url))]
+    named = ((name, pair.options.get(name)) for name in FILE_OPTIONS)
+    given = [value for name, value in named if isinstance(value, (str, os.PathLike, Url)) and names_file(name, value)]
+    options = [located(value) for value in given]
     return options if pair.audio is None else [pair.audio, *options]
 
 

@@ -15,7 +15,7 @@ from ..stores.object_store import ObjectStore
 from ..stores.remote_files import RemoteFiles, naming_urls
 from ..stores.urls import Location, Url, is_url, located
 from .list_rows import empty_list, reading, rows_of
-from .pair_options import FILE_OPTIONS, as_text, options_from_texts, shortened
+from .pair_options import FILE_OPTIONS, as_text, names_file, options_from_texts, shortened
 from .pairs import (
     AUDIO_SUFFIXES,
     VIDEO_SUFFIXES,
@@ -40,7 +40,7 @@ def read_pairs(
     - `.jsonl`, `.ndjson`: one object a line with the same keys. Values are texts as in a CSV, numbers, booleans or
       lists.
     - `.parquet`, `.pq`: the same columns as a CSV.
-    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: SPEC "Batches".
+    - any other: `AUDIO VIDEO` a line, without `.mp4`. Source: the lists of the original program.
 
     The default `output` is `AUDIO_VIDEO.mp4`, or `VIDEO.mp4` without `audio`, with `.` for `/`. In a folder, a video
     and an audio file of the same name are a pair, and `NAME.mp4` is its output.
@@ -163,7 +163,7 @@ def pair_of_row(parse: Callable[[], dict], root: Location, number: int) -> Pair:
     audio = inside_root("audio", given.pop("audio")) if "audio" in given else None
     output = checked_output(given.pop("output", default_output(audio, video)))
     for name in FILE_OPTIONS:
-        if name in given:
+        if name in given and names_file(name, given[name]):
             place = place_of(root, inside_root(name, given[name]))
             given[name] = place.full if isinstance(place, Url) else str(place)
     options = options_from_texts(tuple((name, as_text(name, value)) for name, value in given.items())) if given else {}

@@ -14,6 +14,11 @@ FILE_OPTIONS = tuple(name for name in PAIR_OPTIONS if getattr(OPTIONS[name].kind
 SHARED_OPTIONS = tuple(name for name in OPTIONS if name not in PAIR_OPTIONS)
 
 
+def names_file(name: str, value: object) -> bool:
+    """Whether the value of an option in `FILE_OPTIONS` names a file; some of them also take words."""
+    return value not in getattr(OPTIONS[name].kind, "words", ())
+
+
 def shortened(value: object) -> str:
     """The value as Python writes it, cut to what fits into an error line."""
     shown = repr(value)

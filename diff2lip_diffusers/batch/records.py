@@ -21,7 +21,7 @@ from ..errors import Diff2LipError
 from ..lipsync.job import SyncResult
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 from ..media.reader import exact_rate
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.urls import Location, Url
 from .pair_records import DONE, FAILED
 from .pairs import Pair

@@ -12,7 +12,7 @@ from ..errors import MediaError, StoppedError
 from ..lipsync.options import SyncOptions, checked_options
 from ..lipsync.remote_job import files_of
 from ..lipsync.task_restoration import restorer_of
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.remote_files import RemoteFiles
 from ..stores.urls import Location, Url, located
 from .folder import BatchFolder, BatchPlan

@@ -41,28 +41,29 @@ from ..lipsync.heard_audio import heard_audio
 from ..lipsync.job import (
     SyncResult,
     boxed_frames,
-    mark_of,
     no_face_painted,
-    random_reference,
     shown_frames,
     video_settings,
     with_as_many_masks,
 )
 from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan, plan_job
+from ..lipsync.reference_faces import ReferenceFaces, reference_faces
+from ..lipsync.sealing import mark_of, seal_of
 from ..lipsync.source_video import SourceVideo
 from ..lipsync.spoken_segments import checked_faces
 from ..lipsync.stage_timer import StageTimer
 from ..media.length import read_numbered
 from ..media.video_encoder import VideoEncoder
 from ..media.video_writer import join_parts
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .heartbeat import accessing, read_if_there
 from .pair_records import STEP_MARK
 
 # Each part begins with a key frame, which takes space, and a few frames before it are decoded in vain. A part is a
 # stretch, so that it needs nothing from the other parts but exemplars.
 PART_FRAMES = STRETCH_FRAMES
+REFERENCES_NAME = "references.npz"
 # What the files of the steps hold.
 STEP_KEYS = {
     "boxes": {"numbers": list, "tracks": list},
@@ -168,9 +169,9 @@ class SplitClip:
             plan = self.plan
         source = SourceVideo(self.video, max_pixels=self.options.max_pixels)
         boxed = boxed_frames(self.pipe, source, plan, self.options, timer)
-        reference = random_reference(self.pipe, boxed, self.options)
-        if reference is not None:
-            self._write_reference(reference)
+        references = reference_faces(self.pipe, boxed, self.options)
+        if references is not None:
+            self._write_references(references)
         masks = masks_of(source, plan.fps, self.options)
         shown = with_as_many_masks(shown_frames(boxed, self.options), masks, plan, self.options)
         entries = checked_faces(shown, plan.segments)
@@ -185,10 +186,14 @@ class SplitClip:
         clip = {"num_frames": num_frames, "started_s": started_s, "stage_s": dict(timer.seconds)}
         self._write_json("clip.json", clip)
 
-    def reference(self) -> np.ndarray | None:
-        """The crop (S, S, 3) uint8 that shows the identity in all frames; None where each frame shows its own."""
-        path = self.folder / "reference.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+    def references(self) -> ReferenceFaces | None:
+        """The faces that show the identity; None where each frame shows its own."""
+        path = self.folder / REFERENCES_NAME
+        if not path.exists():
+            return None
+        with np.load(path, allow_pickle=False) as found:
+            crops = [found.get(f"crop_{track}") for track in range(int(found["num_tracks"]))]
+            return ReferenceFaces(crops, bool(found["everywhere"]))
 
     def boxes_of(self, part: int) -> tuple[list[int], list[tuple[FaceBox | None, ...]]]:
         """The numbers of a part's frames in the source, and the boxes in them, by track.
@@ -242,7 +247,8 @@ class SplitClip:
             raise no_face_painted(self.options)
         files = [(self._part_path(index, part), part.num_frames) for index, part in enumerate(parts)]
         audio = heard_audio(self.source, self.audio, plan, self.options)
-        join_parts(files, target, target.parent, self.encoder(target), audio, mark_of(self.options))
+        seal = seal_of(self.pipe, self.source, self.audio, target, self.options)
+        join_parts(files, target, target.parent, self.encoder(target), audio, mark_of(self.options), seal)
         result = SyncResult(
             target,
             clip["num_frames"],
@@ -313,8 +319,10 @@ class SplitClip:
         self.drop()
         raise MediaError(self.folder / name, "was damaged; the steps of this clip are removed and made again")
 
-    def _write_reference(self, crop: np.ndarray) -> None:
-        self._put("reference.npy", lambda path: np.save(path, crop, allow_pickle=False))
+    def _write_references(self, references: ReferenceFaces) -> None:
+        arrays = {"num_tracks": np.array(len(references.crops)), "everywhere": np.array(references.everywhere)}
+        arrays |= {f"crop_{track}": crop for track, crop in enumerate(references.crops) if crop is not None}
+        self._put(REFERENCES_NAME, lambda path: _save_arrays(path, arrays))
 
     def _write_json(self, name: str, value: dict) -> None:
         self._put(name, lambda path: path.write_text(json.dumps(value), encoding="utf-8"))
@@ -357,7 +365,7 @@ class PartJob:
         frames = self.timer.each("decode", read_numbered(partial(clip.source.frames, plan.fps), numbers))
         exemplars, masks = clip.exemplars_of(self.part), masks_of(clip.source, plan.fps, self.options)
         boxed = (BoxedFrame(*entry, exemplars) for entry in zip(numbers, frames, boxes, strict=True))
-        yield from TaskMaker(self, clip.pipe, plan, clip.reference(), masks).tasks(boxed, self.part * PART_FRAMES)
+        yield from TaskMaker(self, clip.pipe, plan, clip.references(), masks).tasks(boxed, self.part * PART_FRAMES)
 
     def write(self, painted: Iterator[PaintedTask]) -> PartResult:
         """Writes the part, hands it over to its clip, and returns what it holds.

@@ -17,7 +17,7 @@ from ..lipsync.plan import JobPlan
 from ..lipsync.remote_job import RemoteJob, urls_in
 from ..lipsync.run import sync_jobs
 from ..lipsync.source_video import SourceVideo
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.failures import StoreError
 from ..stores.remote_files import RemoteFiles
 from .folder import BatchFolder

@@ -2,12 +2,14 @@
 
 import argparse
 
+from .commands import COMMANDS
+
 
 def add_convert_syncnet(commands) -> None:
     """Adds the command."""
     convert = commands.add_parser(
         "convert-syncnet",
-        help="turn the weights of the SyncNet of 2016 into safetensors",
+        help=COMMANDS["convert-syncnet"],
         description="Turns the weights of the SyncNet of 2016 (syncnet_v2.model, from the lip-sync page of Oxford's"
         " Visual Geometry Group) into safetensors, which cannot hold code. The weights stay under their"
         " authors' terms.",

@@ -2,12 +2,14 @@
 
 import argparse
 
+from .commands import COMMANDS
+
 
 def add_demo(commands) -> None:
     """Adds the command."""
     demo = commands.add_parser(
         "demo",
-        help="lip-sync a drawn face with the small model in the package",
+        help=COMMANDS["demo"],
         description="Lip-syncs the drawn face in the package to a sentence that it never said, with the small model in"
         " the package, and measures how well the mouth follows the speech. The model knows drawn faces only.",
     )

@@ -2,6 +2,7 @@
 
 import argparse
 
+from .commands import COMMANDS
 from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
@@ -9,7 +10,7 @@ def add_distill(commands) -> None:
     """Adds the command."""
     distill = commands.add_parser(
         "distill",
-        help="train a student that paints in one to four steps what a model paints in many",
+        help=COMMANDS["distill"],
         description="Trains a student with the settings of a YAML file. If the run was stopped, the same command"
         " resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers distill ...",
     )
@@ -22,7 +23,7 @@ def add_distill(commands) -> None:
 def _run_distill(args: argparse.Namespace) -> None:
     from ..training.distillation.config import read_distill_config
     from ..training.distillation.distiller import Distiller
-    from ..training.trainer import LORA_NAME, MODEL_NAME
+    from ..training.run_folder import LORA_NAME, MODEL_NAME
 
     quiet()
     overrides = [*args.overrides, *([f"teacher={args.teacher}"] if args.teacher else [])]

@@ -12,6 +12,7 @@ from ..evaluation.options import SYNCNET_PROTOCOLS, EvaluateOptions
 from ..evaluation.paper_protocols import PAPER_PROTOCOLS, lip_sync_by_protocol
 from ..evaluation.results import Results
 from ..hub import load_pipeline
+from .commands import COMMANDS
 
 EXIT_BELOW = 4
 UNLESS_GIVEN = {"default": argparse.SUPPRESS}
@@ -21,7 +22,7 @@ def add_evaluate(commands) -> None:
     """Adds the command."""
     evaluate = commands.add_parser(
         "evaluate",
-        help="measure lip-synced videos of any system",
+        help=COMMANDS["evaluate"],
         description="Measures lip-synced videos, of any program, and writes a report with tables, figures and"
         " clips side by side. The same command resumes a run that was stopped. The exit code is"
         f" {EXIT_BELOW} if a limit of --fail-below or --fail-above is missed.",

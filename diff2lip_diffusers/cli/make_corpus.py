@@ -6,13 +6,14 @@ from functools import partial
 from tqdm import tqdm
 
 from .arguments import NOT_NEGATIVE, POSITIVE
+from .commands import COMMANDS
 
 
 def add_make_corpus(commands) -> None:
     """Adds the command."""
     corpus = commands.add_parser(
         "make-corpus",
-        help="draw talking faces with synthesized speech, for training and measuring",
+        help=COMMANDS["make-corpus"],
         description="Draws talking faces. Each clip has a video, its speech, and a table of the true mouth shape in"
         " every frame. espeak-ng synthesizes the speech (pip install 'diff2lip-diffusers[corpus]'). The same command"
         " resumes a corpus that was interrupted.",

@@ -11,10 +11,11 @@ import torch
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from huggingface_hub.utils import disable_progress_bars
 
-from ..hub import DTYPES, default_device, load_pipeline
+from ..hub import DTYPES, compile_pipeline, default_device, load_pipeline, warm_up
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
+from ..lipsync.sampling import default_batch_size
 from ..lipsync.task_restoration import restorer_of
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import SCHEDULERS, make_scheduler, with_options
 from .arguments import sync_option
 
@@ -43,6 +44,27 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         metavar="PATH[:SCALE]",
         help="adapter to add to the model: a training run, a folder or a repository on the Hub; repeatable",
     )
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the model first: minutes once, then each frame is faster; rounds differently",
+    )
+    add_hub_place(parser)
+
+
+def add_hub_place(parser: argparse.ArgumentParser, subfolder: bool = True) -> None:
+    """Adds which state and folder of a repository on the Hub is meant, who asks for it, and where it is stored."""
+    group = parser.add_argument_group("repositories on the Hub")
+    group.add_argument("--revision", metavar="REV", help="branch, tag or commit (default: the main branch)")
+    group.add_argument("--token", help="access token (default: that of hf auth login)")
+    group.add_argument("--cache-dir", metavar="DIR", help="folder for downloads (default: that of huggingface_hub)")
+    if subfolder:
+        group.add_argument("--subfolder", metavar="DIR", help="where the model is in the folder or repository")
+
+
+def hub_place(args: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that [`add_hub_place`] added, as the library takes them."""
+    return {name: getattr(args, name) for name in ("revision", "token", "cache_dir", "subfolder") if name in args}
 
 
 def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) -> Diff2LipPipeline:
@@ -51,11 +73,21 @@ def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) 
     if not sys.stderr.isatty():
         disable_progress_bar()
         disable_progress_bars()
-    pipe = load_pipeline(args.model, device, dtype, args.variant, args.lora)
+    pipe = load_pipeline(args.model, device, dtype, args.variant, args.lora, **hub_place(args))
     if args.scheduler:
         pipe.scheduler = make_scheduler(args.scheduler, pipe.scheduler.config)
     pipe.scheduler = with_options(pipe.scheduler, dict(args.scheduler_options))
+    if args.compile:
+        _compile(pipe, args)
     return pipe
+
+
+def _compile(pipe: Diff2LipPipeline, args: argparse.Namespace) -> None:
+    compile_pipeline(pipe)
+    print("compiling the model; the first time this takes minutes", file=sys.stderr)
+    given = options_of(args)
+    took_s = warm_up(pipe, given.get("batch_size") or default_batch_size(pipe), given.get("guidance_scale"))
+    print(f"compiled in {took_s:.1f} s", file=sys.stderr)
 
 
 def add_options(parser: argparse.ArgumentParser, one_video: bool = False) -> None:

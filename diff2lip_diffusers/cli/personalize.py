@@ -5,6 +5,7 @@ import math
 import sys
 
 from .arguments import NOT_NEGATIVE, POSITIVE, UNLESS_GIVEN, number, sync_option
+from .commands import COMMANDS
 
 QUESTION = "Did the person in these videos agree to a model of their face? [y/N] "
 MINUTES = number(float, 1e-3, math.inf, "a number of minutes above 0")
@@ -15,7 +16,7 @@ def add_personalize(commands) -> None:
     """Adds the command."""
     personalize = commands.add_parser(
         "personalize",
-        help="make a model of one person from videos of the person",
+        help=COMMANDS["personalize"],
         description="Makes a model of one person: prepares the videos, trains on them, holds out their last part, and"
         " stops when the held-out frames get no better. OUTPUT is a pipeline folder for sync --model; its report.html"
         " shows held-out frames. The same command resumes an interrupted one. Only with the person's consent.",

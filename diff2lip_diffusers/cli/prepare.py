@@ -5,13 +5,14 @@ import math
 
 from ..errors import Diff2LipError
 from .arguments import UNLESS_GIVEN, number, sync_option
+from .commands import COMMANDS
 
 
 def add_prepare(commands) -> None:
     """Adds the command."""
     prepare = commands.add_parser(
         "prepare",
-        help="build a training set from talking-head videos",
+        help=COMMANDS["prepare"],
         description="Cuts talking-head videos into short face clips with their speech, for training. In each shot it"
         " follows the largest face. The same command resumes a set that was interrupted, and adds new videos."
         " NAME.boxes.jsonl beside NAME.mp4 replaces the face detector (see sync --detections); NAME.wav beside it is"

@@ -4,6 +4,7 @@ import argparse
 
 from tqdm import tqdm
 
+from .commands import COMMANDS
 from .training_commands import add_config
 
 
@@ -11,7 +12,7 @@ def add_pretrain_audio(commands) -> None:
     """Adds the command."""
     audio = commands.add_parser(
         "pretrain-audio",
-        help="pretrain an audio encoder on a corpus, before diff2lip train",
+        help=COMMANDS["pretrain-audio"],
         description="Trains an audio encoder to predict the mouth shape from the speech of a corpus made by diff2lip"
         " make-corpus. A YAML file has the settings. diff2lip train starts from it with audio_encoder_from.",
     )

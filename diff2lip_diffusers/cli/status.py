@@ -7,13 +7,14 @@ from tqdm import tqdm
 
 from ..batch.status import batch_status
 from ..stores.urls import located
+from .commands import COMMANDS
 
 SHOWN_FAILURES = 5
 
 
 def add_status(commands) -> None:
     """Adds the command."""
-    status = commands.add_parser("status", help="progress of a batch", description="Shows the progress of a batch.")
+    status = commands.add_parser("status", help=COMMANDS["status"], description="Shows the progress of a batch.")
     status.add_argument("output_dir", metavar="DIR", help="the --output-dir of the batch, a folder or a URL")
     status.set_defaults(run=_run)
 

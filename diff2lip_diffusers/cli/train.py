@@ -2,6 +2,7 @@
 
 import argparse
 
+from .commands import COMMANDS
 from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
@@ -9,7 +10,7 @@ def add_train(commands) -> None:
     """Adds the command."""
     train = commands.add_parser(
         "train",
-        help="train the model on a set that diff2lip prepare wrote",
+        help=COMMANDS["train"],
         description="Trains the model with the settings of a YAML file. If the run was stopped, the same command"
         " resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers train ...",
     )

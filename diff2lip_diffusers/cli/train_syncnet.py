@@ -2,6 +2,7 @@
 
 import argparse
 
+from .commands import COMMANDS
 from .training_commands import add_config, add_resuming, quiet, run_to_end
 
 
@@ -9,7 +10,7 @@ def add_train_syncnet(commands) -> None:
     """Adds the command."""
     train = commands.add_parser(
         "train-syncnet",
-        help="train a SyncNet, which measures whether mouth and speech are in sync",
+        help=COMMANDS["train-syncnet"],
         description="Trains a SyncNet on a set that diff2lip prepare wrote, with the settings of a YAML file. If the"
         " run was stopped, the same command resumes it. On several GPUs: accelerate launch -m diff2lip_diffusers"
         " train-syncnet ...",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from ..feature_extraction_diff2lip import resample
+from ..portable.resampling_diff2lip import resample
 from .acoustics import degrade
 from .espeak import Utterance, speak
 from .mouth_curve import mouth_curve

@@ -7,10 +7,15 @@ import numpy as np
 
 from .blur import energy_curve
 from .change import natural_change
-from .exemplars import Exemplar
+from .exemplars import PARTS, Exemplar
 from .luma import MATCH_PX, blurred, flow_luma, luma, match_luma
 from .matching import Looks
 
+# Levels of a mouth of little contrast, and how many times as much contrast counts: a mouth that is a little elsewhere
+# differs more where there is more.
+LOW_CONTRAST, MOST_CONTRAST = 22.0, 1.4
+# Blur from which on all of the contrast counts; a face that is not blurred is to be matched exactly.
+BLURRED = 0.3
 # Up to this R / S, full resolution is warped by cubics.
 MOST_CUBIC_FACTOR = 8
 
@@ -32,7 +37,8 @@ class Bank:
 
     def __init__(self, exemplars: Sequence[Exemplar], first_row: int):
         self.small_size, self.first_row = exemplars[0].small.shape[0], first_row
-        self.size = int(np.median([exemplar.size for exemplar in exemplars])) // self.small_size * self.small_size
+        part = self.small_size // PARTS
+        self.size = int(np.median([exemplar.size for exemplar in exemplars])) // part * part
         self.numbers = np.array([exemplar.number for exemplar in exemplars])
         self._exemplars = exemplars
         self._curves: dict[int, np.ndarray] = {}
@@ -50,7 +56,7 @@ class Bank:
     @property
     def top(self) -> int:
         """The first row that gets detail, in the sharpened crop."""
-        return self.first_row * (self.size // self.small_size)
+        return self.first_row * self.size // self.small_size
 
     def blur(self, sigma: float) -> None:
         """Blurs the small faces as much as the model does."""
@@ -59,6 +65,12 @@ class Bank:
         lumas = np.dstack([match_luma(exemplar.small) for exemplar in self._exemplars])
         lumas = blurred(lumas, sigma * MATCH_PX / self.small_size).reshape(MATCH_PX, MATCH_PX, -1)
         self.looks = Looks(np.ascontiguousarray(lumas.transpose(2, 0, 1)))
+
+    @property
+    def leniency(self) -> float:
+        """How many times as much as usual faces may differ from each other, at least 1."""
+        contrast = np.clip(self.looks.contrast / LOW_CONTRAST, 1.0, MOST_CONTRAST)
+        return float(1 + (contrast - 1) * min(1.0, self.sigma / BLURRED))
 
     def small(self, index: int) -> np.ndarray:
         """The lower part of a blurred small face, (s, S, 3) float32."""

@@ -75,7 +75,7 @@ def blended_detail(painted: PaintedFace, bank: Bank, matches: Sequence[Match]) -
     smalls = np.stack(
         [warped(bank.small(match.index), flow, cv2.INTER_CUBIC) for match, flow in zip(matches, flows, strict=True)]
     )
-    agreements = np.stack([agreement(painted.lower, small, TOLERANCE) for small in smalls])
+    agreements = np.stack([agreement(painted.lower, small, TOLERANCE * bank.leniency) for small in smalls])
     shares = _shares(agreements, opening_of(painted.lower, bank.first_row))
     agreed = (shares * agreements).sum(axis=0)
     # The detail is what the exemplars have in full resolution, less what an enlargement of the small ones has.

@@ -7,19 +7,19 @@ import numpy as np
 from .enlargement import enlarged
 from .exemplars import Exemplar
 from .flow import find_flow, warped
-from .luma import blurred, flow_luma
+from .luma import blurred, luma
 from .matching import MOUTH
 
 # Finer than this blur, in pixels of the model's size, is fine.
 FINE_PX = 1.0
 # So many pairs of exemplars are compared.
-PAIRS = 6
+PAIRS = 16
 # What is measured at each how many pixels.
 SPARSE_PX = 2
 # Weight of a frame in the mean of those so far, at least; the detail is weakened down to this at most.
-RECENT, LEAST_SHARE = 0.05, 0.7
-# Detail may change so many times as much as exemplars do: their change has less of the painted face's own.
-LENIENCE = 1.1
+RECENT, LEAST_SHARE = 0.05, 0.4
+# Detail may change so many times as much as exemplars do.
+LENIENCE = 1.0
 
 
 def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
@@ -40,8 +40,12 @@ def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
 
 
 def _change(here: Exemplar, there: Exemplar, first_row: int) -> float:
-    flow = find_flow(flow_luma(here.small, first_row), flow_luma(there.small, first_row))
+    flow = find_flow(_gray(here), _gray(there))
     return mouth_level(_fine(here, first_row) - warped(_fine(there, first_row), flow), first_row / here.small.shape[0])
+
+
+def _gray(one: Exemplar) -> np.ndarray:
+    return np.rint(luma(one.detailed)).astype(np.uint8)
 
 
 def _fine(one: Exemplar, first_row: int) -> np.ndarray:

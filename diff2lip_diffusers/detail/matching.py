@@ -48,6 +48,11 @@ class Looks:
         self._mouths = np.stack([_window(luma, MOUTH, 0, 0) for luma in lumas])
         self._uppers = np.stack([_upper(luma) for luma in lumas])
 
+    @property
+    def contrast(self) -> float:
+        """Standard deviation of the mouths, in levels."""
+        return float(np.sqrt(_mean_square(self._mouths).mean()))
+
     def best(
         self, luma: np.ndarray, count: int, allowed: np.ndarray | None = None, favored: Sequence[int] = ()
     ) -> list[Match]:
@@ -71,6 +76,16 @@ class Looks:
         scores[list(favored)] *= FAVOR
         order = np.argsort(np.where(usable, scores, np.inf), kind="stable")[: min(count, int(usable.sum()))]
         return [Match(int(index), _as_fraction(SHIFTS[shifts[index]])) for index in order]
+
+
+def upper_difference(one: np.ndarray, other: np.ndarray) -> float:
+    """By how much two upper faces differ, whatever their brightness: root mean square in levels.
+
+    Args:
+        one: (MATCH_PX, MATCH_PX) float32, as `match_luma` makes it.
+        other: the same.
+    """
+    return float(np.sqrt(_mean_square(_upper(one) - _upper(other))))
 
 
 def _as_fraction(shift: tuple[int, int]) -> tuple[float, float]:

@@ -16,9 +16,9 @@ from .matching import Match
 # Blending weakens detail: it is multiplied by a power of how much it was weakened, less where the exemplars agree less
 # with the painted face: what does not fit flickers.
 STRENGTHENING, FITTING, LEAST_GAIN, MOST_GAIN = 7.0, 3.5, 0.75, 1.7
-# How much of the last frame's detail stays, and how many levels the painted faces may differ there; less stays of
-# faces that are less blurred than this.
-STEADINESS, STEADY_TOLERANCE, STEADY_SIGMA = 0.8, 8.0, 0.4
+# How much of the last frame's detail stays where the painted faces differ by no more than so many levels, times the
+# contrast. Of faces that are less blurred than by so many pixels, less stays.
+STEADINESS, STEADY_TOLERANCE, STEADY_SIGMA = 0.8, 8.0, 0.1
 # Blur from which on the enlargement is softest, and B of its kernel there.
 SOFT_SIGMA, SOFT_B = 1.0, 0.3
 # How many exemplars are blended.
@@ -93,8 +93,8 @@ class MouthSharpener:
         if self._last is None:
             return
         before, last_fine = self._last
-        flow = find_flow(painted.luma, before.luma)
-        kept = agreement(painted.lower, warped(before.lower, flow, cv2.INTER_CUBIC), STEADY_TOLERANCE)
+        flow, tolerance = find_flow(painted.luma, before.luma), STEADY_TOLERANCE * self.bank.leniency
+        kept = agreement(painted.lower, warped(before.lower, flow, cv2.INTER_CUBIC), tolerance)
         moved = warped(last_fine, flow, cv2.INTER_CUBIC)
         fine -= moved
         steadiness = STEADINESS * min(1.0, self.bank.sigma / STEADY_SIGMA)

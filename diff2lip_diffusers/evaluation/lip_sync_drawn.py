@@ -10,7 +10,7 @@ from ..batch.records import BatchRecords
 from ..lipsync.options import SyncOptions
 from ..lipsync.run import sync_video
 from ..output_paths import writing
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .aligned_frames import known_boxes
 
 

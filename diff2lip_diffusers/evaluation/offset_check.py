@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..lipsync.options import SyncOptions
 from ..media.reader import read_audio, read_rgb
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..sync_score import offset_distances, score_of_distances
 from ..syncnet import SyncNet
 from .aligned_frames import cut, follow_face, known_boxes

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..batch.pairs import RESULTS_NAME, Pair
 from ..batch.presets import PRESETS
 from ..batch.run import sync_batch
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 
 CROSS, RECONSTRUCTION = "cross", "reconstruction"
 

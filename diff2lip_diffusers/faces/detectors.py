@@ -8,9 +8,10 @@ import torch
 from ..boxes import Detection
 from ..errors import Diff2LipError
 from .mtcnn import MTCNN, to_detections
+from .second_look import DOUBTFUL_SCORE, SecondLook
 
 # The paper's, except for the last: with its 0.7, one faceless frame in eight gives a box.
-MTCNN_THRESHOLDS = (0.6, 0.7, 0.95)
+MTCNN_THRESHOLDS = (0.6, 0.7, DOUBTFUL_SCORE)
 
 FaceDetector = Callable[[Sequence[np.ndarray]], list[list[Detection]]]
 """A function that takes frames, uint8 RGB (H, W, 3) of one size, and returns the faces of each, best first.
@@ -26,7 +27,7 @@ def load_mtcnn(device: str | torch.device) -> FaceDetector:
 
     Source: Zhang et al. 2016.
     """
-    return MTCNN(thresholds=MTCNN_THRESHOLDS).to(device).detect
+    return SecondLook(MTCNN(thresholds=MTCNN_THRESHOLDS).to(device))
 
 
 def load_s3fd(device: str | torch.device) -> FaceDetector:

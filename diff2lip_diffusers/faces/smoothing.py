@@ -125,7 +125,7 @@ def smooth_boxes_as_original(tracked: Iterator[tuple[Any, FaceBox]]) -> Iterator
     Each box becomes the truncated mean of itself and the next four. The last ones become the truncated mean of the
     last five, some of which are smoothed already.
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     recent: list[FaceBox] = []
     waiting: deque = deque()

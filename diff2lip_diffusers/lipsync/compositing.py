@@ -53,7 +53,7 @@ class Patch:
 def resize_image(image: np.ndarray, width: int, height: int) -> np.ndarray:
     """Scales (h, w, 3) uint8 to (height, width, 3) uint8, bilinear without antialiasing.
 
-    Source: SPEC "Frames" (what the model was trained on).
+    Source: the original program, recorded in `tests/data/pipeline.npz` (what the model was trained on).
     """
     resized = F.interpolate(_planes(image)[None], size=(height, width), mode="bilinear", align_corners=False)
     return resized[0].permute(1, 2, 0).round().clamp(0, 255).byte().numpy()
@@ -75,7 +75,7 @@ def whole_patch(box: FaceBox, face: np.ndarray) -> Patch:
         box: of whole pixels, inside the frame.
         face: (S, S, 3) uint8.
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     width, height = int(box.width), int(box.height)
     rgb = resize_image(face, width, height).astype(np.float32)

@@ -18,7 +18,7 @@ from ..boxes import FaceBox
 from ..detail.exemplars import Exemplar, make_exemplar
 from ..errors import MediaError
 from ..media.reader import probe_video
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .face_boxes import BoxedFrame, BoxedFrames
 from .options import SyncOptions
 from .plan import JobPlan

@@ -10,12 +10,12 @@ import numpy as np
 from ..boxes import FaceBox
 from ..detail.exemplars import Exemplar
 from ..media.frame import Frame
-from ..pipeline_diff2lip import Diff2LipPipeline
-from .compositing import resize_image
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .cover_masks import CoverMasks
 from .face_boxes import BoxedFrame
 from .options import SyncOptions
 from .plan import JobPlan
+from .reference_faces import ReferenceFaces, crop_for_model
 from .spoken_segments import SpokenSegment
 from .stage_timer import StageTimer
 
@@ -110,7 +110,7 @@ class TaskMaker:
         job: the job.
         pipe: the pipeline, for the size of its crops and for its mel windows.
         plan: of the job.
-        reference: crop (S, S, 3) uint8 that shows the identity in all frames; None where each frame shows its own.
+        references: show the identity; None where each frame shows its own.
         masks: say what is not painted; None for all.
     """
 
@@ -119,10 +119,10 @@ class TaskMaker:
         job: Job,
         pipe: Diff2LipPipeline,
         plan: JobPlan,
-        reference: np.ndarray | None,
+        references: ReferenceFaces | None,
         masks: CoverMasks | None = None,
     ):
-        self.job, self.pipe, self.plan, self.reference, self.masks = job, pipe, plan, reference, masks
+        self.job, self.pipe, self.plan, self.references, self.masks = job, pipe, plan, references, masks
 
     def tasks(self, boxed: Generator[BoxedFrame, None, None], first: int = 0) -> Generator[FrameTask, None, None]:
         """The tasks of frames, of which the first becomes number `first` of the output."""
@@ -157,12 +157,6 @@ class TaskMaker:
         with self.job.timer.stage("crop"):
             pixels = entry.frame.rgb(box)
             resized = crop_for_model(self.pipe, pixels)
-        reference = resized if self.reference is None else self.reference
+        reference = resized if self.references is None else self.references.of(segment.track, resized)
         covered = None if self.masks is None else self.masks.at(entry.number, box)
         return FaceCrop(box, pixels, resized, segment.mel_window(index), reference, covered)
-
-
-def crop_for_model(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:
-    """Pixels uint8 (h, w, 3) in the size of the pipeline's crops, (S, S, 3)."""
-    size = pipe.unet.config.sample_size
-    return resize_image(pixels, size, size)

@@ -1,32 +1,29 @@
 """A lip-sync job: from a face video and speech to the finished video."""
 
-import importlib.metadata
-import random
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..errors import FaceNotFoundError
 from ..media.image_writer import ImageFolderWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.urls import Location
 from .cover_masks import CoverMasks, masks_of
 from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
-from .frame_tasks import FrameTask, PaintedTask, TaskMaker, crop_for_model
+from .frame_tasks import FrameTask, PaintedTask, TaskMaker
 from .frame_writing import open_writer, write_frames
 from .heard_audio import heard_audio
 from .options import SyncOptions
 from .plan import JobPlan, check_duration, plan_job
+from .reference_faces import reference_faces
+from .sealing import mark_of, seal_of
 from .source_video import SourceVideo
 from .spoken_segments import checked_faces
 from .stage_timer import StageTimer
@@ -92,6 +89,7 @@ class SyncJob:
     @cached_property
     def _writer(self) -> VideoWriter | ImageFolderWriter:
         mark = mark_of(self.options)
+        seal = seal_of(self.pipe, self.source, self.audio, self.output, self.options)
         if names_folder(self.output):
             return ImageFolderWriter(self.output, mark)
         return VideoWriter(
@@ -99,6 +97,7 @@ class SyncJob:
             **video_settings(self.source, self.plan, self.options),
             audio=heard_audio(self.source, self.audio, self.plan, self.options),
             metadata=mark,
+            seal=seal,
         )
 
     def tasks(self) -> Generator[FrameTask, None, None]:
@@ -110,19 +109,19 @@ class SyncJob:
             AudioTooShortError: if there is less than 0.2 s of speech.
             FaceNotFoundError: where the options ask for a face in a certain frame and it has none.
         """
-        check_output_path(self.output, self.source.path, self.audio, self.options.drive, self.options.mask)
+        check_output_path(self.output, self.source.path, self.audio, *self.options.files)
         if self.options.segments is not None:
             recordings = (segment.stated.audio for segment in self.plan.segments if segment.stated is not None)
             check_output_path(self.output, *recordings)
         boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
-        reference = random_reference(self.pipe, boxed, self.options)
+        references = reference_faces(self.pipe, boxed, self.options)
         _ = self._writer  # made now, so that a codec that is not there fails before the first frame
         masks = masks_of(self.source, self.plan.fps, self.options)
         shown = with_as_many_masks(shown_frames(boxed, self.options), masks, self.plan, self.options)
         shown = checked_faces(shown, self.plan.segments)
         if self.options.takes_detail:
             shown = detailed_frames(self.pipe, boxed, shown, self.plan, self.options)
-        yield from TaskMaker(self, self.pipe, self.plan, reference, masks).tasks(shown)
+        yield from TaskMaker(self, self.pipe, self.plan, references, masks).tasks(shown)
 
     def write(self, painted: Iterator[PaintedTask]) -> SyncResult:
         """Writes the output and returns the result. Called in the thread that encodes, after the first task.
@@ -154,24 +153,6 @@ def boxed_frames(
     """The frames of a job with the boxes of the face."""
     device = pipe._execution_device
     return BoxedFrames(source, plan.fps, plan.min_frames, plan.max_frames, options, device, timer, plan.faces)
-
-
-def random_reference(pipe: Diff2LipPipeline, boxed: BoxedFrames, options: SyncOptions) -> np.ndarray | None:
-    """The crop (S, S, 3) uint8 of one frame drawn with the seed; None unless the mode is random.
-
-    Raises:
-        FaceNotFoundError: if that frame has no face.
-
-    Source: SPEC "Frames".
-    """
-    if options.mode != "random":
-        return None
-    count = sum(1 for _ in boxed.frames())
-    index = random.Random(options.seed).randint(0, count - 1)
-    drawn = next(islice(boxed, index, None))
-    if drawn.box is None:
-        raise FaceNotFoundError(index)
-    return crop_for_model(pipe, drawn.frame.rgb(drawn.box))
 
 
 def shown_frames(boxed: BoxedFrames, options: SyncOptions) -> Generator[BoxedFrame, None, None]:
@@ -227,11 +208,3 @@ def video_settings(source: SourceVideo, plan: JobPlan, options: SyncOptions) -> 
     info = source.info
     chosen = {"codec": options.codec, "crf": options.crf, "lossless": options.lossless}
     return {"width": info.width, "height": info.height, "fps": plan.fps, "info": info, **chosen}
-
-
-def mark_of(options: SyncOptions) -> dict[str, str]:
-    """The metadata that says where an output comes from."""
-    if not options.mark:
-        return {}
-    version = importlib.metadata.version("diff2lip-diffusers")
-    return {"comment": f"Speech synthesised: mouth painted to a recording by diff2lip-diffusers {version}"}

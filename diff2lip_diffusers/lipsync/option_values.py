@@ -151,6 +151,29 @@ class FileOrFunction:
 
 
 @dataclass(frozen=True)
+class WordOrPath:
+    """A word, or the name of a file."""
+
+    words: tuple[str, ...]
+    names_file: ClassVar[bool] = True
+
+    @property
+    def expected(self) -> str:
+        """The words, and that it may be a file."""
+        return f"{', '.join(self.words)} or a file name"
+
+    def checked(self, value: Any) -> str | Location:
+        """The same word, the path or the URL."""
+        if not isinstance(value, (str, os.PathLike, Url)) or not str(value):
+            raise ValueError(self.expected)
+        return value if isinstance(value, str) and value in self.words else located(value)
+
+    def parse(self, text: str) -> str | Location:
+        """The same word, the path or the URL."""
+        return self.checked(text)
+
+
+@dataclass(frozen=True)
 class FilePath:
     """The name or URL of a file."""
 

@@ -31,6 +31,7 @@ from .option_values import (
     Pads,
     SegmentList,
     WordOrFunction,
+    WordOrPath,
     read_rate,
 )
 
@@ -39,6 +40,8 @@ OLD_NAMES = {"quality": "crf"}
 ANY_SEED = Number(int, -(2**63), 2**64 - 1, "a whole number of 64 bits")  # torch's range
 MAX_GUIDANCE_SCALE = 100
 MAX_DURATION_S = 4 * 3600
+# Which frame shows the identity, where nobody says otherwise.
+REFERENCE = "frame"
 POSITIVE = Number(int, 1, math.inf, "a whole number above 0")
 
 
@@ -84,15 +87,19 @@ class SyncOptions:
         guidance_rescale: how far the contrast that guidance adds is taken back, in [0, 1].
         seed: seed of the noise, which all frames share.
         batch_size: frames sampled at a time; by default 4 on a CPU, 32 elsewhere. Does not change the result.
-        mode: where the identity comes from: `"cross"`, each frame itself; `"reconstruction"`, the first frame, which
+        mode: where the identity comes from: `"cross"`, as `reference` says; `"reconstruction"`, the first frame, which
             is also repeated as the video; `"random"`, one frame drawn with `seed`.
+        reference: which frame shows the model who the person is: `"frame"`, each one itself, as in the paper;
+            `"best"`, one of the first 512 that is sharp and frontal and has its mouth nearly shut; or an image or a
+            video of the same person, of which the best frame is taken. Frames of another shot or light, which do not
+            look like the best one, show themselves. The modes `"reconstruction"` and `"random"` choose for themselves.
         drive: file with the speech that moves the mouth, if another one than `audio` is to be heard.
         segments: who speaks when, where several people or recordings take turns or speak at once: a JSON or CSV file,
             or mappings, with `start` and `end` in seconds, `audio`, `face` as the option of that name, and options of
             its sampling. The people are followed all at once. Without `audio`, the recordings are heard instead of the
             video's own sound while they last.
         rest: let the mouth rest where the speech pauses for 0.2 s or more: what the model hears fades to silence
-            within 80 ms, whatever noise is in the pause.
+            within 80 ms. Noise in a pause is told from speech by the model's audio embedding.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
@@ -115,7 +122,8 @@ class SyncOptions:
             spandrel knows: a face restorer (GFPGAN, RestoreFormer, CodeFormer) or an enlarger (ESRGAN and the like);
             or a function that improves a painted face before it is pasted: takes and returns a square (S, S, 3)
             float32 RGB in [0, 1]; what it returns may be larger. With `detail="video"` a function gets the sharpened
-            face, (R, R, 3): R is a multiple of the model's S, at most 512 or 2 S, and may differ between stretches.
+            face, (R, R, 3): R is a multiple of a quarter of the model's S, at most 512 or 2 S, and may differ
+            between stretches.
         restore_strength: how much of what the network of `restore` makes is shown, in [0, 1].
         detail: `"video"` gives the painted mouth the detail that other frames of the video show; `"none"` enlarges it
             plainly. Images and mode `"reconstruction"` have no other frames.
@@ -133,6 +141,9 @@ class SyncOptions:
             `~/.cache/diff2lip` by default. The processes of a machine share it.
         cache_gb: the most that these copies take, in 10^9 bytes.
         allow_remote: whether inputs may come from the web, `http://` and `https://`; private addresses are refused.
+        watermark: mark the picture invisibly as lip-synced, so that `verify` finds it after compression and scaling.
+        credentials: a PEM file with a private key and the chain of its certificates, which sign content credentials
+            (C2PA) into an output of mp4 or mov. Signed files are never byte-identical.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
             16 kHz mono audio, no frame beyond the last complete audio window, an error at a frame without a face.
 
@@ -176,6 +187,14 @@ class SyncOptions:
         "where the identity comes from: each frame itself (cross, the default), the first frame, which is also"
         " repeated as the video (reconstruction), or one random frame (random)",
         "sampling",
+    )
+    reference: str | Path | None = _option(
+        None,
+        WordOrPath(("frame", "best")),
+        "which frame shows the identity: each one itself (frame, the default), the sharpest, most frontal one with its"
+        " mouth shut (best), or an image or video of the person",
+        "sampling",
+        metavar="WHICH",
     )
     drive: str | Path | None = _option(
         None,
@@ -363,6 +382,17 @@ class SyncOptions:
         scope="batch",
         changes_output=False,
     )
+    watermark: bool = _option(
+        False, Flag(), "mark the picture invisibly as lip-synced; diff2lip verify finds it after compression", "output"
+    )
+    credentials: str | Path | None = _option(
+        None,
+        LocalPath(),
+        "sign content credentials (C2PA) into the output: a PEM file with private key and certificates",
+        "output",
+        metavar="PEM",
+        scope="batch",
+    )
     reproduce: bool = _option(False, Flag(), "do what the original program does to the letter")
     quality: InitVar[int | None] = None  # see OLD_NAMES
 
@@ -374,6 +404,8 @@ class SyncOptions:
             if value is not None or one.default is not None:
                 object.__setattr__(self, one.name, _checked(one.name, OPTIONS[one.name].kind, value))
         self._check_combinations()
+        if self.watermark and (self.lossless or self.reproduce):
+            raise ValueError("`watermark` changes every pixel a little; leave out `lossless` and `reproduce`")
 
     def _check_combinations(self) -> None:
         if self.box is not None and self.voxceleb2_crop:
@@ -386,6 +418,8 @@ class SyncOptions:
             raise ValueError("`reproduce` does what the original does; leave out `mask` and `keep_occluders`")
         if self.reproduce and (self.rest or self.drive is not None):
             raise ValueError("`reproduce` does what the original does; leave out `rest` and `drive`")
+        if self.reference not in (None, "frame") and (self.reproduce or self.mode != "cross"):
+            raise ValueError('`reference` needs mode "cross", without `reproduce`; leave it out')
         if self.segments is not None:
             self._check_beside_segments()
         if self.detail_from and not self.takes_detail:
@@ -401,11 +435,24 @@ class SyncOptions:
             "voxceleb2_crop": self.voxceleb2_crop,
             "reproduce": self.reproduce,
             "mode": self.mode != "cross",
+            "reference": isinstance(self.reference, Path),
             "detail_from": bool(self.detail_from),
         }
         name = next((name for name, is_given in given.items() if is_given), None)
         if name is not None:
             raise ValueError(f"`segments` says who speaks, and to what; leave out `{name}`")
+
+    @property
+    def shown_reference(self) -> str | Path:
+        """Which frame shows the identity in mode `"cross"`: `"frame"`, `"best"`, or a file."""
+        return "frame" if self.reproduce or self.mode != "cross" else self.reference or REFERENCE
+
+    @property
+    def files(self) -> tuple[str | Path, ...]:
+        """The files that are read, beside the video, the audio and those of segments."""
+        named = self.drive, self.mask, *self.detail_from
+        reference = (self.reference,) if isinstance(self.reference, Path) else ()
+        return *(path for path in named if path is not None), *reference
 
     @property
     def takes_detail(self) -> bool:

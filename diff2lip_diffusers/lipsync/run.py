@@ -7,15 +7,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.urls import Location, Url, is_url, located
+from .array_inputs import AudioSamples, FilePath, VideoFrames, input_files
 from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
@@ -39,10 +39,11 @@ _SILENCING = Lock()
 
 def sync_video(
     pipe: Diff2LipPipeline,
-    video: str | Path,
-    audio: str | Path | None,
-    output: str | Path,
+    video: FilePath | VideoFrames,
+    audio: FilePath | AudioSamples | None,
+    output: FilePath,
     on_progress: Callable[[int, int | None], None] | None = None,
+    callback_on_step_end: Callable | None = None,
     **options,
 ) -> SyncResult:
     """Writes `video` with its mouth moving to `audio`, and with that audio. Several threads may share a pipeline.
@@ -52,12 +53,16 @@ def sync_video(
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        video: the face: a video file, an image file, or a folder of numbered image files; or the URL of a file.
-        audio: audio or video file with the speech, or its URL; the video's own audio if None. With `drive` or
-            `segments` it is only heard.
+        video: the face: a video file, an image file, or a folder of numbered image files; the URL of a file; or frames
+            in memory, 25 a second unless `fps` says otherwise: an array (N, H, W, 3), a tensor (N, 3, H, W), uint8 or
+            floats in [0, 1], or a list of PIL images or arrays (H, W, 3).
+        audio: audio or video file with the speech, or its URL; the video's own audio if None; or samples in memory
+            with their sampling rate, `(samples, 16000)`. With `drive` or `segments` it is only heard.
         output: file or URL to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
             files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
+        callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch of crops,
+            as in a call of the pipeline; the tensors are `latents`.
         **options: the fields of [`SyncOptions`].
 
     Raises:
@@ -68,48 +73,50 @@ def sync_video(
         Diff2LipError: if the file of `restore` cannot be used.
     """
     chosen = checked_options(options, "sync_video")
-    places, target = (located(video), None if audio is None else located(audio)), located(output)
-    if isinstance(target, Url) or urls_in(*places, chosen):
-        return _sync_remote(pipe, places, target, on_progress, chosen)
-    video, audio, output = (_without_scheme(one) for one in (video, audio, output))
+    video, audio, output = map(_located, (video, audio, output))
+    if isinstance(output, Url) or urls_in(video, audio, chosen):
+        return _sync_remote(pipe, (video, audio), output, (on_progress, callback_on_step_end), chosen)
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
-    job = SyncJob(pipe, SourceVideo(video, max_pixels=chosen.max_pixels), audio, output, chosen)
     outcomes: list[SyncResult | Exception] = []
+    with input_files(video, audio) as (video_file, audio_file):
+        job = SyncJob(pipe, SourceVideo(video_file, max_pixels=chosen.max_pixels), audio_file, output, chosen)
 
-    def report(task: FrameTask) -> None:
-        if on_progress is not None:
-            on_progress(task.index + 1, job.plan.expected_frames)
+        def report(task: FrameTask) -> None:
+            if on_progress is not None:
+                on_progress(task.index + 1, job.plan.expected_frames)
 
-    sync_jobs(pipe, [job], lambda _, outcome: outcomes.append(outcome), report, chosen.batch_size)
+        def end(_: SyncJob, outcome: SyncResult | Exception) -> None:
+            outcomes.append(outcome)
+
+        sync_jobs(pipe, [job], end, report, chosen.batch_size, callback_on_step_end)
     (outcome,) = outcomes
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
 
 
-def _without_scheme(given: Any) -> Any:
-    """The path that `file://` names; everything else as it was given."""
+def _located(given: Any) -> Any:
+    """A URL, or the path that `file://` names; everything else as it was given."""
     return located(given) if is_url(given) else given
 
 
 def _sync_remote(
     pipe: Diff2LipPipeline,
-    places: tuple[Location, Location | None],
-    target: Location,
-    on_progress: Callable[[int, int | None], None] | None,
+    inputs: tuple[Any, Any],
+    target: str | Location,
+    callbacks: tuple[Callable | None, Callable | None],
     options: SyncOptions,
 ) -> SyncResult:
     """Does the work of `sync_video` where an input or the output has a URL."""
-    is_remote = isinstance(target, Url)
     if isinstance(target, Url):
-        check_remote_output(target, *places, options)
+        check_remote_output(target, *inputs, options)
     with (
-        local_inputs(*places, options) as (video, audio, local_options),
-        files_of(options).output(target) if is_remote else nullcontext(target) as made,
+        local_inputs(*inputs, options) as (video, audio, local_options),
+        files_of(options).output(target) if isinstance(target, Url) else nullcontext(target) as made,
     ):
         chosen = {name: getattr(local_options, name) for name in OPTIONS}
-        result = sync_video(pipe, video, audio, made, on_progress, **chosen)
-    return replace(result, output=target) if is_remote else result
+        result = sync_video(pipe, video, audio, made, *callbacks, **chosen)
+    return replace(result, output=target) if isinstance(target, Url) else result
 
 
 def sync_jobs(
@@ -118,6 +125,7 @@ def sync_jobs(
     on_end: Callable[[AnyJob, Any], None],
     on_frame: Callable[[FrameTask], None] | None = None,
     batch_size: int | None = None,
+    callback_on_step_end: Callable | None = None,
 ) -> None:
     """Runs jobs one after another; reads the next one while the last one is sampled and encoded.
 
@@ -130,6 +138,7 @@ def sync_jobs(
             raises ends everything.
         on_frame: called with each task when its face is painted.
         batch_size: crops sampled at a time, across jobs; by default what suits the device.
+        callback_on_step_end: called after each step, as in a call of the pipeline.
     """
     batch_size = batch_size or default_batch_size(pipe)
     with (
@@ -138,7 +147,7 @@ def sync_jobs(
         closing(prefetch(_tasks_of(jobs), min(batch_size, MAX_AHEAD))) as items,
     ):
         count = 0
-        for item, face in paint_frames(pipe, items, batch_size):
+        for item, face in paint_frames(pipe, items, batch_size, callback_on_step_end):
             write_later((item, face))
             if isinstance(item, FrameTask):
                 count += 1

@@ -5,14 +5,14 @@ products are split into other blocks), but not on their order or neighbors; so b
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
 import torch
 
 from ..errors import Diff2LipError
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .frame_tasks import FaceCrop, FrameTask
 
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
@@ -29,7 +29,10 @@ def default_batch_size(pipe: Diff2LipPipeline) -> int:
 
 
 def paint_frames(
-    pipe: Diff2LipPipeline, items: Iterable[FrameTask | Item], batch_size: int
+    pipe: Diff2LipPipeline,
+    items: Iterable[FrameTask | Item],
+    batch_size: int,
+    callback_on_step_end: Callable | None = None,
 ) -> Iterator[tuple[FrameTask | Item, np.ndarray | None]]:
     """Yields each item with its painted face (S, S, 3) float32 in [0, 1]; None where nothing is painted. Keeps order.
 
@@ -37,6 +40,7 @@ def paint_frames(
         pipe: the pipeline that paints.
         items: tasks of any jobs, and other objects, which are passed through.
         batch_size: crops at a time, always exactly so many, but for clips that have fewer.
+        callback_on_step_end: called after each step, as in a call of the pipeline.
     """
     waiting: list[FrameTask | Item] = []
     chosen: list[CropOfTask] = []
@@ -46,15 +50,15 @@ def paint_frames(
         if to_paint:
             size = _useful_batch(pipe, to_paint, batch_size)
             if chosen and (_settings(to_paint), size) != (_settings(chosen[0]), full):
-                yield from _painted(pipe, waiting, chosen, full)
+                yield from _painted(pipe, waiting, chosen, full, callback_on_step_end)
                 waiting, chosen = [], []
             chosen.append(to_paint)
             full = size
         waiting.append(item)
         if not chosen or len(chosen) == full or len(waiting) >= WAITING_BATCHES * full:
-            yield from _painted(pipe, waiting, chosen, full)
+            yield from _painted(pipe, waiting, chosen, full, callback_on_step_end)
             waiting, chosen = [], []
-    yield from _painted(pipe, waiting, chosen, full)
+    yield from _painted(pipe, waiting, chosen, full, callback_on_step_end)
 
 
 def _useful_batch(pipe: Diff2LipPipeline, chosen: CropOfTask, batch_size: int) -> int:
@@ -74,19 +78,29 @@ def _settings(chosen: CropOfTask) -> tuple:
     return options.num_inference_steps, options.eta, options.guidance_scale, options.guidance_rescale
 
 
-def _painted(pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], batch_size: int) -> Iterator[tuple]:
-    faces = iter(_sample(pipe, chosen, batch_size) if chosen else ())
+def _painted(
+    pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], batch_size: int, end_step: Callable | None
+) -> Iterator[tuple]:
+    faces = iter(_sample(pipe, chosen, batch_size, end_step) if chosen else ())
     for item in waiting:
         yield item, next(faces) if _crop_of(item) else None
 
 
-def _stop_if_interrupted(pipe: Diff2LipPipeline, _step: int, _timestep: torch.Tensor, _tensors: dict) -> dict:
-    if pipe.interrupt:
-        raise Diff2LipError("interrupted (`pipe._interrupt` was set); nothing was written")
-    return {}
+def _step_end(end_step: Callable | None) -> Callable:
+    """What the pipeline calls after each step: the caller's function, then the look at whether to stop."""
+
+    def end(pipe: Diff2LipPipeline, step: int, timestep: torch.Tensor, tensors: dict) -> dict:
+        replaced = end_step(pipe, step, timestep, tensors) if end_step is not None else None
+        if pipe.interrupt:
+            raise Diff2LipError("interrupted (`pipe._interrupt` was set); nothing was written")
+        return replaced or {}
+
+    return end
 
 
-def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -> np.ndarray:
+def _sample(
+    pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int, end_step: Callable | None
+) -> np.ndarray:
     """Painted crops (N, S, S, 3) float32 in [0, 1]."""
     start = time.perf_counter()
     full = chosen + [chosen[-1]] * (batch_size - len(chosen))
@@ -102,7 +116,7 @@ def _sample(pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int) -
         guidance_scale=options.guidance_scale,
         guidance_rescale=options.guidance_rescale,
         output_type="np",
-        callback_on_step_end=_stop_if_interrupted,
+        callback_on_step_end=_step_end(end_step),
     )
     # The pipeline is annotated to return a tuple or an output, as pipelines are.
     painted = np.asarray(output.frames[: len(chosen)])  # pyright: ignore[reportAttributeAccessIssue]

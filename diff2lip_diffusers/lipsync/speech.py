@@ -13,9 +13,10 @@ import numpy as np
 import torch
 
 from ..errors import AudioTooShortError, MediaError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor, resample
 from ..media.reader import INT16_STEPS
 from ..media.streams import audio_blocks, audio_stream, open_input
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.resampling_diff2lip import resample
 
 MIN_AUDIO_S = Fraction(1, 5)
 CHUNK_S = 10

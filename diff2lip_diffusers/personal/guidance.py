@@ -1,6 +1,6 @@
 """How strongly a personal model is guided by the speech."""
 
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .held_out import HeldOutFrames
 
 # With seconds of video, a model learns how the head moves along with the words: it moves the mouth too little, and a

@@ -10,9 +10,9 @@ import torch
 
 from ..errors import AudioTooShortError
 from ..evaluation.measures.sharpness import laplacian_variance, luma
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.reader import read_audio
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import make_scheduler
 from ..training.previews import sampling_at
 from ..training.training_clips import read_clip_frames

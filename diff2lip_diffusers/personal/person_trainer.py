@@ -8,8 +8,8 @@ from pathlib import Path
 from ..training.config import TrainConfig
 from ..training.lora import save_lora
 from ..training.model_folder import save_model_folder
-from ..training.run_folder import CONFIG_NAME
-from ..training.trainer import LORA_NAME, Trainer
+from ..training.run_folder import CONFIG_NAME, LORA_NAME
+from ..training.trainer import Trainer
 from ..training.training_run import StepRecord
 from .held_out import HeldOutFrames
 from .material import HeldOutPart

@@ -4,8 +4,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ..hub import load_pipeline
-from ..pipeline_diff2lip import Diff2LipPipeline
-from ..training.trainer import LORA_NAME
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..training.run_folder import LORA_NAME
 from .base_weights import CARD_NAME, LICENSE_FILE, BaseWeights
 from .guidance import choose_guidance
 from .held_out import STEPS

@@ -9,7 +9,7 @@ import PIL.ImageFont
 import torch
 
 from ..output_paths import hidden_folder_beside, writing
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .held_out import HeldOutFrames
 
 COLUMNS, SHOWN_PX, LABEL_PX = 8, 160, 90

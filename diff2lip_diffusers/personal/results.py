@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..hub import load_pipeline
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .held_out import HeldOutFrames, HeldOutScore
 from .mouth_darkness import match_mouths
 

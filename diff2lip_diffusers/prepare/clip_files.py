@@ -10,13 +10,14 @@ import numpy as np
 import PIL.Image
 from av.error import FFmpegError
 
+from ..media.encoders import repeatable_x264
 from ..media.frame import Frame
 from ..media.video_encoder import BT601_TAGS
 from ..output_paths import writing
 from .set_layout import CLIP_FPS, SAMPLING_RATE
 
 # A reader that seeks decodes at most 4 frames it does not need. No B-frames, so frames come in order; one thread, so
-# the file is the same on every machine. crf 10 is visually lossless; full chroma keeps small lips red.
+# the file is the same for any number of cores. crf 10 is visually lossless; full chroma keeps small lips red.
 KEYFRAME_EVERY = 5
 ENCODER_OPTIONS = {
     "crf": "10",
@@ -25,6 +26,7 @@ ENCODER_OPTIONS = {
     "bf": "0",
     "sc_threshold": "0",
     "threads": "1",
+    "x264-params": repeatable_x264(),
 }
 PIXEL_FORMAT = "yuv444p"
 STRIP_PX, STRIP_QUALITY = 128, 85

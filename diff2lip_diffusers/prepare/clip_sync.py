@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from ..errors import Diff2LipError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.reader import INT16_STEPS
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..sync_score import sync_score
 from ..syncnet import load_syncnet
 from .set_layout import CLIP_FPS, SAMPLING_RATE

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import torch
 
-from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..errors import CheckpointError, Diff2LipError
+from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 
 
 def load_audio_encoder(folder: str | Path) -> Diff2LipAudioEncoder:

@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ..audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..corpus.corpus_folder import CorpusClip, find_corpus_clips
 from ..corpus.mouth_table import MOUTH_PARAMETERS, read_mouth_table
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.reader import read_audio
 from ..output_paths import filling_folder
+from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .audio_encoder_folder import load_audio_encoder
 from .divergence import DivergedError
 

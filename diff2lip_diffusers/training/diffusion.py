@@ -54,7 +54,7 @@ class Diffusion:
         audio_dropout: share of the samples that are unheard.
         **bias: arguments of [`timestep_probabilities`]; by default all timesteps are equally likely.
 
-    Source: SPEC "Diffusion".
+    Source: the original program, recorded in `tests/data/tiny_sampling.safetensors`.
     """
 
     def __init__(self, audio_dropout: float = 0.0, **bias: Any):

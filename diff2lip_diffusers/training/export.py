@@ -7,13 +7,16 @@ import torch
 
 from ..errors import CheckpointError
 from ..hub import load_pipeline
-from ..original_checkpoint import components_from_original, components_to_original
+from ..original_checkpoint import add_license, components_from_original, components_to_original
 from ..output_paths import hidden_folder_beside, writing
+from ..portable.model_card_diff2lip import license_of
 from .checkpoints import save_tensors
 
 
-def export_original(model: str | Path, path: str | Path) -> str:
-    """Writes a pipeline's weights as one flat state dict with the authors' names; `diff2lip convert` is the inverse.
+def export_original(model: str | Path, path: str | Path, **loading) -> str:
+    """Writes a pipeline's weights as one flat state dict in the authors' layout; `diff2lip convert` is the inverse.
+
+    The license of the weights goes with them, so that a converted file is not taken for the authors' weights.
 
     The layout does not contain the channels per attention head, the number of normalization groups and the crop size.
     Whoever reads the file must know them. An embedding of no speech, for guidance, is left out.
@@ -21,6 +24,7 @@ def export_original(model: str | Path, path: str | Path) -> str:
     Args:
         model: pipeline folder, or repository on the Hub.
         path: the file to write.
+        **loading: further arguments of [`load_pipeline`]: `revision`, `token`, `cache_dir`, `subfolder`, `lora`.
 
     Returns:
         The command that converts the file back to a pipeline folder.
@@ -30,7 +34,7 @@ def export_original(model: str | Path, path: str | Path) -> str:
         CheckpointError: if it has sizes that the authors' layout cannot hold.
         MediaError: if the file cannot be written.
     """
-    pipe, path = load_pipeline(model, device="cpu", dtype="fp32"), Path(path)
+    pipe, path = load_pipeline(model, device="cpu", dtype="fp32", **loading), Path(path)
     config = pipe.unet.config
     tensors = {
         name: tensor.clone(memory_format=torch.contiguous_format)
@@ -51,6 +55,7 @@ def export_original(model: str | Path, path: str | Path) -> str:
     with writing(path), hidden_folder_beside(path) as hidden:
         file = Path(hidden) / path.name
         save_tensors(tensors, file)
+        add_license(file, license_of(pipe) or "")
         file.replace(path)
     return (
         f"diff2lip convert {path} --output DIR --head-channels {config.attention_head_dim}"

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..unet_diff2lip import Diff2LipUNet2DConditionModel
+from ..portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 # The constants beside the copied frame, which has strength 1. The larger they are, the less the frame changes its own
 # divisor. If they are far too large, the noise of the optimizer's steps is larger than the frame.

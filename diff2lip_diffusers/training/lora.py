@@ -8,8 +8,8 @@ import torch
 
 from ..errors import Diff2LipError
 from ..output_paths import filling_folder
-from ..pipeline_diff2lip import Diff2LipPipeline
-from ..unet_diff2lip import Diff2LipUNet2DConditionModel
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from .config_checks import check_range
 
 ADAPTER = "default"

@@ -17,7 +17,7 @@ class LossWeights:
         lpips_weight: Perceptual distance, if LPIPS weights are given.
         adversarial_weight: Loss from the sequence discriminator.
 
-    Source: SPEC "Training, as far as known"; Nichol and Dhariwal 2021 for `variance_weight`.
+    Source: Mukhopadhyay et al. 2024 (Diff2Lip), section 3; Nichol and Dhariwal 2021 for `variance_weight`.
     """
 
     epsilon_weight: float = 1.0

@@ -16,7 +16,7 @@ MOUTH_Y, MOUTH_X, MOUTH_SIGMA_Y, MOUTH_SIGMA_X = 0.74, 0.5, 0.1, 0.16
 def painted_mask(size_px: int, painted_fraction: float = 0.5) -> torch.Tensor:
     """Returns (1, 1, S, S) float32, 1 in the rows that are painted: those from int(S * (1 - `painted_fraction`)).
 
-    Source: SPEC "Frames".
+    Source: the original program, recorded in `tests/data/pipeline.npz`.
     """
     rows = torch.arange(size_px) >= int(size_px * (1 - painted_fraction))
     return rows.float()[None, None, :, None].expand(1, 1, size_px, size_px).contiguous()

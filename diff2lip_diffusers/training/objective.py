@@ -10,8 +10,8 @@ from torch import nn
 from ..evaluation.perceptual import load_distance
 from ..syncnet import SyncNet, load_syncnet
 from .config import TrainConfig
+from .denoiser_config import DenoiserConfig
 from .diffusion import Diffusion, NoisyBatch
-from .distillation.config import DistillConfig
 from .losses import (
     discriminator_loss,
     epsilon_loss,
@@ -104,7 +104,7 @@ class Objective:
         return (weight[:: self.config.frames_per_sample] * losses).mean()
 
 
-def load_experts(config: TrainConfig | DistillConfig, device: torch.device) -> Experts:
+def load_experts(config: DenoiserConfig, device: torch.device) -> Experts:
     """Loads the expert networks of a run; warns of each that has a loss weight but is not given.
 
     Raises:

@@ -11,7 +11,7 @@ import torch
 
 from ..media.video_writer import VideoWriter
 from ..output_paths import writing
-from ..pipeline_diff2lip import Diff2LipPipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .training_set import TrainingSet
 
 GRID_ROWS, VIDEO_FRAMES, BATCH, SEED = 4, 25, 5, 7

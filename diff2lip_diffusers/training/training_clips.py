@@ -14,9 +14,9 @@ import torch
 from av.video.reformatter import VideoReformatter
 
 from ..errors import Diff2LipError, MediaError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..media.frame import EXACT_TO_RGB
 from ..media.streams import decode_frames, open_input, video_stream
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..prepare.set_layout import (
     CLIP_FPS,
     CLIPS_NAME,

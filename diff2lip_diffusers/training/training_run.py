@@ -11,15 +11,13 @@ from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
 from .checkpoints import remove_checkpoint, remove_old_checkpoints, save_checkpoint
-from .config import TrainConfig
 from .damaged_clips import DamagedClips, LoadedSamples
-from .distillation.config import DistillConfig
 from .divergence import DivergedError, DivergenceWatch
+from .run_config import RunConfig
 from .run_folder import end_run, load_newest_checkpoint, open_run_folder, with_scaler
-from .syncnet_config import SyncNetTrainConfig
 from .training_set import SampleNumbers, TrainingSet
 
-Config = TypeVar("Config", bound=TrainConfig | DistillConfig | SyncNetTrainConfig)
+Config = TypeVar("Config", bound=RunConfig)
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ class TrainingRun(Generic[Config]):
         raise NotImplementedError
 
 
-def learning_rate_factor(config: TrainConfig | DistillConfig | SyncNetTrainConfig, step: int) -> float:
+def learning_rate_factor(config: RunConfig, step: int) -> float:
     """Returns the factor of the learning rates at a step, from 1: the warm-up times the schedule."""
     factor = min(1.0, step / config.lr_warmup_steps) if config.lr_warmup_steps else 1.0
     if config.lr_scheduler == "cosine":

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch.utils.data import Dataset, Sampler
 
 from ..errors import MediaError
-from ..feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..syncnet import sync_mel_windows
 from .training_clips import Clip, check_not_empty, clip_spectrogram, find_clips, is_held_out, read_clip_frames
 

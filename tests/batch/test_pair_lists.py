@@ -51,6 +51,7 @@ ALL_OPTIONS = {
     "codec": ("hevc", "hevc"),
     "crf": ("18", 18),
     "mark": ("no", False),
+    "watermark": ("0", False),
     "voxceleb2_crop": ("TRUE", True),
     "lossless": ("0", False),
     "reproduce": ("false", False),
@@ -226,8 +227,15 @@ def test_every_option_in_a_csv(write):
     SyncOptions(**pair.options)
 
 
+def test_a_reference_is_a_word_or_a_file_below_the_root(write, tmp_path):
+    best, her = read_pairs(write("pairs.csv", "video,reference\na.mp4,best\nb.mp4,faces/her.png\n"))
+    assert (best.options, her.options) == ({"reference": "best"}, {"reference": tmp_path / "faces/her.png"})
+    for pair, files in ((best, 1), (her, 2)):
+        assert len(inspect_files([pair])) == files
+
+
 def test_every_option_can_be_chosen_for_a_pair_or_is_shared():
-    assert set(ALL_OPTIONS) | {"box", "drive", "segments", "mask"} == set(PAIR_OPTIONS)
+    assert set(ALL_OPTIONS) | {"box", "drive", "segments", "mask", "reference"} == set(PAIR_OPTIONS)
     assert set(PAIR_OPTIONS).isdisjoint(SHARED_OPTIONS)
     assert set(PAIR_OPTIONS) | set(SHARED_OPTIONS) == {option.name for option in fields(SyncOptions)}
 

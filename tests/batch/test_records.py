@@ -19,8 +19,8 @@ from diff2lip_diffusers.batch.records import BatchRecords, check_same_settings, 
 from diff2lip_diffusers.errors import Diff2LipError, FaceNotFoundError
 from diff2lip_diffusers.lipsync.job import SyncResult
 from diff2lip_diffusers.lipsync.options import SyncOptions
+from diff2lip_diffusers.portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from diff2lip_diffusers.schedulers import make_scheduler, original_scheduler
-from diff2lip_diffusers.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 PAIR = Pair(Path("faces/v.mp4"), Path("speech/a.wav"), "sub/o.mp4")
 

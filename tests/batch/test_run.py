@@ -26,7 +26,7 @@ from diff2lip_diffusers.batch import workers
 from diff2lip_diffusers.lipsync import face_boxes, source_video
 from diff2lip_diffusers.lipsync.sampling import DEFAULT_BATCH_CPU
 from diff2lip_diffusers.media.reader import read_rgb
-from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
+from diff2lip_diffusers.portable.pipeline_diff2lip import Diff2LipPipeline
 from diff2lip_diffusers.schedulers import original_scheduler
 
 COUNTS = [9, 14, 5, 11]

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from helpers.batch_pairs import decoded, logged, output_names, results, write_pairs
-from helpers.face_videos import on_background, write_video
+from helpers.face_videos import WOMAN, on_background, other_person, write_speech, write_video
 from helpers.recorded import make_pipeline
 from helpers.untrained import untrained_pipeline
 
@@ -373,3 +373,28 @@ def test_bad_pairs_fail_alone_until_they_are_mended(fast_batch, fast_alone, tmp_
     assert decoded(outputs) == {name: fast_alone.outputs[name] for name in output_names(24)}
     assert done_once(results(outputs)) == output_names(24)
     assert identities(outputs / name for name in before) == before
+
+
+def test_a_killed_dialogue_is_taken_up_again(fast_batch, tmp_path):
+    root = tmp_path / "dialogue"
+    root.mkdir()
+    people = [
+        on_background([(WOMAN, 20 + number % 2, 60), (other_person(), 340, 60 + number % 3)]) for number in range(150)
+    ]
+    write_video(root / "two.mp4", people)
+    for name, seconds in (("anna", 3), ("ben", 4)):
+        write_speech(root / f"{name}.wav", seconds)
+    (root / "parts.csv").write_text("start,audio,face\n0,anna.wav,0\n2,ben.wav,1\n")
+    (root / "pairs.csv").write_text("video,segments,output\ntwo.mp4,parts.csv,out.mp4\n")
+    options = ("--steps", "2", "--split", "frames", "--detail", "video", "--reference", "best", "--lossless")
+    dialogue = Batch(root / "pairs.csv", fast_batch.model, options)
+    run(dialogue.command(tmp_path / "whole"))
+    folder = tmp_path / "killed"
+    process = start(dialogue.command(folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: [*folder.glob(".diff2lip/split/*/part-*.json")], process)
+    for other in started_for(folder):
+        other.kill()
+    process.wait()
+    assert not (folder / "out.mp4").exists()
+    run(launched(dialogue.command(folder), 2))
+    assert (folder / "out.mp4").read_bytes() == (tmp_path / "whole" / "out.mp4").read_bytes()

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from diff2lip_diffusers import cli, output_paths
-from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.cli import options as cli_options
 from diff2lip_diffusers.cli import sync
 from diff2lip_diffusers.media.reader import probe_video
 from diff2lip_diffusers.media.video_writer import VideoWriter
 from diff2lip_diffusers.original_checkpoint import components_to_original
-from diff2lip_diffusers.unet_diff2lip import Diff2LipUNet2DConditionModel
+from diff2lip_diffusers.portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from diff2lip_diffusers.portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 FRAMES, SIDE_PX = 8, 64
 FACE = "16,8,48,56"

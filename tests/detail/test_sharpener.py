@@ -10,6 +10,7 @@ from diff2lip_diffusers.detail.luma import blurred
 from diff2lip_diffusers.detail.sharpener import MouthSharpener
 
 SIZE, FRACTION = 32, 0.5
+SHARPENED = 112  # faces of 110 pixels, in quarters of SIZE
 PHOTO = skimage.data.astronaut()[30:230, 120:320]
 
 
@@ -42,7 +43,7 @@ def error(made: np.ndarray, truth: np.ndarray) -> float:
 
 def plain(face: np.ndarray) -> np.ndarray:
     """By Catmull-Rom's kernel, which Pillow calls bicubic."""
-    channels = (Image.fromarray(channel).resize((4 * SIZE, 4 * SIZE), 3) for channel in face.transpose(2, 0, 1))
+    channels = (Image.fromarray(channel).resize((SHARPENED, SHARPENED), 3) for channel in face.transpose(2, 0, 1))
     return np.dstack([np.asarray(channel) for channel in channels])
 
 
@@ -54,7 +55,7 @@ def test_detail_of_other_frames_brings_a_mouth_near_the_truth():
     openings = [0, 2, 4, 8, 10, 12]
     sharpen, truth = sharpener([speaking(opening) for opening in openings]), speaking(6)
     made = sharpen(painted(truth), own_crop(truth))
-    assert made.shape == (4 * SIZE, 4 * SIZE, 3) and made.dtype == np.float32
+    assert made.shape == (SHARPENED, SHARPENED, 3) and made.dtype == np.float32
     assert error(made, truth) < 0.7 * error(plain(painted(truth)), truth)
 
 
@@ -75,8 +76,9 @@ def test_the_upper_face_gets_no_detail():
     truth = speaking(6)
     made = sharpener([speaking(opening) for opening in (4, 8)])(painted(truth), own_crop(truth))
     difference = np.abs(made - plain(painted(truth)))
-    assert first_row_of(FRACTION, SIZE) == 14
-    assert difference[: 4 * 14].mean() < 1 < difference[4 * 14 :].mean()
+    assert first_row_of(FRACTION, SIZE) == 12
+    first = 12 * SHARPENED // SIZE
+    assert difference[:first].mean() < 1 < difference[first:].mean()
 
 
 def test_a_cut_starts_afresh():
@@ -95,7 +97,7 @@ def test_a_cut_starts_afresh():
 def test_the_sharpened_size_suits_the_face(size):
     face = cv2.resize(speaking(3), size[::-1])
     made = sharpener([face, face])(painted(face), own_crop(face))
-    assert len(made) == max(2 * SIZE, -(-max(size) // SIZE) * SIZE)
+    assert len(made) == max(2 * SIZE, -(-max(size) // 8) * 8)
 
 
 def test_frames_that_continue_each_other_change_less():

@@ -120,6 +120,17 @@ class HubStandIn(ThreadingHTTPServer):
         return repo
 
 
+def use_stand_in(hub: HubStandIn, monkeypatch) -> None:
+    """Points huggingface_hub in this process at the stand-in; HF_ENDPOINT does so for a new process."""
+    template = "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+    monkeypatch.setattr("huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", hub.url + template)
+    monkeypatch.setattr("huggingface_hub.hf_api.api.endpoint", hub.url)
+    # The stand-in speaks the older protocol, Git LFS.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # head and body in one packet

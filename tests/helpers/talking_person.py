@@ -7,9 +7,9 @@ import numpy as np
 
 from diff2lip_diffusers.boxes import Detection, FaceBox
 from diff2lip_diffusers.faces.detections_file import DetectionsWriter
-from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from diff2lip_diffusers.hub import PACKAGE
-from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
+from diff2lip_diffusers.hub.conversion import PACKAGE
+from diff2lip_diffusers.portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from diff2lip_diffusers.portable.pipeline_diff2lip import Diff2LipPipeline
 from diff2lip_diffusers.schedulers import make_scheduler, original_scheduler
 from diff2lip_diffusers.training.config import TrainConfig
 from diff2lip_diffusers.training.config_file import config_of

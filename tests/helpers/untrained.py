@@ -2,11 +2,11 @@
 
 import torch
 
-from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
-from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
-from diff2lip_diffusers.pipeline_diff2lip import Diff2LipPipeline
+from diff2lip_diffusers.portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
+from diff2lip_diffusers.portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from diff2lip_diffusers.portable.pipeline_diff2lip import Diff2LipPipeline
+from diff2lip_diffusers.portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from diff2lip_diffusers.schedulers import make_scheduler, original_scheduler
-from diff2lip_diffusers.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 
 def untrained_pipeline(sample_size: int = 64, seed: int = 0) -> Diff2LipPipeline:

@@ -178,9 +178,9 @@ def test_segments_leave_no_room_for_options_of_one_face(tmp_path, small_pipe, fo
         sync(small_pipe, folder, tmp_path / "out.mkv", segments=[{"start": 0, "audio": 3}])
 
 
-@pytest.mark.parametrize("detail", ["none", "video"])
+@pytest.mark.parametrize(("detail", "reference"), [("none", "frame"), ("video", "best")])
 def test_a_batch_makes_the_same_dialogue_from_whole_pairs_and_from_parts(
-    tmp_path, small_pipe, folder, monkeypatch, detail
+    tmp_path, small_pipe, folder, monkeypatch, detail, reference
 ):
     (folder / "d.csv").write_text("start,end,audio,face\n0,,anna.wav,0\n0.2,0.6,ben.wav,1\n")
     (folder / "list.csv").write_text("video,segments,output\ntwo.mkv,d.csv,out.mkv\n")
@@ -189,7 +189,7 @@ def test_a_batch_makes_the_same_dialogue_from_whole_pairs_and_from_parts(
     for module in ("lipsync.exemplar_windows", "batch.split_clip"):
         for name in ("STRETCH_FRAMES", "PART_FRAMES"):
             monkeypatch.setattr(f"diff2lip_diffusers.{module}.{name}", 8, raising=False)
-    options = {**FAST, "detail": detail, "detector": two_faces}
+    options = {**FAST, "detail": detail, "reference": reference, "detector": two_faces}
     for split in ("pairs", "frames"):
         result = sync_batch(small_pipe, pairs, tmp_path / split, split=split, lossless=True, **options)
         assert result.failures == []

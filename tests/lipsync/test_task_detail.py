@@ -41,4 +41,4 @@ def test_a_frame_that_was_left_out_ends_the_continuation():
 def test_without_exemplars_the_face_is_what_the_model_painted():
     assert TaskDetail(FRACTION).added(task(0, []), PAINTED) is PAINTED
     sharpened = TaskDetail(FRACTION).added(task(0, list(EXEMPLARS)), PAINTED)
-    assert sharpened.shape == (128, 128, 3) and 0 <= sharpened.min() and sharpened.max() <= 1
+    assert sharpened.shape == (120, 120, 3) and 0 <= sharpened.min() and sharpened.max() <= 1

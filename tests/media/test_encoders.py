@@ -1,3 +1,7 @@
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import av
@@ -103,6 +107,45 @@ def test_the_default_quality_is_out_of_sight(tmp_path, codec):
     result = written(tmp_path / "out.mp4", source, codec=codec)
     error = np.mean([np.square(a.rgb().astype(float) - b.rgb()) for a, b in zip(source, result, strict=True)])
     assert 10 * np.log10(255**2 / error) > 45
+
+
+# Encodes frames that move, in memory that is filled with a byte before it is used, and prints a digest.
+ENCODE = """
+import hashlib, json, sys
+from fractions import Fraction
+import av, numpy as np
+encoder, pixel_format, options = json.loads(sys.argv[1])
+noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+context = av.CodecContext.create(encoder, "w")
+context.width, context.height, context.pix_fmt, context.options = 320, 288, pixel_format, options
+context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+digest = hashlib.sha256()
+for number in [*range(12), None]:
+    frame = None
+    if number is not None:
+        part = np.ascontiguousarray(noise[number : number + 288, 2 * number : 2 * number + 320])
+        frame = av.VideoFrame.from_ndarray(part, format="rgb24").reformat(format=pixel_format)
+        frame.pts = number
+    for packet in context.encode(frame):
+        digest.update(bytes(packet))
+print(digest.hexdigest())
+"""
+
+
+def encoded_in(byte: int, encoder: str, pixel_format: str, options: dict) -> str:
+    memory = {"MALLOC_PERTURB_": str(byte), "MALLOC_MMAP_THRESHOLD_": str(2**31)}
+    arguments = json.dumps([encoder, pixel_format, options])
+    ended = subprocess.run(
+        [sys.executable, "-c", ENCODE, arguments], env=os.environ | memory, capture_output=True, text=True, check=True
+    )
+    return ended.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fills memory as glibc does")
+def test_the_same_frames_give_the_same_bytes_whatever_was_in_memory(tmp_path):
+    encoding = choose_encoding(tmp_path / "out.mp4", "h264", "yuv420p", None, False)
+    settings = encoding.encoder, encoding.pixel_format, encoding.options
+    assert encoded_in(0, *settings) == encoded_in(85, *settings)
 
 
 def test_apples_players_get_the_tag_they_ask_for(tmp_path):

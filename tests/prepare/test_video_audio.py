@@ -6,9 +6,9 @@ from helpers.numbered_clips import noise, numbered_frame, write_clip, write_wav
 from helpers.prepare_films import portrait
 
 from diff2lip_diffusers.errors import NoAudioError
-from diff2lip_diffusers.feature_extraction_diff2lip import resample
 from diff2lip_diffusers.lipsync.speech import resampled_blocks
 from diff2lip_diffusers.media.reader import read_audio
+from diff2lip_diffusers.portable.resampling_diff2lip import resample
 from diff2lip_diffusers.prepare.source_videos import find_videos
 from diff2lip_diffusers.prepare.video_audio import is_silent, read_speech
 

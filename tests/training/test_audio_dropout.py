@@ -12,10 +12,11 @@ from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.training.config import TrainConfig
 from diff2lip_diffusers.training.config_file import config_of
 from diff2lip_diffusers.training.denoiser import make_denoiser
+from diff2lip_diffusers.training.denoiser_run import training_set
 from diff2lip_diffusers.training.diffusion import Diffusion
 from diff2lip_diffusers.training.export import export_original
 from diff2lip_diffusers.training.objective import Experts, Objective
-from diff2lip_diffusers.training.trainer import train, training_set
+from diff2lip_diffusers.training.trainer import train
 
 
 @pytest.fixture(scope="module")

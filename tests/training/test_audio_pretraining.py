@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from diff2lip_diffusers.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.corpus.mouth_table import write_mouth_table
 from diff2lip_diffusers.errors import Diff2LipError
+from diff2lip_diffusers.portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.training.audio_pretraining import (
     AudioPretrainingConfig,
     MouthReader,

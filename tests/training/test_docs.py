@@ -30,8 +30,11 @@ KINDS = [
 
 def rows(kind: type) -> list[str]:
     """The rows of a dataclass: key, default, and what its docstring says."""
-    found = re.findall(r"^        (\w+): (.+(?:\n            .+)*)", kind.__doc__.split("Args:\n")[1], flags=re.M)
-    described = {name: " ".join(text.split()) for name, text in found}
+    described = {}
+    for owner in reversed([owner for owner in kind.__mro__ if dataclasses.is_dataclass(owner)]):
+        arguments = owner.__doc__.split("Args:\n")[1].split("\n\n")[0]
+        found = re.findall(r"^        (\w+): (.+(?:\n            .+)*)", arguments, flags=re.M)
+        described |= {name: " ".join(text.split()) for name, text in found}
     return [f"| `{field.name}` | {default(field)} | {described[field.name]} |" for field in dataclasses.fields(kind)]
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from diff2lip_diffusers.portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from diff2lip_diffusers.training.first_weights import begin_with_copy
-from diff2lip_diffusers.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 
 def make_unet(channels: int, groups: int) -> Diff2LipUNet2DConditionModel:

@@ -8,8 +8,8 @@ from helpers.untrained import untrained_pipeline
 from safetensors.torch import load_file
 
 from diff2lip_diffusers.errors import Diff2LipError
+from diff2lip_diffusers.portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from diff2lip_diffusers.training.lora import LoraSettings, add_lora, save_lora
-from diff2lip_diffusers.unet_diff2lip import Diff2LipUNet2DConditionModel
 
 
 def changed(unet: Diff2LipUNet2DConditionModel) -> None:

@@ -32,7 +32,8 @@ GUIDED = """if True:
 """
 LORA = """if True:
     import sys, resource, math
-    from diff2lip_diffusers.training.config import LoraSettings, TrainConfig
+    from diff2lip_diffusers.training.config import TrainConfig
+from diff2lip_diffusers.training.lora import LoraSettings
     from diff2lip_diffusers.training.trainer import train
 
     config = TrainConfig(

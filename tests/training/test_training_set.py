@@ -10,8 +10,8 @@ import torch
 from helpers.training_sets import draw_frame, write_training_set
 
 from diff2lip_diffusers.errors import Diff2LipError, MediaError
-from diff2lip_diffusers.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from diff2lip_diffusers.media.reader import read_audio, read_rgb
+from diff2lip_diffusers.portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from diff2lip_diffusers.training.training_clips import (
     find_clips,
     is_held_out,

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 
 from ...errors import AudioTooShortError, NoAudioError
-from ...feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ...lipsync.speech import read_speech
+from ...portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ...sync_score import offset_distances, score_of_distances
 from ...syncnet import MEL_STEPS, SYNC_FRAMES, SyncNet, sync_mel_windows
 from ..aligned_frames import AlignedFrame, NotMeasurable, cut

@@ -6,10 +6,11 @@ from functools import partial
 import torch
 
 from ...output_paths import filling_folder
-from ...pipeline_diff2lip import Diff2LipPipeline
+from ...portable.pipeline_diff2lip import Diff2LipPipeline
 from ..denoiser import Denoiser, make_denoiser
+from ..denoiser_run import DenoiserRun, training_set
 from ..objective import load_experts
-from ..trainer import LORA_NAME, DenoiserRun, training_set
+from ..run_folder import LORA_NAME
 from ..training_run import StepRecord
 from ..training_set import TrainingSet
 from .config import DistillConfig

@@ -13,7 +13,7 @@ from ...batch.records import fingerprint
 from ...errors import MediaError
 from ...hub import load_pipeline
 from ...output_paths import writing
-from ...pipeline_diff2lip import Diff2LipPipeline
+from ...portable.pipeline_diff2lip import Diff2LipPipeline
 from ...prepare.set_layout import INDEX_NAME
 from ...schedulers import make_scheduler
 from ..losses import painted_mask

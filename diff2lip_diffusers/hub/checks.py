@@ -1,0 +1,71 @@
+"""Checks of a loaded pipeline: its weights are numbers, and its settings, which somebody may have edited, work."""
+
+import copy
+import inspect
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from ..errors import CheckpointError, Diff2LipError
+from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from .files import reason_of
+
+MAX_SAMPLE_PX, MAX_SETTING, TRIAL_SAMPLES = 4096, 10**6, 16000
+
+
+def check_finite(pipe: Diff2LipPipeline, source: str | Path, where: str = "") -> None:
+    """Raises CheckpointError if a weight is infinite or no number: all frames would be black."""
+    for component in (pipe.unet, pipe.audio_encoder):
+        for name, tensor in component.state_dict().items():
+            if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+                cure = where or "; it was damaged, or its training diverged: take an earlier one"
+                raise CheckpointError(f"{source}: {name} has values that are not finite{cure}")
+
+
+def check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
+    """Raises Diff2LipError if the settings, which somebody may have edited, cannot work.
+
+    Those of the networks fit the weights if these could be loaded; the other parts are tried.
+    """
+    unet, extractor = pipe.unet.config, pipe.feature_extractor
+    size, divisor = unet["sample_size"], 2 ** (len(unet["block_out_channels"]) - 1)
+    if not isinstance(size, int) or not 8 <= size <= MAX_SAMPLE_PX or size % divisor:
+        raise Diff2LipError(f"{model}: `sample_size` is {size}, expected a multiple of {divisor} from 8 on")
+    fraction = pipe.config["painted_fraction"]
+    if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
+        raise Diff2LipError(f"{model}: `painted_fraction` is {fraction}, expected a number above 0, up to 1")
+    steps = pipe.config["default_num_inference_steps"]
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise Diff2LipError(f"{model}: `default_num_inference_steps` is {steps}, expected a whole number above 0")
+    defaults = Diff2LipFeatureExtractor().to_dict()
+    _check_kinds(model, defaults, {name: getattr(extractor, name, default) for name, default in defaults.items()})
+    for network in (pipe.unet, pipe.audio_encoder):
+        parameters = inspect.signature(type(network).__init__).parameters.values()
+        numbers = {each.name: each.default for each in parameters if isinstance(each.default, (int, float))}
+        _check_kinds(model, numbers, network.config)
+    try:
+        mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
+        bins, expected = extractor.windows(mel, [0], extractor.fps).shape[1], pipe.audio_encoder.config["num_mel_bins"]
+        if bins != expected:
+            raise ValueError(f"the features have {bins} mel bins, the audio encoder expects {expected}")
+        copy.deepcopy(pipe.scheduler).set_timesteps(2)
+    except Exception as error:  # what a setting breaks cannot be known
+        raise Diff2LipError(f"{model}: its settings cannot work: {reason_of(error)}") from error
+
+
+def _check_kinds(model: str | Path, defaults: Mapping[str, object], values: Mapping[str, object]) -> None:
+    for name, default in defaults.items():
+        if not _is_alike(values[name], default):
+            raise Diff2LipError(f"{model}: `{name}` is {values[name]!r}, expected a value like {default!r}")
+
+
+def _is_alike(value: object, default: object) -> bool:
+    """Whether a setting has the kind of its default; whole numbers have a sensible size."""
+    if isinstance(default, (str, bool)) or default is None:
+        return type(value) is type(default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    return abs(value) <= MAX_SETTING and (not isinstance(default, int) or isinstance(value, int))

@@ -1,0 +1,37 @@
+"""The noise of a pipeline's call: the same for all frames, however they are batched."""
+
+import torch
+
+Generators = torch.Generator | list[torch.Generator] | None
+
+
+def check_generators(generator: Generators, num_frames: int) -> int:
+    """Returns how many noise images the generators draw: one, or one for each frame.
+
+    Raises:
+        ValueError: if there are no generators, or another number of them than frames.
+    """
+    generators = generator if isinstance(generator, list) else [generator]
+    if not generators or not all(isinstance(one, torch.Generator) for one in generators if generator is not None):
+        raise ValueError(f"`generator` is {generator!r}, expected a torch.Generator or a list of them")
+    if len(generators) not in (1, num_frames):
+        raise ValueError(f"`generator` is a list of {len(generators)}, expected 1 or {num_frames}")
+    return len(generators)
+
+
+def drawn_generator() -> torch.Generator:
+    """Returns a generator seeded from the global one of torch, so that `torch.manual_seed` has an effect."""
+    return torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+
+
+def step_generators(
+    generator: torch.Generator | list[torch.Generator], batch: slice, size: int
+) -> list[torch.Generator]:
+    """Returns a generator for each frame of the batch, all in the same state: frames and batches share their noise."""
+    if isinstance(generator, list) and len(generator) > 1:
+        return generator[batch]
+    generator = generator[0] if isinstance(generator, list) else generator
+    clones = [torch.Generator(generator.device) for _ in range(size)]
+    for clone in clones:
+        clone.set_state(generator.get_state())
+    return clones
