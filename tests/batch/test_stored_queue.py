@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 COUNT = 24
 OUTPUTS = [f"speaker{index % 5}/{index:02d}.mp4" for index in range(COUNT)]
 PAIRS = [Pair(Path(f"{index % 5}.mp4"), None, output) for index, output in enumerate(OUTPUTS)]
-# A lone process that nothing disturbs sends about fifteen requests for a pair: see docs/object-stores.md.
+# A lone process that nothing disturbs sends about eighteen requests for a pair: see docs/object-stores.md.
 MOST_REQUESTS = 20
 
 
