@@ -20,7 +20,7 @@ from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
-from .options import SyncOptions, checked_options
+from .options import OPTIONS, SyncOptions, checked_options
 from .remote_job import check_remote_output, files_of, local_inputs, urls_in
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
@@ -53,15 +53,9 @@ def sync_video(
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-<<<<<<< HEAD
         video: the face: a video file, an image file, or a folder of numbered image files; the URL of a file; or frames
             in memory, 25 a second unless `fps` says otherwise: an array (N, H, W, 3), a tensor (N, 3, H, W), uint8 or
             floats in [0, 1], or a list of PIL images or arrays (H, W, 3).
-=======
-        video: the face: a video file, an image file, or a folder of numbered image files; or the URL of a file; or
-            frames in memory, 25 a second unless `fps` says otherwise: an array (N, H, W, 3), a tensor (N, 3, H, W),
-            uint8 or floats in [0, 1], or a list of PIL images or arrays (H, W, 3).
->>>>>>> main
         audio: audio or video file with the speech, or its URL; the video's own audio if None; or samples in memory
             with their sampling rate, `(samples, 16000)`. With `drive` or `segments` it is only heard.
         output: file or URL to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
@@ -79,21 +73,26 @@ def sync_video(
         Diff2LipError: if the file of `restore` cannot be used.
     """
     chosen = checked_options(options, "sync_video")
-<<<<<<< HEAD
     video, audio, output = map(_located, (video, audio, output))
     if isinstance(output, Url) or urls_in(video, audio, chosen):
         return _sync_remote(pipe, (video, audio), output, (on_progress, callback_on_step_end), chosen)
     restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
     outcomes: list[SyncResult | Exception] = []
-=======
->>>>>>> main
     with input_files(video, audio) as (video_file, audio_file):
-        places = located(video_file), None if audio_file is None else located(audio_file)
-        target = located(output)
-        if isinstance(target, Url) or urls_in(*places, chosen):
-            return _sync_remote(pipe, places, target, chosen, on_progress, callback_on_step_end)
-        local = (_without_scheme(one) for one in (video_file, audio_file, output))
-        return _sync_local(pipe, *local, chosen, on_progress, callback_on_step_end)
+        job = SyncJob(pipe, SourceVideo(video_file, max_pixels=chosen.max_pixels), audio_file, output, chosen)
+
+        def report(task: FrameTask) -> None:
+            if on_progress is not None:
+                on_progress(task.index + 1, job.plan.expected_frames)
+
+        def end(_: SyncJob, outcome: SyncResult | Exception) -> None:
+            outcomes.append(outcome)
+
+        sync_jobs(pipe, [job], end, report, chosen.batch_size, callback_on_step_end)
+    (outcome,) = outcomes
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _located(given: Any) -> Any:
@@ -101,64 +100,22 @@ def _located(given: Any) -> Any:
     return located(given) if is_url(given) else given
 
 
-def _sync_local(
-    pipe: Diff2LipPipeline,
-    video: FilePath,
-    audio: FilePath | None,
-    output: FilePath,
-    options: SyncOptions,
-    on_progress: Callable[[int, int | None], None] | None,
-    callback_on_step_end: Callable | None,
-) -> SyncResult:
-    """Does the work of `sync_video` with files of this machine."""
-    restorer_of(options, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
-    job = SyncJob(pipe, SourceVideo(video, max_pixels=options.max_pixels), audio, output, options)
-    outcomes: list[SyncResult | Exception] = []
-
-    def report(task: FrameTask) -> None:
-        if on_progress is not None:
-            on_progress(task.index + 1, job.plan.expected_frames)
-
-    def end(_: SyncJob, outcome: SyncResult | Exception) -> None:
-        outcomes.append(outcome)
-
-    sync_jobs(pipe, [job], end, report, options.batch_size, callback_on_step_end)
-    (outcome,) = outcomes
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
-
-
 def _sync_remote(
     pipe: Diff2LipPipeline,
-<<<<<<< HEAD
     inputs: tuple[Any, Any],
     target: str | Location,
     callbacks: tuple[Callable | None, Callable | None],
-=======
-    places: tuple[Location, Location | None],
-    target: Location,
->>>>>>> main
     options: SyncOptions,
-    on_progress: Callable[[int, int | None], None] | None,
-    callback_on_step_end: Callable | None,
 ) -> SyncResult:
     """Does the work of `sync_video` where an input or the output has a URL."""
     if isinstance(target, Url):
         check_remote_output(target, *inputs, options)
     with (
-<<<<<<< HEAD
         local_inputs(*inputs, options) as (video, audio, local_options),
         files_of(options).output(target) if isinstance(target, Url) else nullcontext(target) as made,
     ):
         chosen = {name: getattr(local_options, name) for name in OPTIONS}
         result = sync_video(pipe, video, audio, made, *callbacks, **chosen)
-=======
-        local_inputs(*places, options) as (video, audio, local_options),
-        files_of(options).output(target) if isinstance(target, Url) else nullcontext(target) as made,
-    ):
-        result = _sync_local(pipe, video, audio, made, local_options, on_progress, callback_on_step_end)
->>>>>>> main
     return replace(result, output=target) if isinstance(target, Url) else result
 
 
