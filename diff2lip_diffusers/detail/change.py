@@ -19,7 +19,7 @@ SPARSE_PX = 2
 # Weight of a frame in the mean of those so far, at least; the detail is weakened down to this at most.
 RECENT, LEAST_SHARE = 0.05, 0.4
 # Detail may change so many times as much as exemplars do.
-LENIENCE = 0.85
+LENIENCE = 1.0
 
 
 def natural_change(exemplars: Sequence[Exemplar], first_row: int) -> float:
