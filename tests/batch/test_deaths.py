@@ -18,7 +18,7 @@ from diff2lip_diffusers.schedulers import original_scheduler
 ACCELERATE = Path(sys.executable).with_name("accelerate")
 PROGRAM = Path(__file__).parents[1] / "helpers" / "deadly_batch.py"
 ENVIRONMENT = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-PATIENCE_S = 240
+PATIENCE_S = 900
 
 
 @pytest.fixture(scope="module")
