@@ -16,6 +16,7 @@ import torch
 from ..batch.local_group import run_group
 from ..batch.supervisor import Reports, supervise
 from ..errors import Diff2LipError, StoppedError
+from .app import add_app
 from .batch import add_batch
 from .commands import program_parser
 from .convert import add_convert
@@ -32,6 +33,7 @@ from .status import add_status
 from .sync import add_sync
 from .train import add_train
 from .train_syncnet import add_train_syncnet
+from .verify import add_verify
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -86,12 +88,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser()
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
+    add_app(commands)
     add_batch(commands)
     add_status(commands)
     add_convert(commands)
     add_convert_syncnet(commands)
     add_export(commands)
     add_demo(commands)
+    add_verify(commands)
     add_evaluate(commands)
     add_make_corpus(commands)
     add_personalize(commands)

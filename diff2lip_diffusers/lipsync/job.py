@@ -1,6 +1,5 @@
 """A lip-sync job: from a face video and speech to the finished video."""
 
-import importlib.metadata
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from ..media.image_writer import ImageFolderWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..stores.urls import Location
 from .cover_masks import CoverMasks, masks_of
 from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
@@ -23,6 +23,7 @@ from .heard_audio import heard_audio
 from .options import SyncOptions
 from .plan import JobPlan, check_duration, plan_job
 from .reference_faces import reference_faces
+from .sealing import mark_of, seal_of
 from .source_video import SourceVideo
 from .spoken_segments import checked_faces
 from .stage_timer import StageTimer
@@ -33,7 +34,7 @@ class SyncResult:
     """The result of one lip-sync job.
 
     Args:
-        output: the written file or folder.
+        output: the written file or folder, or its URL.
         num_frames: frames written.
         num_faceless_frames: frames passed through untouched because the face was not seen.
         fps: frames a second.
@@ -43,7 +44,7 @@ class SyncResult:
             parallel, so that the job takes less than their sum.
     """
 
-    output: Path
+    output: Location
     num_frames: int
     num_faceless_frames: int
     fps: Fraction
@@ -88,6 +89,7 @@ class SyncJob:
     @cached_property
     def _writer(self) -> VideoWriter | ImageFolderWriter:
         mark = mark_of(self.options)
+        seal = seal_of(self.pipe, self.source, self.audio, self.output, self.options)
         if names_folder(self.output):
             return ImageFolderWriter(self.output, mark)
         return VideoWriter(
@@ -95,6 +97,7 @@ class SyncJob:
             **video_settings(self.source, self.plan, self.options),
             audio=heard_audio(self.source, self.audio, self.plan, self.options),
             metadata=mark,
+            seal=seal,
         )
 
     def tasks(self) -> Generator[FrameTask, None, None]:
@@ -205,11 +208,3 @@ def video_settings(source: SourceVideo, plan: JobPlan, options: SyncOptions) -> 
     info = source.info
     chosen = {"codec": options.codec, "crf": options.crf, "lossless": options.lossless}
     return {"width": info.width, "height": info.height, "fps": plan.fps, "info": info, **chosen}
-
-
-def mark_of(options: SyncOptions) -> dict[str, str]:
-    """The metadata that says where an output comes from."""
-    if not options.mark:
-        return {}
-    version = importlib.metadata.version("diff2lip-diffusers")
-    return {"comment": f"Speech synthesised: mouth painted to a recording by diff2lip-diffusers {version}"}
