@@ -88,6 +88,9 @@ setup(
             "httpx",  # the same, with requests that no client sends
             "c2pa-python>=0.38",
             "cryptography",  # certificates for tests
+            "nbformat",
+            "nbclient",  # runs the notebook in examples/
+            "ipykernel",  # in which it runs
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },
