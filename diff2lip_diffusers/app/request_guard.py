@@ -62,10 +62,11 @@ class RequestGuard:
 
     def _upload(self, scope: dict, receive: Callable) -> Any:
         most = int(self._settings.max_upload_mb * MB)
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
-        too_large = 413, f"the upload is larger than {self._settings.max_upload_mb:g} MB"
-        if not stated.isdigit() or int(stated) > most + UPLOAD_MARGIN_BYTES:
-            return too_large
+        stated = dict(scope["headers"]).get(b"content-length", b"")
+        if not stated.isdigit():
+            return 411, "an upload must state its length"
+        if int(stated) > most + UPLOAD_MARGIN_BYTES:
+            return 413, f"the upload is larger than {self._settings.max_upload_mb:g} MB"
         if self._files.size_bytes() + int(stated) > self._settings.max_stored_mb * MB:
             return 507, "the server has no room for more files; try again later"
         return receive

@@ -144,6 +144,8 @@ def test_large_uploads_are_refused_and_leave_nothing(served, tmp_path):
     huge.write_bytes(bytes(3_000_000))
     answer = person.upload(huge)
     assert answer.status_code == 413 and "0.5 MB" in answer.text
+    endless = person.http.post("/gradio_api/upload", content=iter([b"1" * 1000] * 3))  # states no length
+    assert endless.status_code == 411
     assert everything_in(served.desk.files.folder) == before
 
 
