@@ -15,7 +15,13 @@ import diff2lip_diffusers
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "diff2lip_diffusers"
 # Packages that are imported under another name than they are installed by.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
+DISTRIBUTIONS = {
+    "c2pa": "c2pa-python",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+}
 FIRST_PARTY = {"diff2lip_diffusers", "diff2lip_command", "helpers"}
 
 
