@@ -1,6 +1,7 @@
 """Looks at every request before Gradio does: size, form, and which part of the server it asks for."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from .temporary_files import TemporaryFiles
 MAX_BODY_BYTES = 256 * 1024
 # The frame of a multipart upload around its files.
 UPLOAD_MARGIN_BYTES = MB
-UPLOAD = "/upload"
+UPLOAD, FILE = "/upload", "/file="
 # Parts of Gradio that the page has no use for.
 UNUSED = ("/component_server", "/monitoring", "/proxy=", "/mcp", "/custom_component", "/process_recording", "/vibe")
 HEADERS = (
@@ -49,6 +50,8 @@ class RequestGuard:
         path: str = scope["path"]
         if any(part in path for part in UNUSED):
             return 404, "there is no such page"
+        if FILE in path and not self._is_served(path.partition(FILE)[2]):
+            return 404, "there is no such file"
         if scope["method"] != "POST" or path.endswith("/login"):
             return receive
         if path.rstrip("/").endswith(UPLOAD):
@@ -59,6 +62,13 @@ class RequestGuard:
         if not _is_sensible(body):
             return 400, "the request is not JSON of the page"
         return _again(body, receive)
+
+    def _is_served(self, path: str) -> bool:
+        """Whether a path leads into the folder of uploads and results; Gradio's own refusal would repeat it."""
+        try:
+            return os.path.realpath(path).startswith(f"{self._files.folder}{os.sep}")
+        except ValueError:  # a null character
+            return False
 
     def _upload(self, scope: dict, receive: Callable) -> Any:
         most = int(self._settings.max_upload_mb * MB)
