@@ -16,6 +16,7 @@ ROOT = "root"
 FOLDERS = [
     "portable",
     ROOT,
+    "stores",
     "hub",
     "media",
     "provenance",
@@ -26,12 +27,12 @@ FOLDERS = [
     "batch",
     "corpus",
 ]
-FOLDERS += ["evaluation", "prepare", "training", "personal", "demo", "app", "cli"]
+FOLDERS += ["evaluation", "prepare", "training", "personal", "demo", "live", "integrations", "app", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
-HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "app", "cli")
+HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "live", "integrations", "app", "cli")
 OPTIONAL = {"gradio", "matplotlib", "face_alignment", "mediapipe", "torchaudio", "decord", "skimage", "tensorboard"}
-OPTIONAL |= {"spandrel", "c2pa"}
+OPTIONAL |= {"spandrel", "c2pa", "aiortc", "aiohttp", "livekit", "pipecat", "s3fs", "pyarrow"}
 # These import from all folders: the public names of the package, and the start of the command line.
 DOORS = {"__init__", "__main__"}
 

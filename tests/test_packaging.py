@@ -116,6 +116,14 @@ def test_the_extra_for_developers_brings_speech_and_adapters():
     assert EXTRAS["corpus"] | EXTRAS["lora"] <= EXTRAS["dev"]
 
 
+def test_the_extra_torchaudio_takes_the_torch_that_it_was_built_for():
+    """torchaudio itself requires none: without a bound, pip would take the newest torch beside an older torchaudio."""
+    ranges = dict(
+        re.match(r"(\w+)(.*)", needed).groups() for needed in setup_arguments()["extras_require"]["torchaudio"]
+    )
+    assert ranges["torch"] == ranges["torchaudio"] and "<" in ranges["torch"]
+
+
 def test_every_requirement_for_developers_is_pinned():
     pinned = distribution_names((REPOSITORY / "constraints.txt").read_text().splitlines())
     assert (REQUIRED | EXTRAS["dev"]) - pinned == set()

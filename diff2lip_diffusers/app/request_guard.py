@@ -9,6 +9,7 @@ from .settings import MB, AppSettings
 from .temporary_files import TemporaryFiles
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_DRAINED_BYTES = 8 * MB
 # The frame of a multipart upload around its files.
 UPLOAD_MARGIN_BYTES = MB
 UPLOAD, FILE = "/upload", "/file="
@@ -41,6 +42,7 @@ class RequestGuard:
             return
         answer = await self._refusal(scope, receive)
         if isinstance(answer, tuple):
+            await _drain(receive)
             await _refuse(send, *answer)
             return
         await self._app(scope, answer, _with_headers(send))
@@ -95,6 +97,15 @@ async def _body(receive: Callable) -> bytes | None:
             return None
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def _drain(receive: Callable) -> None:
+    """Reads what is left of a body, unless it is long: clients that still send may not see the answer."""
+    size, more = 0, True
+    while more and size < MAX_DRAINED_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message["type"] == "http.request" and message.get("more_body", False)
 
 
 def _is_sensible(body: bytes) -> bool:

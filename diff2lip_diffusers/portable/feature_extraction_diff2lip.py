@@ -13,9 +13,12 @@ from transformers.feature_extraction_sequence_utils import SequenceFeatureExtrac
 from transformers.feature_extraction_utils import BatchFeature, FeatureExtractionMixin  # noqa: F401 (diffusers looks for it)
 
 from .audio_input_diff2lip import is_batch, to_mono
-from .resampling_diff2lip import resample
+from .resampling_diff2lip import resample, resampling_reach
+from .speech_stream_diff2lip import SpeechStream
 
-BLOCK_STEPS = 4096  # mel steps computed at a time; limits memory
+# Mel steps computed at a time: always as many, because rounding in products of matrices depends on their size. So a
+# step has the same bits in a recording, in a part of it, and in a stream.
+MEL_BLOCK_STEPS = 16
 # Telephones have 8000 Hz, studios up to 384000.
 RATES_HZ = (1000, 768_000)
 MAX_FPS = 10_000
@@ -142,6 +145,18 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         Raises:
             ValueError: as in [`__call__`].
         """
+        sampling_rate = self.checked_rate(sampling_rate)
+        waveform = to_mono(audio)
+        if self.backend == "torchaudio":
+            return self._mel_torchaudio(waveform, sampling_rate)
+        return self._mel_torch(resample(waveform, sampling_rate, self.sampling_rate))
+
+    def checked_rate(self, sampling_rate: int | None) -> int:
+        """Returns a sampling rate in Hz; the configured one for None.
+
+        Raises:
+            ValueError: if it is not a whole number in range.
+        """
         sampling_rate = self.sampling_rate if sampling_rate is None else sampling_rate
         lowest, highest = RATES_HZ
         is_number = isinstance(sampling_rate, (int, float, np.integer, np.floating))
@@ -149,10 +164,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             raise ValueError(
                 f"`sampling_rate` is {sampling_rate!r}, expected a whole number of Hz from {lowest} to {highest}"
             )
-        waveform = to_mono(audio)
-        if self.backend == "torchaudio":
-            return self._mel_torchaudio(waveform, int(sampling_rate))
-        return self._mel_torch(resample(waveform, int(sampling_rate), self.sampling_rate))
+        return int(sampling_rate)
 
     def count_windows(self, mel_steps: int, fps: float | Fraction) -> int:
         """Returns how many frames have a complete window in `mel_steps` steps. The original writes as many."""
@@ -160,7 +172,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             return 0
         last_start = mel_steps - self.window_size
         # The window of frame n starts at floor(rate * (n - 1)). It is complete while rate * (n - 1) < last_start + 1.
-        return math.ceil((last_start + 1) / self._steps_per_frame(fps)) + 1
+        return math.ceil((last_start + 1) / self.steps_per_frame(fps)) + 1
 
     def windows(self, mel: torch.Tensor, frame_indices: Sequence[int], fps: float | Fraction) -> torch.Tensor:
         """Returns the windows of some frames, padded with silence beyond the end of the audio.
@@ -173,7 +185,7 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         Returns:
             (N, 80, 16). The window of frame n starts at step int(80 * max(n - 1, 0) / fps).
         """
-        rate = self._steps_per_frame(fps)
+        rate = self.steps_per_frame(fps)
         starts = torch.tensor([int(rate * max(index - 1, 0)) for index in frame_indices], dtype=torch.long)
         steps = starts[:, None] + torch.arange(self.window_size)
         if not mel.shape[1]:
@@ -181,26 +193,77 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
         windows = mel[:, steps.clamp(max=mel.shape[1] - 1)].transpose(0, 1)
         return torch.where((steps < mel.shape[1])[:, None], windows, self.padding_value).contiguous()
 
-    def _steps_per_frame(self, fps: float | Fraction) -> Fraction:
+    def steps_per_frame(self, fps: float | Fraction) -> Fraction:
+        """Returns how many mel steps begin in a frame.
+
+        Raises:
+            ValueError: if `fps` is not in range.
+        """
         if not isinstance(fps, (int, float, Fraction, np.integer, np.floating)) or not 0 < fps <= MAX_FPS:
             raise ValueError(f"`fps` is {fps!r}, expected a number above 0, up to {MAX_FPS}")
         return Fraction(self.sampling_rate, self.hop_length) / Fraction(fps).limit_denominator(1_000_000)
 
     def _mel_torch(self, waveform: torch.Tensor) -> torch.Tensor:
+        padded = torch.nn.functional.pad(self.emphasized(waveform), (self.n_fft // 2, self.n_fft // 2))
+        return self.mel_of_pieces(padded.unfold(0, self.n_fft, self.hop_length), self.mel_filters())
+
+    def stream(self, sampling_rate: int | None = None, fps: float | Fraction | None = None) -> SpeechStream:
+        """Returns a stream that takes speech in chunks and gives the mel windows of the whole.
+
+        Args:
+            sampling_rate: of the chunks, in Hz; the configured one by default.
+            fps: frames per second of the video; the configured one by default.
+
+        Raises:
+            ValueError: if a rate is not positive, or the backend is not "torch".
+        """
+        return SpeechStream(self, sampling_rate, fps)
+
+    # Parts of the computation, for streams.
+
+    @property
+    def mel_block_steps(self) -> int:
+        """How many mel steps are computed at a time."""
+        return MEL_BLOCK_STEPS
+
+    def to_mono(self, audio: np.ndarray | torch.Tensor | Sequence[float]) -> torch.Tensor:
+        """Returns audio of any accepted form as (T,) float32 in [-1, 1].
+
+        Raises:
+            ValueError: if `audio` has another shape or is not finite.
+        """
+        return to_mono(audio)
+
+    def resample(self, waveform: torch.Tensor, sampling_rate: int) -> torch.Tensor:
+        """Resamples a waveform (T,) float32 to the configured rate."""
+        return resample(waveform, sampling_rate, self.sampling_rate)
+
+    def resampling_reach(self, sampling_rate: int) -> int:
+        """Returns on how many samples after its own place a resampled value depends."""
+        return resampling_reach(sampling_rate, self.sampling_rate)
+
+    def emphasized(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Returns x[t] - preemphasis * x[t - 1] of a waveform (T,), (T,) float64; the first sample stays."""
         samples = waveform.double()
-        samples = torch.cat([samples[:1], samples[1:] - self.preemphasis * samples[:-1]])
-        padded = torch.nn.functional.pad(samples, (self.n_fft // 2, self.n_fft // 2))
-        frames = padded.unfold(0, self.n_fft, self.hop_length)
+        return torch.cat([samples[:1], samples[1:] - self.preemphasis * samples[:-1]])
+
+    def mel_of_pieces(self, pieces: torch.Tensor, filters: torch.Tensor) -> torch.Tensor:
+        """Returns mel steps (80, M) float32 in [-4, 4].
+
+        Args:
+            pieces: (M, n_fft) float64, emphasized audio around each step.
+            filters: those of `mel_filters`.
+        """
         window = torch.hann_window(self.n_fft, periodic=True, dtype=torch.float64)
-        filters = torch.from_numpy(self._mel_filters())
-        blocks = [
-            self._normalize(filters @ torch.fft.rfft(block * window).abs().T) for block in frames.split(BLOCK_STEPS)
-        ]
+        blocks = []
+        for block in pieces.split(MEL_BLOCK_STEPS):
+            full = torch.nn.functional.pad(block * window, (0, 0, 0, MEL_BLOCK_STEPS - len(block)))
+            blocks.append(self._normalize(filters @ torch.fft.rfft(full).abs().T)[:, : len(block)])
         return torch.cat(blocks, dim=1)
 
-    def _mel_filters(self) -> np.ndarray:
-        """Slaney mel filters of unit area, (80, 1 + n_fft // 2)."""
-        return mel_filter_bank(
+    def mel_filters(self) -> torch.Tensor:
+        """Returns Slaney mel filters of unit area, (80, 1 + n_fft // 2) float64."""
+        filters = mel_filter_bank(
             num_frequency_bins=1 + self.n_fft // 2,
             num_mel_filters=self.feature_size,
             min_frequency=self.min_frequency_hz,
@@ -208,7 +271,8 @@ class Diff2LipFeatureExtractor(SequenceFeatureExtractor):
             sampling_rate=self.sampling_rate,
             norm="slaney",
             mel_scale="slaney",
-        ).T
+        )
+        return torch.from_numpy(filters.T)
 
     def _normalize(self, mel: torch.Tensor) -> torch.Tensor:
         """Maps magnitudes to decibels, then to [-4, 4]."""

@@ -24,6 +24,7 @@ from .model_card_diff2lip import ModelCardMixin
 from .noise_diff2lip import Generators, check_generators, drawn_generator, step_generators
 from .scheduler_use_diff2lip import check_scheduler, extra_step_kwargs, schedule_arguments
 from .single_file_diff2lip import SingleFileMixin
+from .streaming_diff2lip import StreamingMixin
 
 
 @dataclass
@@ -38,7 +39,9 @@ class Diff2LipPipelineOutput(BaseOutput):
     frames: list | np.ndarray | torch.Tensor
 
 
-class Diff2LipPipeline(CallStateMixin, Diff2LipLoraMixin, ModelCardMixin, SingleFileMixin, DiffusionPipeline):
+class Diff2LipPipeline(
+    CallStateMixin, StreamingMixin, Diff2LipLoraMixin, ModelCardMixin, SingleFileMixin, DiffusionPipeline
+):
     """Pipeline that paints the lower half of face crops so that the lips match a speech recording.
 
     Letters in shapes: N frames, S x S pixels (`unet.config.sample_size`), E width of an audio embedding, T samples.

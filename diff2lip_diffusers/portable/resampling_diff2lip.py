@@ -47,6 +47,14 @@ def resample(waveform: torch.Tensor, from_hz: int, to_hz: int) -> torch.Tensor:
     return resampled
 
 
+def resampling_reach(from_hz: int, to_hz: int) -> int:
+    """Returns on how many samples after its own place a resampled value depends."""
+    if from_hz == to_hz:
+        return 0
+    divisor = math.gcd(from_hz, to_hz)
+    return _resampling_weights(from_hz // divisor, to_hz // divisor).shape[1] // 2
+
+
 @lru_cache(maxsize=4)
 def _resampling_weights(step: int, phases: int) -> torch.Tensor:
     """Weights of the input samples around an output sample, (phases, 2 * taps): half before it, half after it."""

@@ -1,0 +1,26 @@
+"""A face that speaks while the speech is still arriving: for pages, calls and voice agents."""
+
+from .camera import Camera
+from .capacity import Capacity, measure_capacity
+from .clock import Clock, ManualClock, MonotonicClock
+from .engine import LiveLipSync
+from .idle_clip import IdleClip
+from .measures import LiveStats
+from .refusals import QueueFullError, SessionRefusedError
+from .session import LiveFrame, LiveSession
+
+__all__ = [
+    "Camera",
+    "Capacity",
+    "Clock",
+    "IdleClip",
+    "LiveFrame",
+    "LiveLipSync",
+    "LiveSession",
+    "LiveStats",
+    "ManualClock",
+    "MonotonicClock",
+    "QueueFullError",
+    "SessionRefusedError",
+    "measure_capacity",
+]

@@ -1,0 +1,219 @@
+"""The engine: paints the frames of several sessions in one batch, in time."""
+
+import logging
+import threading
+from fractions import Fraction
+
+from ..lipsync.malloc_trim import trim_heap
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from .capacity import Capacity, measure_capacity
+from .clock import Clock, MonotonicClock
+from .idle_clip import IdleClip
+from .painting import LivePainting, Painter
+from .refusals import SessionRefusedError
+from .session import LiveSession, Planned
+from .shown_frame import FrameSource
+
+logger = logging.getLogger(__name__)
+
+# The painter looks for work at least this often.
+IDLE_WAIT_S = 0.02
+# A frame is planned so long before it is shown: as painting takes, and half as long again, but no shorter than this.
+LEAD_MARGIN, LEAST_LEAD_S = 1.5, 0.08
+TRIM_BATCHES = 500
+
+
+class LiveLipSync:
+    """Makes faces speak while their speech arrives.
+
+    Speech goes into sessions; frames with their sound come out at a steady rate. The window of a frame reaches 0.16 s
+    into the speech after it: this is waited for, and is part of the latency.
+
+    `start` paints in a thread of its own; without it the caller calls `step`, for example in tests with a
+    [`ManualClock`]. A context manager: starts and closes.
+
+    Args:
+        pipe: a [`Diff2LipPipeline`].
+        source: the idle clip or camera of sessions that bring none.
+        fps: frames per second; by default the highest up to 25 that the machine keeps.
+        max_sessions: how many sessions may be open; by default as many as the machine carries.
+        batch_size: faces painted at a time; by default `max_sessions`. The pictures do not depend on which sessions
+            share a batch.
+        settings: how mouths are painted.
+        clock: the time; that of the machine by default.
+
+    Attributes:
+        fps: frames per second.
+        capacity: what the machine carries; not measured if `fps` and `max_sessions` are given.
+
+    Examples:
+
+    ```py
+    >>> with LiveLipSync(pipe, IdleClip(pipe, "listening.mp4")) as engine, engine.open_session() as session:
+    ...     session.push_audio(samples, 16000)
+    ...     frame = session.take()
+    ```
+    """
+
+    def __init__(
+        self,
+        pipe: Diff2LipPipeline,
+        source: FrameSource | None = None,
+        fps: Fraction | float | None = None,
+        max_sessions: int | None = None,
+        batch_size: int | None = None,
+        settings: LivePainting | None = None,
+        clock: Clock | None = None,
+    ):
+        pipe.set_progress_bar_config(disable=True)
+        settings = settings or LivePainting()
+        if fps is None or max_sessions is None:
+            self.capacity = measure_capacity(pipe, settings, fps)
+        else:
+            self.capacity = Capacity(
+                max_sessions, batch_size or max_sessions, Fraction(fps).limit_denominator(1001), 0.0
+            )
+        self.fps = self.capacity.fps
+        self.max_sessions = self.capacity.sessions if max_sessions is None else max_sessions
+        self.pipe, self.source, self.clock = pipe, source, clock or MonotonicClock()
+        self.lock = threading.RLock()
+        self._painter = Painter(pipe, batch_size or max(1, self.max_sessions), settings)
+        self._sessions: list[LiveSession] = []
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_closing = False
+        self._batches = 0
+        self.failure: Exception | None = None
+
+    @property
+    def sessions(self) -> list[LiveSession]:
+        """The open sessions."""
+        with self.lock:
+            return list(self._sessions)
+
+    @property
+    def paint_s(self) -> float:
+        """Seconds that painting a batch took lately."""
+        return self._painter.paint_s
+
+    @property
+    def lead_s(self) -> float:
+        """How long before it is shown a frame is planned."""
+        return max(LEAST_LEAD_S, LEAD_MARGIN * self._painter.paint_s)
+
+    def open_session(
+        self,
+        source: FrameSource | None = None,
+        max_queue_s: float = 120.0,
+        max_delay_s: float | None = None,
+        rests: bool = True,
+    ) -> LiveSession:
+        """Opens a session; its first frame is due at once.
+
+        Args:
+            source: the idle clip or camera; that of the engine by default. The mouth of a clip is painted at rest
+                first, once.
+            max_queue_s: most speech that may wait, in seconds.
+            max_delay_s: for a live speaker: speech that waits longer than so many seconds is left out, oldest first.
+                None keeps all.
+            rests: whether the mouth rests in pauses of the speech without being painted.
+
+        Raises:
+            SessionRefusedError: if the machine does not carry one more.
+            ValueError: if there is no source, or the engine is closed.
+        """
+        source = source or self.source
+        if source is None:
+            raise ValueError("`source` is missing: pass an IdleClip or a Camera here or to LiveLipSync")
+        with self.lock:
+            self._check_running()
+            if len(self._sessions) >= self.max_sessions:
+                raise SessionRefusedError(self.max_sessions, float(self.fps))
+            if isinstance(source, IdleClip):
+                self._painter.rest(source)
+            sharpener = self._painter.new_sharpener(source)
+            session = LiveSession(
+                self, source, self.pipe.feature_extractor, max_queue_s, max_delay_s, rests, sharpener
+            )
+            self._sessions.append(session)
+        return session
+
+    def close_session(self, session: LiveSession) -> None:
+        """Frees the place of a session; [`LiveSession.close`] calls it."""
+        with self.lock:
+            if session in self._sessions:
+                self._sessions.remove(session)
+
+    def step(self) -> bool:
+        """Paints one batch of the frames that are due first; returns whether there was any."""
+        with self.lock:
+            waiting = [(frame, session) for session in self._sessions for frame in session.plan()]
+            waiting.sort(key=lambda pair: pair[0].tick / self.fps + pair[1].started_s)
+            batch = waiting[: self._painter.batch_size]
+            for frame, _ in batch:
+                frame.is_taken = True
+        if not batch:
+            return False
+        self._paint(batch)
+        self._batches += 1
+        if self._batches % TRIM_BATCHES == 0:
+            trim_heap()
+        return True
+
+    def start(self) -> "LiveLipSync":
+        """Paints in a thread from now on."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="live-painter", daemon=True)
+            self._thread.start()
+        return self
+
+    def wake(self) -> None:
+        """Tells the painter that there may be work."""
+        with self._changed:
+            self._changed.notify()
+
+    def close(self) -> None:
+        """Closes all sessions and ends the painter."""
+        self._is_closing = True
+        for session in self.sessions:
+            session.close()
+        self.wake()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> "LiveLipSync":
+        return self.start()
+
+    def __exit__(self, *_error) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        while not self._is_closing:
+            try:
+                painted = self.step()
+            except Exception as error:  # sessions must not wait for a painter that is gone
+                logger.exception("painting failed")
+                self.failure = error
+                return
+            if not painted:
+                with self._changed:
+                    self._changed.wait(IDLE_WAIT_S)
+
+    def _paint(self, batch: list[tuple[Planned, LiveSession]]) -> None:
+        crops, windows = [], []
+        for frame, _ in batch:
+            assert frame.shown.crop is not None and frame.window is not None
+            crops.append(frame.shown.crop)
+            windows.append(frame.window)
+        faces = self._painter.faces(crops, windows)
+        for (frame, session), face in zip(batch, faces, strict=True):
+            picture = self._painter.composited(frame.shown, face, session.sharpener)
+            with self.lock:
+                session.deliver(frame, picture)
+
+    def _check_running(self) -> None:
+        if self.failure is not None:
+            raise ValueError(f"the engine has stopped: {self.failure}")
+        if self._is_closing:
+            raise ValueError("the engine is closed; make a new one")

@@ -1,0 +1,61 @@
+"""What an engine measures of itself, in constant memory: latency, jitter, drift, dropped frames."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+BIN_S, NUM_BINS = 0.001, 10_000
+
+
+class Histogram:
+    """Durations counted in bins of 1 ms, up to 10 s."""
+
+    def __init__(self):
+        self._counts = np.zeros(NUM_BINS, np.int64)
+
+    def add(self, seconds: float) -> None:
+        """Counts a duration."""
+        self._counts[min(max(0, round(seconds / BIN_S)), NUM_BINS - 1)] += 1
+
+    def quantile(self, share: float) -> float:
+        """The duration in seconds that this share of all does not exceed; 0 while there is none."""
+        total = self._counts.sum()
+        if not total:
+            return 0.0
+        return float(np.searchsorted(np.cumsum(self._counts), share * total)) * BIN_S
+
+
+@dataclass(frozen=True)
+class LiveStats:
+    """What happened in a session so far.
+
+    Attributes:
+        num_frames: frames given out.
+        num_speech: those of them in which the face speaks.
+        num_late: frames of speech that were not painted in time; the picture before was shown again.
+        num_skipped: frames that nobody read in time, with their sound.
+        skipped_speech_s: speech that was left out to catch up with a live source, in seconds.
+        latency_p50_s: time from a sound's arrival to its frame, median, in seconds. Speech that arrives faster than it
+            is spoken is counted from when its turn came.
+        latency_p99_s: the same, which 99 % of the frames do not exceed.
+        jitter_p50_s: how long after their time frames were read, median, in seconds.
+        jitter_p99_s: the same, which 99 % of the frames do not exceed.
+        sound_ahead_s: length of all sound given out, less that of all pictures, in seconds.
+        clock_drift_s: time that passed since the first frame, less the length of all frames, in seconds.
+        queued_s: speech that waits, in seconds.
+        paint_s: seconds that painting a batch took lately.
+    """
+
+    num_frames: int
+    num_speech: int
+    num_late: int
+    num_skipped: int
+    skipped_speech_s: float
+    latency_p50_s: float
+    latency_p99_s: float
+    jitter_p50_s: float
+    jitter_p99_s: float
+    sound_ahead_s: float
+    clock_drift_s: float
+    queued_s: float
+    paint_s: float

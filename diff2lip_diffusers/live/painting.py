@@ -1,0 +1,119 @@
+"""Paints the mouths of frames of all sessions in batches of one size, and composites them."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+import torch
+
+from ..boxes import FaceBox
+from ..detail.bank import Bank
+from ..detail.exemplars import first_row_of, make_exemplar
+from ..detail.sharpener import MouthSharpener
+from ..lipsync.compositing import apply_patch, in_colors_of, painted_patch
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from .idle_clip import IdleClip
+from .shown_frame import ShownFrame
+
+# More gain next to nothing.
+BANK_EXEMPLARS = 64
+
+
+@dataclass(frozen=True)
+class LivePainting:
+    """How an engine paints.
+
+    Attributes:
+        num_inference_steps: denoising steps; 1 by default, the fastest.
+        seed: of the noise, which all frames share.
+        guidance_scale: as in a call of the pipeline.
+        detail: whether the mouth gets detail from the other frames of an idle clip.
+    """
+
+    num_inference_steps: int = 1
+    seed: int = 7
+    guidance_scale: float | None = None
+    detail: bool = False
+
+
+class Painter:
+    """Paints faces. A face does not depend on those painted with it: batches always have the same size.
+
+    Args:
+        pipe: the pipeline.
+        batch_size: faces at a time; a batch with fewer is filled up.
+        settings: how it paints.
+
+    Attributes:
+        paint_s: seconds that a batch took, averaged over the last few.
+    """
+
+    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting):
+        self.pipe, self.batch_size, self.settings = pipe, batch_size, settings
+        self.paint_s = 0.0
+        self.fraction: float = pipe.config["painted_fraction"]
+        extractor = pipe.feature_extractor
+        self.silence = torch.full((extractor.feature_size, extractor.window_size), float(extractor.padding_value))
+        self._noise = pipe.prepare_latents(1, self._generator())
+
+    def faces(self, crops: Sequence[np.ndarray], windows: Sequence[torch.Tensor]) -> np.ndarray:
+        """Painted faces (N, S, S, 3) float32 in [0, 1]; N is at most the size of a batch.
+
+        Args:
+            crops: N of (S, S, 3) uint8.
+            windows: N of (80, 16).
+        """
+        start = time.perf_counter()
+        fill = self.batch_size - len(crops)
+        output = self.pipe(
+            np.stack([*crops, *[crops[-1]] * fill]),
+            mel_windows=torch.stack([*windows, *[windows[-1]] * fill]),
+            num_inference_steps=self.settings.num_inference_steps,
+            guidance_scale=self.settings.guidance_scale,
+            latents=self._noise,
+            generator=self._generator(),
+            output_type="np",
+        )
+        took = time.perf_counter() - start
+        self.paint_s = took if not self.paint_s else 0.9 * self.paint_s + 0.1 * took
+        return np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
+
+    def composited(self, shown: ShownFrame, face: np.ndarray, sharpener: MouthSharpener | None = None) -> np.ndarray:
+        """The picture (H, W, 3) uint8 with a painted face in it; it is unchanged outside the face's lower part.
+
+        Args:
+            shown: a frame with a face.
+            face: (S, S, 3) float32 in [0, 1].
+            sharpener: adds detail.
+        """
+        crop, box, unsharpened = cast(np.ndarray, shown.crop), cast(FaceBox, shown.box), None
+        if sharpener is not None:
+            sharp = sharpener(in_colors_of(crop, face, self.fraction), crop) / np.float32(255)
+            face, unsharpened = sharp, face
+        patch = painted_patch(shown.rgb[shown.area], box, crop, face, self.fraction, unsharpened)
+        return apply_patch(shown.rgb, patch)
+
+    def new_sharpener(self, clip: object) -> MouthSharpener | None:
+        """Adds detail from the frames of a clip; None if the settings or the source do without."""
+        if not (self.settings.detail and isinstance(clip, IdleClip)):
+            return None
+        seen = [(number, shown) for number, shown in enumerate(clip.frames) if shown.box is not None]
+        size = self.pipe.unet.config.sample_size
+        chosen = seen[:: -(-len(seen) // BANK_EXEMPLARS)]
+        exemplars = [make_exemplar(number, one.rgb[one.area], size, self.fraction) for number, one in chosen]
+        return MouthSharpener(Bank(exemplars, first_row_of(self.fraction, size)))
+
+    def rest(self, clip: IdleClip) -> None:
+        """Paints the mouth of a whole clip at rest, once."""
+        waiting = [shown for shown in clip.frames if shown.box is not None and shown.rest is None]
+        sharpener = self.new_sharpener(clip) if waiting else None
+        for start in range(0, len(waiting), self.batch_size):
+            batch = waiting[start : start + self.batch_size]
+            faces = self.faces([cast(np.ndarray, shown.crop) for shown in batch], [self.silence] * len(batch))
+            for shown, face in zip(batch, faces, strict=True):
+                shown.rest = self.composited(shown, face, sharpener)[shown.area].copy()
+
+    def _generator(self) -> torch.Generator:
+        return torch.Generator().manual_seed(self.settings.seed)
