@@ -40,9 +40,10 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = await self._refusal(scope, receive)
+        body = _Body(receive)
+        answer = await self._refusal(scope, body)
         if isinstance(answer, tuple):
-            await _drain(receive)
+            await _drain(body)
             await _refuse(send, *answer)
             return
         await self._app(scope, answer, _with_headers(send))
@@ -99,13 +100,23 @@ async def _body(receive: Callable) -> bytes | None:
             return b"".join(parts)
 
 
-async def _drain(receive: Callable) -> None:
+class _Body:
+    """Gives the body of a request, and remembers whether that was all of it."""
+
+    def __init__(self, receive: Callable):
+        self._receive, self.is_read = receive, False
+
+    async def __call__(self) -> dict:
+        message = await self._receive()
+        self.is_read = self.is_read or message["type"] != "http.request" or not message.get("more_body")
+        return message
+
+
+async def _drain(body: _Body) -> None:
     """Reads what is left of a body, unless it is long: clients that still send may not see the answer."""
-    size, more = 0, True
-    while more and size < MAX_DRAINED_BYTES:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message["type"] == "http.request" and message.get("more_body", False)
+    size = 0
+    while not body.is_read and size < MAX_DRAINED_BYTES:
+        size += len((await body()).get("body", b""))
 
 
 def _is_sensible(body: bytes) -> bool:
