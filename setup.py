@@ -60,7 +60,7 @@ setup(
         "psutil",  # the processes of a batch: who is alive
     ],
     extras_require={
-        "app": ["gradio>=6.31,<7", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
+        "app": ["gradio>=6.31,<7", "starlette", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
@@ -86,6 +86,15 @@ setup(
             "scipy",  # reference statistics
             "hypothesis",
             "peft",
+            "gradio>=6.31,<7",
+            "starlette",
+            "gradio_client",  # the page over HTTP
+            "httpx",  # the same, with requests that no client sends
+            "c2pa-python>=0.38",
+            "cryptography",  # certificates for tests
+            "nbformat",
+            "nbclient",  # runs the notebook in examples/
+            "ipykernel",  # in which it runs
             "s3fs",
             "aiohttp",
             "pyarrow",
