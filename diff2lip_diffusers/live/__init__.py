@@ -6,6 +6,7 @@ from .clock import Clock, ManualClock, MonotonicClock
 from .engine import LiveLipSync
 from .idle_clip import IdleClip
 from .measures import LiveStats
+from .pacing import paced_frames
 from .refusals import QueueFullError, SessionRefusedError
 from .session import LiveFrame, LiveSession
 
@@ -23,4 +24,5 @@ __all__ = [
     "QueueFullError",
     "SessionRefusedError",
     "measure_capacity",
+    "paced_frames",
 ]

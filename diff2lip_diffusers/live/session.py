@@ -216,6 +216,11 @@ class LiveSession:
             return sum(utterance.waiting_s for utterance in self._utterances)
 
     @property
+    def fps(self) -> Fraction:
+        """Frames per second."""
+        return self._fps
+
+    @property
     def started_s(self) -> float:
         """When the session began, by the engine's clock."""
         return self._start
