@@ -19,7 +19,7 @@ $(INSTALLED): setup.py constraints.txt
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
 
-# Takes five to six hours on two cores. Every step resumes where it was stopped. See recipes/demo/README.md.
+# Takes eight to nine hours on two cores. Every step resumes where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train
 demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip make-corpus demo-run/corpus --clips 440 --size 192 --look plain --workers 2
@@ -36,7 +36,19 @@ demo-weights: $(INSTALLED)
 	$(TRAIN) recipes/demo/lips_64px.yaml
 	$(BIN)/diff2lip train recipes/demo/edges_64px.yaml
 	$(TRAIN) recipes/demo/voices_64px.yaml
-	$(BIN)/python recipes/demo/ship.py demo-run/voices_64px/model
+	$(BIN)/diff2lip make-corpus demo-run/plain_288 --clips 276 --seed 11 --size 288 --look plain --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/life_288 --clips 77 --seed 21 --size 288 --look life --workers 2
+	$(BIN)/diff2lip make-corpus demo-run/plain_384 --clips 215 --size 384 --look plain --workers 2
+	$(BIN)/diff2lip prepare demo-run/plain_288 demo-run/set_288 --size 144 --workers 2
+	$(BIN)/diff2lip prepare demo-run/life_288 demo-run/set_life --size 144 --min-sharpness 0 --workers 2
+	$(BIN)/diff2lip prepare demo-run/plain_384 demo-run/set_384 --size 144 --workers 2
+	$(BIN)/python recipes/demo/grow.py demo-run/voices_64px/model demo-run/grown_128px
+	$(BIN)/diff2lip train recipes/demo/first_128px.yaml
+	$(BIN)/diff2lip train recipes/demo/looks_128px.yaml
+	$(BIN)/diff2lip train recipes/demo/sharp_128px.yaml
+	$(BIN)/python recipes/demo/ship.py demo-run/sharp_128px/model --as teacher --guidance-scale 1.5
+	$(BIN)/diff2lip distill recipes/distill_demo.yaml
+	$(BIN)/python recipes/demo/ship.py demo-run/student/model
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest -n auto --dist worksteal

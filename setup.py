@@ -37,6 +37,7 @@ setup(
             "model_card.md",
             "weights/*",
             "demo/assets/**",
+            "app/*.css",
             "evaluation/**/*.csv",
             "evaluation/assets/**",
             "evaluation/report/*.css",
@@ -58,6 +59,7 @@ setup(
         "psutil",  # the processes of a batch: who is alive
     ],
     extras_require={
+        "app": ["gradio>=6.31,<7", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
@@ -68,7 +70,9 @@ setup(
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
-        "torchaudio": ["torchaudio"],  # a backend of the feature extractor; must match the installed torch
+        "provenance": ["c2pa-python>=0.38"],  # signed content credentials in the output
+        # A backend of the feature extractor. 2.11 is the last one; it names no torch, but needs that of its number.
+        "torchaudio": ["torchaudio>=2.6,<2.12", "torch>=2.6,<2.12"],
         "dev": [
             "pytest",
             "pytest-xdist",
@@ -80,6 +84,11 @@ setup(
             "scipy",  # reference statistics
             "hypothesis",
             "peft",
+            "gradio>=6.31,<7",
+            "gradio_client",  # the page over HTTP
+            "httpx",  # the same, with requests that no client sends
+            "c2pa-python>=0.38",
+            "cryptography",  # certificates for tests
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },

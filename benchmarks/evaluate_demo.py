@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Judges the demo's weights by `diff2lip evaluate`, on drawn people of the test split, whose true mouths are known.
 
-Each person is lip-synced with the speech of the next one, by two samplers and with a reference from elsewhere in the
-clip. The reference of all measures is the truth: the same person in the same poses, saying the target speech. Controls
-made from the truth show that the measures do what they should. Stopped runs resume.
+Each person is lip-synced with the speech of the next one, by the teacher, and by the student in four, two and one
+steps. The reference of all measures is the truth: the same person in the same poses, saying the target speech.
+Controls made from the truth show that the measures do what they should. Stopped runs resume.
 
-    python benchmarks/evaluate_demo.py [--output evaluate-demo] [--people 20] [--frames 50] [--model FOLDER]
+    python benchmarks/evaluate_demo.py [--output evaluate-demo] [--people 20] [--frames 50] [--systems NAME...]
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from diff2lip_diffusers.batch.pairs import Pair
-from diff2lip_diffusers.demo.demo_clip import demo_model_folder
+from diff2lip_diffusers.demo.demo_clip import demo_model_folder, teacher_folder
 from diff2lip_diffusers.evaluation.drawn_people import CONTROLS, draw_people, write_control, write_people
 from diff2lip_diffusers.evaluation.lip_sync_drawn import lip_sync_drawn
 from diff2lip_diffusers.evaluation.measures.choice import DRAWN, DRAWN_SYNCNET
@@ -23,12 +23,16 @@ from diff2lip_diffusers.evaluation.run import Evaluation, evaluate
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.schedulers import make_scheduler
 
-# Systems by name: scheduler, denoising steps, where the identity comes from.
+# Systems by name: whose weights, scheduler (None: the model's own), denoising steps.
 SYSTEMS = {
-    "DDIM 25": ("ddim", 25, "cross"),
-    "DPM-Solver++ 8": ("dpmsolver++", 8, "cross"),
-    "DPM-Solver++ 8, reference elsewhere": ("dpmsolver++", 8, "random"),
+    "teacher, DDIM 25": ("teacher", "ddim", 25),
+    "teacher, DPM-Solver++ 8": ("teacher", "dpmsolver++", 8),
+    "student, 4 steps": ("model", None, 4),
+    "student, 2 steps": ("model", None, 2),
+    "student, 1 step": ("model", None, 1),
 }
+# The faces are larger than the crops, so that the crops and not the videos limit the sharpness.
+SIZE_PX = 288
 
 
 def main() -> None:
@@ -37,13 +41,15 @@ def main() -> None:
     torch.set_num_threads(1)
     folder = Path(args.output)
     people = draw_people(args.people, args.frames)
-    pairs = write_people(folder, people)
-    systems: dict[str, str | Path] = {
-        name: lip_sync(folder / name, pairs, args.model, *how) for name, how in SYSTEMS.items()
-    }
+    pairs = write_people(folder, people, SIZE_PX)
+    models = {"model": args.model, "teacher": args.teacher}
+    systems: dict[str, str | Path] = {}
+    for name in args.systems:
+        weights, *how = SYSTEMS[name]
+        systems[name] = lip_sync(folder / name, pairs, models[weights], *how)
     for control in CONTROLS:
         for person in people:
-            write_control(folder / "controls" / control, control, person, folder / "truth")
+            write_control(folder / "controls" / control, control, person, folder / "truth", SIZE_PX)
     controls: dict[str, str | Path] = {name: folder / "controls" / name for name in CONTROLS}
     frames = sum(len(person.poses) for person in people)
     print(f"{len(people)} people, {frames} frames")
@@ -64,7 +70,9 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", default="evaluate-demo", metavar="DIR", help="folder (default: evaluate-demo)")
-    parser.add_argument("--model", default=str(demo_model_folder()), help="model folder (default: the demo's)")
+    parser.add_argument("--model", default=str(demo_model_folder()), help="the student's folder (default: the demo's)")
+    parser.add_argument("--teacher", default=str(teacher_folder()), help="the teacher's folder (default: the demo's)")
+    parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="NAME", help="which")
     parser.add_argument("--syncnet", metavar="DIR", help="a SyncNet of drawn people (default: the package's)")
     parser.add_argument("--people", type=int, default=20, help="how many (default: 20)")
     parser.add_argument("--frames", type=int, default=50, help="longest clip in frames (default: 50)")
@@ -72,16 +80,17 @@ def parse_args() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def lip_sync(folder: Path, pairs: list[Pair], model: str, scheduler: str, steps: int, mode: str) -> Path:
+def lip_sync(folder: Path, pairs: list[Pair], model: str, scheduler: str | None, steps: int) -> Path:
     """Lip-syncs all people with known face boxes; returns the list of results."""
     pipe = load_pipeline(model, device="cpu", dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = make_scheduler(scheduler, pipe.scheduler.config)
+    if scheduler:
+        pipe.scheduler = make_scheduler(scheduler, pipe.scheduler.config)
 
     def show(done: int, total: int) -> None:
         print(f"{folder.name}: {done} of {total}", file=sys.stderr)
 
-    return lip_sync_drawn(pipe, pairs, folder, show, num_inference_steps=steps, mode=mode, batch_size=16)
+    return lip_sync_drawn(pipe, pairs, folder, show, num_inference_steps=steps, batch_size=16)
 
 
 def print_table(found: Evaluation) -> None:

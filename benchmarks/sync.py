@@ -50,6 +50,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--audio", required=True, help="speech; it is looped")
     parser.add_argument("--seconds", type=int, nargs="+", default=[10, 60])
     parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--detail", choices=("video", "none"), default="none", help="as of diff2lip sync")
     parser.add_argument("--in-child", metavar="OUTPUT", help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -57,6 +58,7 @@ def parse_args() -> argparse.Namespace:
 def run_child(video: Path, audio: Path, args: argparse.Namespace) -> dict:
     """Measures one job in a new process."""
     inputs = ["--model", args.model, "--video", video, "--audio", audio, "--steps", str(args.steps)]
+    inputs += ["--detail", args.detail]
     command = [sys.executable, __file__, *inputs, "--in-child", video.with_name("out.mp4")]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -64,7 +66,8 @@ def run_child(video: Path, audio: Path, args: argparse.Namespace) -> dict:
 
 def measure(args: argparse.Namespace, output: str) -> dict:
     """Returns the frames, the peak memory in MB and the seconds by stage of one job."""
-    result = sync_video(load_pipeline(args.model), args.video, args.audio, output, num_inference_steps=args.steps)
+    options = {"num_inference_steps": args.steps, "detail": args.detail}
+    result = sync_video(load_pipeline(args.model), args.video, args.audio, output, **options)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
     return {"frames": result.num_frames, "peak_mb": peak_mb, "stage_s": result.stage_s}
 

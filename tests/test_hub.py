@@ -178,7 +178,7 @@ def run_against(hub: HubStandIn, script: str, *args: Path) -> None:
         "PYTHONPATH": str(Path(diff2lip_diffusers.__file__).parents[1]),
     }
     command = [sys.executable, "-c", LOOPBACK_ONLY + NO_PROGRESS_BARS + script, *map(str, args)]
-    done = subprocess.run(command, env=env, cwd=hub.folder.parent, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, cwd=hub.folder.parent, capture_output=True, text=True, timeout=600)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 

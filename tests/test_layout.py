@@ -13,13 +13,25 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "diff2lip_diffusers"
 ROOT = "root"
 # From the bottom up: a folder imports from those before it. The files in the root come after the portable ones.
-FOLDERS = ["portable", ROOT, "hub", "media", "faces", "detail", "restoration", "lipsync", "batch", "corpus"]
-FOLDERS += ["evaluation", "prepare", "training", "personal", "demo", "live", "integrations", "cli"]
+FOLDERS = [
+    "portable",
+    ROOT,
+    "hub",
+    "media",
+    "provenance",
+    "faces",
+    "detail",
+    "restoration",
+    "lipsync",
+    "batch",
+    "corpus",
+]
+FOLDERS += ["evaluation", "prepare", "training", "personal", "demo", "live", "integrations", "app", "cli"]
 MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
-HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "live", "integrations", "cli")
+HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "live", "integrations", "app", "cli")
 OPTIONAL = {"gradio", "matplotlib", "face_alignment", "mediapipe", "torchaudio", "decord", "skimage", "tensorboard"}
-OPTIONAL |= {"spandrel", "aiortc", "aiohttp", "livekit", "pipecat"}
+OPTIONAL |= {"spandrel", "c2pa", "aiortc", "aiohttp", "livekit", "pipecat"}
 # These import from all folders: the public names of the package, and the start of the command line.
 DOORS = {"__init__", "__main__"}
 

@@ -62,6 +62,10 @@ def imported_by(files: list[Path], only_when_loaded: bool = False) -> dict[str, 
     return found
 
 
+def loading(files: list[Path]) -> dict[str, str]:
+    return imported_by(files, only_when_loaded=True)
+
+
 def functions_of(tree: ast.AST) -> list[ast.AST]:
     return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))]
 
@@ -80,8 +84,10 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_what_loads_with_a_module_is_required():
-    undeclared = imported_by(SOURCES, only_when_loaded=True).items()
-    assert {name: path for name, path in undeclared if name not in REQUIRED} == {}
+    pages = [path for path in SOURCES if path.parent.name == "app"]  # loaded by `serving`, after it looked for Gradio
+    others = [path for path in SOURCES if path not in pages]
+    assert {name: path for name, path in loading(others).items() if name not in REQUIRED} == {}
+    assert loading(pages).keys() - REQUIRED <= {"gradio"}
 
 
 def test_every_import_is_required_or_in_an_extra():
@@ -102,6 +108,14 @@ def test_every_import_of_the_tests_comes_with_the_extra_for_developers():
 
 def test_the_extra_for_developers_brings_speech_and_adapters():
     assert EXTRAS["corpus"] | EXTRAS["lora"] <= EXTRAS["dev"]
+
+
+def test_the_extra_torchaudio_takes_the_torch_that_it_was_built_for():
+    """torchaudio itself requires none: without a bound, pip would take the newest torch beside an older torchaudio."""
+    ranges = dict(
+        re.match(r"(\w+)(.*)", needed).groups() for needed in setup_arguments()["extras_require"]["torchaudio"]
+    )
+    assert ranges["torch"] == ranges["torchaudio"] and "<" in ranges["torch"]
 
 
 def test_every_requirement_for_developers_is_pinned():

@@ -41,7 +41,6 @@ from ..lipsync.heard_audio import heard_audio
 from ..lipsync.job import (
     SyncResult,
     boxed_frames,
-    mark_of,
     no_face_painted,
     shown_frames,
     video_settings,
@@ -50,6 +49,7 @@ from ..lipsync.job import (
 from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan, plan_job
 from ..lipsync.reference_faces import ReferenceFaces, reference_faces
+from ..lipsync.sealing import mark_of, seal_of
 from ..lipsync.source_video import SourceVideo
 from ..lipsync.spoken_segments import checked_faces
 from ..lipsync.stage_timer import StageTimer
@@ -247,7 +247,8 @@ class SplitClip:
             raise no_face_painted(self.options)
         files = [(self._part_path(index, part), part.num_frames) for index, part in enumerate(parts)]
         audio = heard_audio(self.source, self.audio, plan, self.options)
-        join_parts(files, target, target.parent, self.encoder(target), audio, mark_of(self.options))
+        seal = seal_of(self.pipe, self.source, self.audio, target, self.options)
+        join_parts(files, target, target.parent, self.encoder(target), audio, mark_of(self.options), seal)
         result = SyncResult(
             target,
             clip["num_frames"],

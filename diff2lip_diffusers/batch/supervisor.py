@@ -5,32 +5,24 @@ process had in hand, and starts another process in its place. One pair in hand h
 which one it was: they become suspects, which a worker takes last and one at a time.
 """
 
-import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ..errors import Diff2LipError, MediaError
-from ..worker_processes import end_with_parent
+from .children import begin_child, process_context, started
 from .folder import BatchFolder
 from .journal import Journal
 from .pair_records import DIED, FAILED
 from .process_group import Seat
 from .work_queue import ProcessDiedError
 
-# Signals that end a worker politely, and those of job control.
-ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-STOPPING = [getattr(signal, name) for name in ("SIGTSTP", "SIGCONT") if hasattr(signal, name)]
 # A signal may reach a thread that is not Python's, so the supervisor looks up this often.
 LOOK_UP_S = 0.5
 # A process that dies between two pairs, or before it takes one, so often in a row would go on to do so.
@@ -132,15 +124,11 @@ def cause_of(number: int) -> str:
 
 def _run(work: Work, arguments: Any, seat: Seat | None) -> tuple[int, _Watched, bool]:
     """Runs one process; returns its exit code, negative for a signal, and whether it was told to end."""
-    # Where it is safe, a fork takes neither time nor memory. After a look for GPUs, their drivers do not survive it.
-    forks = sys.platform == "linux" and not torch.accelerator.is_available()
-    context = get_context("fork") if forks else get_context("spawn")
+    context = process_context()
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_serve, args=(work, arguments, theirs, seat))
     watched = _Watched()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    with _forwarding(process) as told:
+    with started([process]) as told:
         theirs.close()
         while process.sentinel not in wait([ours, process.sentinel], LOOK_UP_S):
             _note_all(ours, watched)
@@ -156,45 +144,9 @@ def _note_all(connection: Any, watched: _Watched) -> None:
             watched.note(*connection.recv())
 
 
-@contextmanager
-def _forwarding(process: BaseProcess) -> Iterator[list[int]]:
-    """Starts a process and passes signals on to it; gives a list of those that end it.
-
-    The process has its own process group, so that Ctrl-C reaches it once: through here.
-    """
-    told: list[int] = []
-
-    def forward(number: int, _frame: object) -> None:
-        if number in ENDING:
-            told.append(number)
-        with suppress(ProcessLookupError):
-            os.kill(process.pid or 0, signal.SIGSTOP if number in STOPPING[:1] else number)
-        if number in STOPPING[:1]:
-            os.kill(os.getpid(), signal.SIGSTOP)
-
-    before = {number: signal.getsignal(number) for number in ENDING + STOPPING}
-    signal.pthread_sigmask(signal.SIG_BLOCK, before)
-    try:
-        process.start()
-        for number in before:
-            signal.signal(number, forward)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
-        yield told
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, before)
-
-
 def _serve(work: Work, arguments: Any, connection: Connection, seat: Seat | None) -> None:
     """Runs in the worker's process."""
-    os.setpgid(0, 0)
-    for number in ENDING:
-        signal.signal(number, signal.default_int_handler)
-    for number in STOPPING:
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING + STOPPING)
-    end_with_parent()
+    begin_child()
     sys.exit(work(arguments, Reports(connection, seat)))
 
 

@@ -31,7 +31,7 @@ def add_batch(commands) -> None:
         "batch",
         help=COMMANDS["batch"],
         description="Lip-syncs a list of pairs of speech and video. After a crash, the same command resumes."
-        " On several GPUs or machines: accelerate launch -m diff2lip_diffusers batch ...",
+        " On several GPUs or cores: --processes. Several machines: accelerate launch -m diff2lip_diffusers batch ...",
     )
     batch.add_argument(
         "pairs",
@@ -61,6 +61,13 @@ def add_batch(commands) -> None:
         help="what the processes share: whole pairs, or the frames of one pair after another, for long videos"
         " (default: pairs)",
     )
+    batch.add_argument(
+        "--processes",
+        type=POSITIVE,
+        default=1,
+        help="how many processes share the work on this machine, one for each GPU or core (default: 1); not with"
+        " accelerate launch",
+    )
     batch.add_argument("--dry-run", action="store_true", help="only check the list and its files")
     batch.add_argument("--check", dest="dry_run", action="store_true", help=argparse.SUPPRESS)  # its old name
     batch.add_argument(
@@ -71,7 +78,7 @@ def add_batch(commands) -> None:
     )
     add_model(batch)
     add_options(batch)
-    batch.set_defaults(run=_run, supervised=True)
+    batch.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace, reports: Reports | None = None) -> int:
@@ -126,8 +133,7 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup, repo
 def _hint_at_processes(threads: int, group: ProcessGroup) -> None:
     cores = os.cpu_count() or 1
     if group.size == 1 and threads == 1 < cores and not group.replaces:
-        cure = f"accelerate launch --multi_gpu --num_processes {cores} -m diff2lip_diffusers batch ..."
-        print(f"only one of {cores} cores is used; to use all, also without a GPU: {cure}", file=sys.stderr)
+        print(f"only one of {cores} cores is used; to use all: --processes {cores}", file=sys.stderr)
 
 
 def _report(result: BatchResult, output_dir: str) -> None:

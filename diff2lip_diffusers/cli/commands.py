@@ -9,12 +9,14 @@ import importlib.metadata
 EXIT_USAGE = 2
 COMMANDS = {
     "sync": "make the lips in a video follow a recording",
+    "app": "a page in the browser to lip-sync videos",
     "batch": "lip-sync a list of pairs, in many processes",
     "status": "progress of a batch",
     "convert": "turn the original checkpoint into a diffusers model folder",
     "convert-syncnet": "turn the weights of the SyncNet of 2016 into safetensors",
     "export": "write a model folder in the authors' layout, or with its code",
     "demo": "lip-sync a drawn face with the small model in the package",
+    "verify": "say what a file tells about being synthesized",
     "evaluate": "measure lip-synced videos of any system",
     "make-corpus": "draw talking faces with synthesized speech, for training and measuring",
     "personalize": "make a model of one person from videos of the person",

@@ -13,8 +13,10 @@ from collections.abc import Callable
 
 import torch
 
+from ..batch.local_group import run_group
 from ..batch.supervisor import Reports, supervise
 from ..errors import Diff2LipError, StoppedError
+from .app import add_app
 from .batch import add_batch
 from .commands import program_parser
 from .convert import add_convert
@@ -31,6 +33,7 @@ from .status import add_status
 from .sync import add_sync
 from .train import add_train
 from .train_syncnet import add_train_syncnet
+from .verify import add_verify
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -40,13 +43,19 @@ def main(argv: list[str] | None = None) -> int:
 
     Args:
         argv: the command, which then runs in this process; None for that of the command line. A batch of the command
-            line runs in a process of its own, which another one replaces if a pair ends it.
+            line runs in processes of its own, which others replace if a pair ends them.
     """
     args = build_parser().parse_args(argv)
     _clean_up_on_signals()
-    if argv is None and "supervised" in args and hasattr(os, "fork"):
-        return _exit_code(args, lambda: supervise(_run_supervised, args))
+    if getattr(args, "processes", 1) > 1 and not args.dry_run:
+        return _exit_code(args, lambda: run_group(_run_alone, args, args.processes))
+    if argv is None and "processes" in args and hasattr(os, "fork"):
+        return _run_alone(args)
     return _exit_code(args, lambda: args.run(args))
+
+
+def _run_alone(args: argparse.Namespace) -> int:
+    return _exit_code(args, lambda: supervise(_run_supervised, args))
 
 
 def _run_supervised(args: argparse.Namespace, reports: Reports) -> int:
@@ -79,12 +88,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = program_parser()
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
+    add_app(commands)
     add_batch(commands)
     add_status(commands)
     add_convert(commands)
     add_convert_syncnet(commands)
     add_export(commands)
     add_demo(commands)
+    add_verify(commands)
     add_evaluate(commands)
     add_make_corpus(commands)
     add_personalize(commands)

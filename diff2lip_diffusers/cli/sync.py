@@ -12,6 +12,7 @@ from ..media.reader import probe_video
 from ..output_paths import check_output_path
 from .commands import COMMANDS
 from .options import add_model, add_options, load_model, options_of, show_restorer
+from .progress_lines import ProgressLines
 
 # Less speech than this, about a word, may be cut at the end without a remark.
 CUT_SPEECH_S = 0.5
@@ -36,11 +37,24 @@ def add_sync(commands) -> None:
     )
     add_model(sync)
     add_options(sync, one_video=True)
+    sync.add_argument(
+        "--progress",
+        choices=("bar", "json"),
+        default="bar",
+        help="how progress is shown: a bar on a terminal (the default), or JSON lines for programs",
+    )
     sync.set_defaults(run=_run)
 
 
 def _run(args: argparse.Namespace) -> None:
+    lines = ProgressLines(args.progress == "json")
+    with lines.naming_errors():
+        _sync(args, lines)
+
+
+def _sync(args: argparse.Namespace, lines: ProgressLines) -> None:
     # Checked here, too, so that a wrong file name fails before a model is loaded.
+    lines.stage("check")
     options = SyncOptions(**options_of(args))
     check_output_path(args.output, args.video, args.audio, *options.files)
     probe_video(args.video, options.max_pixels)
@@ -50,14 +64,27 @@ def _run(args: argparse.Namespace) -> None:
         for audio in {segment.audio for segment in read_segments(options.segments)}:
             check_speech(audio)
     show_restorer(options, args.device)
+    lines.stage("load")
     pipe = load_model(args, args.device, args.dtype)
-    with tqdm(unit="frame", disable=None) as bar:
+    lines.stage("sync")
+    with tqdm(unit="frame", disable=True if lines.is_on else None) as bar:
 
         def show(done: int, expected: int | None) -> None:
+            lines.frames(done, expected)
             bar.total = expected
             bar.update(done - bar.n)
 
         result = sync_video(pipe, args.video, args.audio, args.output, on_progress=show, **options_of(args))
+    if lines.is_on:
+        lines.result(
+            output=str(result.output),
+            num_frames=result.num_frames,
+            num_faceless_frames=result.num_faceless_frames,
+            fps=str(result.fps),
+            duration_s=round(result.duration_s, 6),
+            speech_s=round(result.speech_s, 6),
+        )
+        return
     faceless = f", {result.num_faceless_frames} without the face" if result.num_faceless_frames else ""
     cut_s = result.speech_s - result.duration_s
     cut = f", {cut_s:.2f} s of speech left out (--length audio keeps it)" if cut_s > CUT_SPEECH_S else ""

@@ -53,8 +53,13 @@ class DemoClip:
 
 
 def demo_model_folder() -> Path:
-    """The model folder in the package: Apache-2.0, for drawn faces of 64 pixels only."""
+    """The model folder in the package: Apache-2.0, for drawn faces only. It needs one to four steps."""
     return ASSETS / "model"
+
+
+def teacher_folder() -> Path:
+    """The weights in the package that the demo's model was distilled from: to train further, or to compare with."""
+    return ASSETS / "teacher"
 
 
 def load_demo_clip(folder: Path = ASSETS) -> DemoClip:

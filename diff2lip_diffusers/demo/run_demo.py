@@ -15,11 +15,10 @@ from ..hub import load_pipeline
 from ..lipsync.run import SyncResult, sync_video
 from ..media.reader import read_audio, read_rgb
 from ..output_paths import check_output_path, hidden_folder_beside, writing
-from ..schedulers import make_scheduler
 from .contact_sheet import contact_sheet
 from .demo_clip import FPS, SIZE_PX, DemoClip, demo_model_folder, load_demo_clip, write_demo_clip
 
-SCHEDULER, STEPS, BATCH_SIZE = "dpmsolver++", 8, 16
+BATCH_SIZE = 16
 CROP_PX, COLUMNS, COLUMN_PX = 64, 7, 160
 
 
@@ -67,13 +66,11 @@ def _lip_sync(clip: DemoClip, output: str | Path, device: str | None) -> DemoRes
     sheet = Path(output).with_suffix(".png")
     pipe = load_pipeline(demo_model_folder(), device, dtype="fp32")
     pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = make_scheduler(SCHEDULER, pipe.scheduler.config)
     sync = sync_video(
         pipe,
         clip.video,
         clip.speech,
         output,
-        num_inference_steps=STEPS,
         batch_size=BATCH_SIZE,
         detections=clip.boxes,
         length="video",

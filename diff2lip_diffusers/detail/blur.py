@@ -9,7 +9,7 @@ from .luma import blurred
 from .matching import MOUTH
 
 # Pixels of the model's size. Energies are compared between neighboring ones of these blurs.
-SCALES = (0.7, 1.4, 2.8)
+SCALES = (0.7, 1.4)
 # Blurs that are tried; what an estimate is multiplied by: too little costs less than too much.
 SIGMAS, CAUTION = np.array([0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 2.5]), 0.95
 # Noise is measured in the flattest blocks: of so many pixels, this share of them.

@@ -15,9 +15,10 @@ from ..detail.exemplars import Exemplar
 from ..errors import FaceNotFoundError
 from ..faces.detections_file import DetectionsWriter, read_detections
 from ..faces.detectors import FaceDetector, load_face_detector
-from ..faces.search import find_faces
+from ..faces.search import DEFAULT_BATCH_SIZE, find_faces
 from ..faces.smoothing import bridge_gaps, smooth_boxes, smooth_boxes_as_original
 from ..faces.tracks import track_face
+from ..media.containers import LARGE_PIXELS
 from ..media.frame import Frame
 from ..media.length import read_to_length
 from .option_values import MIN_BOX_PX
@@ -182,7 +183,9 @@ class _Search:
         path = self.options.detections
         if path is not None and Path(path).exists():
             return self._from_file(frames, path)
-        found = starmap(SearchedFrame, find_faces(frames, self._detector(), self.stride))
+        # Frames are held until a batch of them is searched.
+        batch_size = 1 if self.info.width * self.info.height > LARGE_PIXELS else DEFAULT_BATCH_SIZE
+        found = starmap(SearchedFrame, find_faces(frames, self._detector(), self.stride, batch_size))
         return found if path is None else self._to_file(found, path)
 
     def _from_file(self, frames: Iterable[FrameAndThumbnail], path: str | Path) -> Iterator[SearchedFrame]:

@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import Diff2LipError
 from ..media.frame import Frame
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..provenance.watermark import GridWatermark
 from .compositing import Patch, painted_patch, whole_patch
 from .frame_tasks import FaceCrop, PaintedTask
 from .occluders import occluded
@@ -72,6 +73,7 @@ def write_frames(
     painted_fraction = pipe.config.painted_fraction  # pyright: ignore[reportAttributeAccessIssue] (annotated as dict)
     details: defaultdict[int, TaskDetail] = defaultdict(lambda: TaskDetail(painted_fraction))
     restoration = TaskRestoration(options, pipe._execution_device)
+    watermark = GridWatermark() if options.watermark else None
     frame = None
     for task, face in painted:
         frame = frame or task.frame
@@ -89,7 +91,7 @@ def write_frames(
         if not task.is_last:
             continue
         with timer.stage("encode"):
-            sink.write(frame)
+            sink.write(frame if watermark is None else watermark.marked(frame))
         counts.num_frames += 1
         counts.num_faceless += task.box is None
         frame = None

@@ -1,6 +1,5 @@
 """A lip-sync job: from a face video and speech to the finished video."""
 
-import importlib.metadata
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from .heard_audio import heard_audio
 from .options import SyncOptions
 from .plan import JobPlan, check_duration, plan_job
 from .reference_faces import reference_faces
+from .sealing import mark_of, seal_of
 from .source_video import SourceVideo
 from .spoken_segments import checked_faces
 from .stage_timer import StageTimer
@@ -88,6 +88,7 @@ class SyncJob:
     @cached_property
     def _writer(self) -> VideoWriter | ImageFolderWriter:
         mark = mark_of(self.options)
+        seal = seal_of(self.pipe, self.source, self.audio, self.output, self.options)
         if names_folder(self.output):
             return ImageFolderWriter(self.output, mark)
         return VideoWriter(
@@ -95,6 +96,7 @@ class SyncJob:
             **video_settings(self.source, self.plan, self.options),
             audio=heard_audio(self.source, self.audio, self.plan, self.options),
             metadata=mark,
+            seal=seal,
         )
 
     def tasks(self) -> Generator[FrameTask, None, None]:
@@ -205,11 +207,3 @@ def video_settings(source: SourceVideo, plan: JobPlan, options: SyncOptions) -> 
     info = source.info
     chosen = {"codec": options.codec, "crf": options.crf, "lossless": options.lossless}
     return {"width": info.width, "height": info.height, "fps": plan.fps, "info": info, **chosen}
-
-
-def mark_of(options: SyncOptions) -> dict[str, str]:
-    """The metadata that says where an output comes from."""
-    if not options.mark:
-        return {}
-    version = importlib.metadata.version("diff2lip-diffusers")
-    return {"comment": f"Speech synthesised: mouth painted to a recording by diff2lip-diffusers {version}"}

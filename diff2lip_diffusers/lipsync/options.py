@@ -97,7 +97,7 @@ class SyncOptions:
             its sampling. The people are followed all at once. Without `audio`, the recordings are heard instead of the
             video's own sound while they last.
         rest: let the mouth rest where the speech pauses for 0.2 s or more: what the model hears fades to silence
-            within 80 ms, whatever noise is in the pause.
+            within 80 ms. Noise in a pause is told from speech by the model's audio embedding.
         fps: frames a second of the output; the video's own by default, 25 for images.
         length: how long the output is: `"video"`, `"audio"`, the `"shortest"` or the `"longest"` of both. By default
             as long as the video, or as the speech where the video is a single image.
@@ -135,6 +135,9 @@ class SyncOptions:
             source.
         lossless: keep every pixel that is not painted to the bit.
         mark: say in the file's metadata that the speech is synthesized, and by which program.
+        watermark: mark the picture invisibly as lip-synced, so that `verify` finds it after compression and scaling.
+        credentials: a PEM file with a private key and the chain of its certificates, which sign content credentials
+            (C2PA) into an output of mp4 or mov. Signed files are never byte-identical.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
             16 kHz mono audio, no frame beyond the last complete audio window, an error at a frame without a face.
 
@@ -347,6 +350,17 @@ class SyncOptions:
     mark: bool = _option(
         True, Flag(), "do not say in the metadata that the speech is synthesized", "output", flag="--no-mark"
     )
+    watermark: bool = _option(
+        False, Flag(), "mark the picture invisibly as lip-synced; diff2lip verify finds it after compression", "output"
+    )
+    credentials: str | Path | None = _option(
+        None,
+        FilePath(),
+        "sign content credentials (C2PA) into the output: a PEM file with private key and certificates",
+        "output",
+        metavar="PEM",
+        scope="batch",
+    )
     reproduce: bool = _option(False, Flag(), "do what the original program does to the letter")
     quality: InitVar[int | None] = None  # see OLD_NAMES
 
@@ -358,6 +372,8 @@ class SyncOptions:
             if value is not None or one.default is not None:
                 object.__setattr__(self, one.name, _checked(one.name, OPTIONS[one.name].kind, value))
         self._check_combinations()
+        if self.watermark and (self.lossless or self.reproduce):
+            raise ValueError("`watermark` changes every pixel a little; leave out `lossless` and `reproduce`")
 
     def _check_combinations(self) -> None:
         if self.box is not None and self.voxceleb2_crop:

@@ -10,14 +10,13 @@ from ..boxes import FaceBox
 from ..errors import MediaError
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
-from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .option_values import MIN_BOX_PX
 from .options import SyncOptions
 from .segments import read_segments
 from .source_video import SourceVideo
 from .speech import read_speech
-from .spoken_segments import SpokenSegment, check_time, spoken_segments
+from .spoken_segments import SpokenSegment, check_time, rest_of, spoken_segments
 
 # What the original does to every clip.
 ORIGINAL_FPS = Fraction(25)
@@ -72,7 +71,7 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
     info = source.info
     _check_places_inside(options, info)
     fps = exact_rate(options.fps or (ORIGINAL_FPS if options.reproduce else info.fps))
-    segments, faces = _segments(pipe.feature_extractor, audio, fps, options)
+    segments, faces = _segments(pipe, audio, fps, options)
     spoken_frames = max(segment.frames.stop for segment in segments)
     if options.reproduce:  # only frames that have a complete audio window
         (segment,) = segments
@@ -92,14 +91,15 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
 
 
 def _segments(
-    feature_extractor: Diff2LipFeatureExtractor, audio: str | Path, fps: Fraction, options: SyncOptions
+    pipe: Diff2LipPipeline, audio: str | Path, fps: Fraction, options: SyncOptions
 ) -> tuple[list[SpokenSegment], list[Any]]:
     """The segments of a job, and the faces of their tracks."""
     if options.segments is not None:
-        return spoken_segments(read_segments(options.segments), feature_extractor, fps, options)
-    speech = read_speech(options.drive or audio, feature_extractor, options.max_duration)
+        return spoken_segments(read_segments(options.segments), pipe, fps, options)
+    speech = read_speech(options.drive or audio, pipe.feature_extractor, options.max_duration)
     frames = range(math.ceil(speech.duration_s * fps))
-    return [SpokenSegment(speech, frames, fps, feature_extractor, rests=options.rest)], [options.face]
+    rest = rest_of(speech, pipe, options)
+    return [SpokenSegment(speech, frames, fps, pipe.feature_extractor, rest=rest)], [options.face]
 
 
 def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: SyncOptions) -> None:

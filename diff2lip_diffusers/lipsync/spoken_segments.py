@@ -3,9 +3,9 @@
 import math
 from collections.abc import Container, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,11 +15,12 @@ import torch
 from ..boxes import FaceBox
 from ..errors import FaceNotFoundError
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .face_boxes import BoxedFrame
 from .options import SyncOptions
 from .segments import Segment
 from .speech import Speech, read_speech
-from .speech_pauses import rest_weights
+from .speech_pauses import rest_weights, silence_distances
 
 # Two tracks whose boxes overlap by more follow one face.
 ONE_FACE_IOU = 0.5
@@ -39,7 +40,7 @@ class SpokenSegment:
         start_s: time in the output at which the recording starts.
         track: whose face it is.
         options: how it is sampled; None as the job's say.
-        rests: whether the mouth rests in the recording's pauses.
+        rest: how far the mouth rests at each mel step, as `rest_weights` says; empty where it always moves.
         stated: the segment that the caller stated; None if the whole output follows one recording.
     """
 
@@ -50,7 +51,7 @@ class SpokenSegment:
     start_s: Fraction = Fraction(0)
     track: int = 0
     options: SyncOptions | None = None
-    rests: bool = False
+    rest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     stated: Segment | None = None
 
     def mel_window(self, index: int) -> np.ndarray:
@@ -61,7 +62,7 @@ class SpokenSegment:
         else:
             window = extractor.windows(mel, [index], self.fps)[0]
         step = self._step_at(index)
-        if self.rest is not None and 0 <= step < len(self.rest) and self.rest[step]:
+        if 0 <= step < len(self.rest) and self.rest[step]:
             window = torch.lerp(window, torch.full_like(window, extractor.padding_value), float(self.rest[step]))
         return window.numpy()
 
@@ -77,22 +78,23 @@ class SpokenSegment:
         inside = (steps >= 0) & (steps < mel.shape[1])
         return torch.where(inside, window, self.feature_extractor.padding_value)
 
-    @cached_property
-    def rest(self) -> np.ndarray | None:
-        """How far the mouth rests at each mel step, as `rest_weights` says; None where it always moves."""
-        if not self.rests:
-            return None
-        return rest_weights(self.speech.mel, self.feature_extractor.sampling_rate / self.feature_extractor.hop_length)
-
     @property
     def end_s(self) -> Fraction:
         """When it ends in the output."""
         return self.stated.end_s if self.stated and self.stated.end_s else self.start_s + self.speech.duration_s
 
 
+def rest_of(speech: Speech, pipe: Diff2LipPipeline, options: SyncOptions) -> np.ndarray:
+    """How far the mouth rests at each mel step of a recording; empty where the options say that it always moves."""
+    if not options.rest:
+        return np.zeros(0, np.float32)
+    steps_per_s = pipe.feature_extractor.sampling_rate / pipe.feature_extractor.hop_length
+    return rest_weights(speech.mel, steps_per_s, silence_distances(pipe, speech.mel))
+
+
 def spoken_segments(
     stated: Sequence[Segment],
-    feature_extractor: Diff2LipFeatureExtractor,
+    pipe: Diff2LipPipeline,
     fps: Fraction,
     options: SyncOptions,
 ) -> tuple[list[SpokenSegment], list[Any]]:
@@ -103,11 +105,11 @@ def spoken_segments(
         AudioTooShortError: if there is less than 0.2 s of speech.
     """
     faces = list(dict.fromkeys(segment.face for segment in stated))
-    read = cache(partial(read_speech, feature_extractor=feature_extractor, max_s=options.max_duration))
+    read = cache(partial(read_speech, feature_extractor=pipe.feature_extractor, max_s=options.max_duration))
     found = []
     for segment in sorted(stated, key=lambda segment: segment.start_s):
         speech, track = read(segment.audio), faces.index(segment.face)
-        found.append(_spoken(segment, speech, track, feature_extractor, fps, options))
+        found.append(_spoken(segment, speech, track, pipe, fps, options))
     _check_one_at_a_time(found)
     return found, faces
 
@@ -116,10 +118,11 @@ def _spoken(
     segment: Segment,
     speech: Speech,
     track: int,
-    feature_extractor: Diff2LipFeatureExtractor,
+    pipe: Diff2LipPipeline,
     fps: Fraction,
     options: SyncOptions,
 ) -> SpokenSegment:
+    feature_extractor = pipe.feature_extractor
     length_s = speech.duration_s if segment.end_s is None else segment.end_s - segment.start_s
     frames = range(math.ceil(segment.start_s * fps), math.ceil((segment.start_s + length_s) * fps))
     if not frames:
@@ -128,8 +131,8 @@ def _spoken(
     if length_s < speech.duration_s:  # what is not heard moves no mouth
         speech = Speech(speech.mel[:, : math.ceil(length_s * steps_per_s)], length_s)
     own = replace(options, **segment.options) if segment.options else None
-    rests = (own or options).rest
-    return SpokenSegment(speech, frames, fps, feature_extractor, segment.start_s, track, own, rests, segment)
+    rest = rest_of(speech, pipe, own or options)
+    return SpokenSegment(speech, frames, fps, feature_extractor, segment.start_s, track, own, rest, segment)
 
 
 def _check_one_at_a_time(segments: Sequence[SpokenSegment]) -> None:

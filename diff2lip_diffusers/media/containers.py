@@ -23,6 +23,8 @@ AUDIO_FORMATS = (
 )  # fmt: skip
 # The largest frame of H.264's level 5.1: a little more than 4K.
 MAX_PIXELS = 4096 * 2304
+# Of larger frames in a video, few are held in memory at a time, also where that takes longer.
+LARGE_PIXELS = 2560 * 1440
 # Larger stills are scaled down to this many: half of 4K takes half the memory, and is as sharp as most screens.
 MAX_STILL_PIXELS = 2560 * 1920
 # Whatever the limit, no frame with more pixels is decoded: 8K has half as many.

@@ -9,6 +9,7 @@ import torch
 from av.codec.codec import UnknownCodecError
 
 from ..errors import MediaError
+from .containers import LARGE_PIXELS
 from .frame import ColorTags
 
 DEFAULT_CODEC, HDR_CODEC = "h264", "hevc"
@@ -44,6 +45,8 @@ class Codec:
 # Output depends on the number of threads, which by default is that of the cores.
 FRAME_THREADS = {"threads": "4", "thread_type": "frame"}
 QUIET_X265 = "log-level=error:frame-threads=2"
+# Of large frames, x264 and x265 hold fewer: threads share a frame, and they look less far ahead.
+LARGE_X264, LARGE_X265 = "rc-lookahead=4", "frame-threads=1:rc-lookahead=5"
 
 
 def repeatable_x264() -> str:
@@ -126,7 +129,9 @@ def default_codec(color: ColorTags | None, lossless: bool = False) -> str:
     return HDR_CODEC if color and color.transfer in HDR_TRANSFERS and not lossless else DEFAULT_CODEC
 
 
-def choose_encoding(path: Path, codec: str, source_format: str, crf: int | None, lossless: bool) -> Encoding:
+def choose_encoding(
+    path: Path, codec: str, source_format: str, crf: int | None, lossless: bool, pixels: int = 0
+) -> Encoding:
     """Returns the encoder settings for a file.
 
     Args:
@@ -135,6 +140,7 @@ def choose_encoding(path: Path, codec: str, source_format: str, crf: int | None,
         source_format: FFmpeg's name of the source's pixel format.
         crf: 0 to 51, lower is better; the codec's default if None.
         lossless: whether to keep every pixel bit-exact.
+        pixels: of a frame.
 
     Raises:
         ValueError: the codec cannot be lossless.
@@ -154,8 +160,20 @@ def choose_encoding(path: Path, codec: str, source_format: str, crf: int | None,
     else:
         pixel_format = _common_format(source_format, choice, formats)
         options = choice.options(choice.default_crf if crf is None else crf)
+    if pixels > LARGE_PIXELS:
+        options = _for_large_frames(name, options)
     tag = "hvc1" if choice.encoder == "libx265" and suffix != ".mkv" else None  # Apple's players require it
     return Encoding(name, pixel_format, options, tag)
+
+
+def _for_large_frames(encoder: str, options: dict[str, str]) -> dict[str, str]:
+    """Returns the options with which an encoder takes less memory."""
+    if encoder in ("libx264", "libx264rgb"):
+        params = ":".join(filter(None, [options.get("x264-params"), LARGE_X264]))
+        return {**options, "x264-params": params, "thread_type": "slice"}
+    if encoder == "libx265":
+        return {**options, "x265-params": f"{options['x265-params']}:{LARGE_X265}"}
+    return options
 
 
 def _formats(path: Path, codec: str, encoder: str) -> list[str]:

@@ -16,7 +16,7 @@ from av.frame import Frame as AVFrame
 from av.stream import Disposition, Stream
 
 from ..errors import MediaError, NoAudioError
-from .containers import LARGEST_PIXELS, MAX_PIXELS, open_input
+from .containers import LARGE_PIXELS, LARGEST_PIXELS, MAX_PIXELS, open_input
 
 # Audio that starts this much early or late overlaps or leaves a gap; less is time-stamp jitter, as browsers write it.
 GAP_S = Fraction(1, 20)
@@ -29,6 +29,9 @@ MAX_LATE_S = 600
 LOUDEST = 1e6
 # A recording with another rate in Hz is damaged: 192 kHz is the most that microphones give.
 SAMPLING_RATES = (1_000, 768_000)
+
+# Threads that decode large frames, on machines of any size.
+LARGE_THREADS = 2
 
 Decodable = av.VideoStream | av.AudioStream
 
@@ -53,6 +56,8 @@ def video_stream(container: InputContainer, path: str | Path, max_pixels: int = 
     if width * height > max_pixels:
         raise MediaError(path, too_many_pixels(width, height, max_pixels))
     stream.thread_type = "AUTO"
+    if width * height > LARGE_PIXELS:
+        stream.codec_context.thread_count = LARGE_THREADS  # each thread holds a frame
     return stream
 
 

@@ -68,7 +68,7 @@ class VideoEncoder:
         self._pixel_aspect = info.pixel_aspect if info else Fraction(1)
         source_format = info.pixel_format if info else "gbrp"
         codec = codec or default_codec(self._tags, lossless)
-        self._encoding = choose_encoding(target, codec, source_format, crf, lossless)
+        self._encoding = choose_encoding(target, codec, source_format, crf, lossless, width * height)
         self.tag = self._encoding.tag
         self.suffix = ".mkv" if self._encoding.encoder == "ffv1" else ".mov"
 

@@ -5,7 +5,7 @@ video and audio packets are interleaved into the finished file, which replaces t
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -61,6 +61,7 @@ class VideoWriter:
         crf: 0 to 51, lower is better and larger; by default the result looks like the source.
         lossless: whether to keep every pixel bit-exact.
         metadata: container tags, such as title and comment.
+        seal: called with the complete file before it replaces the target; it may change the file.
 
     Raises:
         ValueError: impossible size, rate, number of channels or settings.
@@ -84,11 +85,12 @@ class VideoWriter:
         crf: int | None = None,
         lossless: bool = False,
         metadata: dict[str, str] | None = None,
+        seal: Callable[[Path], None] | None = None,
     ):
         self.path = Path(path)
         is_file = isinstance(audio, (str, Path))
         self._audio = AudioTrack(audio, audio_sampling_rate, audio_channels) if is_file else audio
-        self._metadata = dict(metadata or {})
+        self._metadata, self._seal = dict(metadata or {}), seal
         self._encoder = VideoEncoder(
             self.path,
             width=width,
@@ -125,7 +127,7 @@ class VideoWriter:
             if not self._encoder.frame_count:
                 raise MediaError(self.path, "not written: there is no frame; check the inputs' lengths")
             part = self._encoded, self._encoder.frame_count
-            join_parts([part], self.path, self._folder, self._encoder, self._audio, self._metadata)
+            join_parts([part], self.path, self._folder, self._encoder, self._audio, self._metadata, self._seal)
 
 
 def join_parts(
@@ -135,6 +137,7 @@ def join_parts(
     encoder: VideoEncoder,
     audio: AudioTrack | AudioMix | None,
     metadata: dict[str, str],
+    seal: Callable[[Path], None] | None = None,
 ) -> None:
     """Muxes encoded video, one part after another, with audio into a finished file, which replaces the target.
 
@@ -145,6 +148,7 @@ def join_parts(
         encoder: how the parts were encoded.
         audio: the audio track or mix; None for none.
         metadata: container tags.
+        seal: called with the complete file before it replaces the target.
 
     Raises:
         MediaError: a part or the audio cannot be read, or the disk is full.
@@ -162,6 +166,8 @@ def join_parts(
         for packet in heapq.merge(*packets, key=_decoding_time_s):
             out.mux(packet)
     with writing(target):
+        if seal is not None:
+            seal(finished)
         finished.replace(target)
 
 

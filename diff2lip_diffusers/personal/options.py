@@ -8,7 +8,7 @@ from ..errors import MediaError
 from ..faces.detectors import FACE_DETECTORS
 from ..lipsync.options import SyncOptions
 
-SHIPPED_MODEL = Path(__file__).parent.parent / "demo" / "assets" / "model"
+SHIPPED_MODEL = Path(__file__).parent.parent / "demo" / "assets" / "teacher"
 # Sentences for the report that the person never said: those of the demo.
 SHIPPED_SPEECH = Path(__file__).parent.parent / "demo" / "assets" / "speech.wav"
 
@@ -20,8 +20,8 @@ class PersonalizeOptions:
     Args:
         consent: whether the person in the videos agreed to this model of their face. It must be true, and is kept in
             the model card.
-        model: folder of the weights to start from, or repository on the Hub. By default the small model in the
-            package, which knows drawn faces only.
+        model: folder of the weights to start from, or repository on the Hub. By default the teacher of the small
+            model in the package, which knows drawn faces only.
         lora_rank: rank of an adapter that is trained instead of all weights; 0 trains all weights.
         minutes: time for everything after the preparation of the videos.
         max_train_steps: largest number of optimizer steps; fewer, if they do not fit into `minutes`.

@@ -6,6 +6,7 @@ from torch import nn
 from ..hub import load_pipeline
 from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
+from ..portable.model_card_diff2lip import license_of
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from ..schedulers import original_scheduler
@@ -21,11 +22,21 @@ class Denoiser(nn.Module):
     """U-Net and audio encoder: predicts noise and variance of noisy frames, (N, 6, S, S).
 
     They are one module, so that several processes average the gradients of both together.
+
+    Args:
+        unet: the U-Net.
+        audio_encoder: the audio encoder.
+        weights_license: license of the weights that it starts with; further training does not change it.
     """
 
-    def __init__(self, unet: Diff2LipUNet2DConditionModel, audio_encoder: Diff2LipAudioEncoder):
+    def __init__(
+        self,
+        unet: Diff2LipUNet2DConditionModel,
+        audio_encoder: Diff2LipAudioEncoder,
+        weights_license: str | None = None,
+    ):
         super().__init__()
-        self.unet, self.audio_encoder = unet, audio_encoder
+        self.unet, self.audio_encoder, self.weights_license = unet, audio_encoder, weights_license
 
     def forward(self, batch: NoisyBatch) -> torch.Tensor:
         """Returns the U-Net's output for the frames of a batch."""
@@ -41,7 +52,13 @@ class Denoiser(nn.Module):
 
     def pipeline(self) -> Diff2LipPipeline:
         """Returns a pipeline that shares these weights."""
-        pipe = Diff2LipPipeline(self.unet, self.audio_encoder, Diff2LipFeatureExtractor(), original_scheduler())
+        pipe = Diff2LipPipeline(
+            self.unet,
+            self.audio_encoder,
+            Diff2LipFeatureExtractor(),
+            original_scheduler(),
+            weights_license=self.weights_license,
+        )
         pipe.set_progress_bar_config(disable=True)
         return pipe
 
@@ -105,7 +122,7 @@ def _loaded_denoiser(folder: str, model: ModelConfig | None) -> Denoiser:
         _check_sizes(folder, unet, _unet_sizes(model), "model.")
         _check_sizes(folder, audio_encoder, _audio_sizes(model), "model.audio.")
         unet.register_to_config(sample_size=model.sample_size)
-    return Denoiser(unet, audio_encoder)
+    return Denoiser(unet, audio_encoder, license_of(pipe))
 
 
 def _loaded_audio_encoder(folder: str, denoiser: Denoiser) -> Diff2LipAudioEncoder:

@@ -6,7 +6,7 @@ from ..output_paths import filling_folder
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 
 CARD = """---
-library_name: diffusers
+{license_line}library_name: diffusers
 pipeline_tag: image-to-video
 tags:
   - lip-sync
@@ -55,4 +55,11 @@ def _card(pipe: Diff2LipPipeline, steps: int) -> str:
     unet, audio = (
         sum(weight.numel() for weight in component.parameters()) / 1e6 for component in (pipe.unet, pipe.audio_encoder)
     )
-    return CARD.format(size=pipe.unet.config.sample_size, unet=unet, audio=audio, steps=f"{steps:,}")
+    license = pipe.config["weights_license"]
+    return CARD.format(
+        license_line=f"license: {license}\n" if license else "",
+        size=pipe.unet.config.sample_size,
+        unet=unet,
+        audio=audio,
+        steps=f"{steps:,}",
+    )

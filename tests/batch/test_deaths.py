@@ -42,7 +42,8 @@ def write_deadly(root: Path, count: int, deadly: dict[int, str]) -> list[str]:
 
 
 def command(model: Path, root: Path, output_dir: Path, *options: str) -> list[str]:
-    arguments = [str(root / "pairs.txt"), "--output-dir", str(output_dir), "--model", str(model), "--steps", "1"]
+    paths = ["--output-dir", str(output_dir), "--model", str(model)]
+    arguments = [str(root / "pairs.txt"), *paths, "--steps", "1", "--box", "40,20,200,180"]
     return [str(PROGRAM), "batch", *arguments, *options]
 
 
@@ -72,18 +73,21 @@ def check_two_failed(folder: Path, names: list[str], deadly: dict[int, str]) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launched", [False, True], ids=["alone", "launched"])
-def test_ten_of_twelve_pairs_are_done_if_two_end_their_process(model, tmp_path, launched):
+@pytest.mark.parametrize("start", ["alone", "launched", "processes"])
+def test_ten_of_twelve_pairs_are_done_if_two_end_their_process(model, tmp_path, start):
     deadly = {4: "segfault", 7: "oom"}
     names = write_deadly(tmp_path / "pairs", 12, deadly)
-    ended = run(command(model, tmp_path / "pairs", tmp_path / "out"), launched)
-    assert ended.returncode == (1 if launched else 3), ended.stderr
+    options = ["--processes", "2"] if start == "processes" else []
+    ended = run(command(model, tmp_path / "pairs", tmp_path / "out", *options), start == "launched")
+    assert ended.returncode == (1 if start == "launched" else 3), ended.stderr
     assert "10 pairs done, 2 failed" in ended.stdout
-    if launched:  # the launcher turns every exit code into 1, and tells that of the program
+    if start == "launched":  # the launcher turns every exit code into 1, and tells that of the program
         assert "exitcode  : 3" in ended.stderr
     else:
         assert "Traceback" not in ended.stderr
     check_two_failed(tmp_path / "out", names, deadly)
+    if start == "processes":
+        assert len({record["process"] for record in results(tmp_path / "out")}) > 1
     again = run(command(model, tmp_path / "pairs", tmp_path / "out"))
     assert again.returncode == 3 and "10 pairs done, 2 failed" in again.stdout
 

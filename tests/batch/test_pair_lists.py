@@ -51,6 +51,7 @@ ALL_OPTIONS = {
     "codec": ("hevc", "hevc"),
     "crf": ("18", 18),
     "mark": ("no", False),
+    "watermark": ("0", False),
     "voxceleb2_crop": ("TRUE", True),
     "lossless": ("0", False),
     "reproduce": ("false", False),

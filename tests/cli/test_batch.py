@@ -142,8 +142,15 @@ def test_each_process_samples_in_one_thread(run, chosen):
 
 def test_idle_cores_are_told(run, chosen, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert "--multi_gpu --num_processes 8" in run("batch", "data/pairs.txt", "--device", "cpu")[2][0]
+    assert "--processes 8" in run("batch", "data/pairs.txt", "--device", "cpu")[2][0]
     assert run("batch", "data/pairs.txt", "--device", "cpu", "--threads", "8")[2] == []
+
+
+def test_a_launchers_processes_start_no_others(run, chosen, monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    code, out, err = run("batch", "data/pairs.txt", "--processes", "2")
+    assert (code, out, len(err)) == (1, [], 1)
+    assert "--processes 2 is for one machine with Linux or macOS, without a launcher" in err[0]
 
 
 def test_a_folder_without_a_batch_has_no_status(run, tmp_path):

@@ -8,7 +8,15 @@ from helpers.corpus_speech import needs_espeak
 from diff2lip_diffusers.corpus.head import render_frame
 from diff2lip_diffusers.demo import demo_clip
 from diff2lip_diffusers.demo.contact_sheet import contact_sheet
-from diff2lip_diffusers.demo.demo_clip import ASSETS, FPS, SIZE_PX, demo_model_folder, load_demo_clip, write_demo_clip
+from diff2lip_diffusers.demo.demo_clip import (
+    ASSETS,
+    FPS,
+    SIZE_PX,
+    demo_model_folder,
+    load_demo_clip,
+    teacher_folder,
+    write_demo_clip,
+)
 from diff2lip_diffusers.demo.run_demo import run_demo
 from diff2lip_diffusers.hub import load_pipeline
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
@@ -18,14 +26,16 @@ MEGABYTES_15 = 15_000_000
 
 def test_everything_that_is_shipped_is_small():
     assert sum(path.stat().st_size for path in ASSETS.rglob("*") if path.is_file()) <= MEGABYTES_15
-    names = {path.suffix for path in demo_model_folder().rglob("*") if path.is_file()}
-    assert names <= {".json", ".safetensors", ".md", ".yaml"}
+    for folder in (demo_model_folder(), teacher_folder()):
+        names = {path.suffix for path in folder.rglob("*") if path.is_file()}
+        assert names <= {".json", ".safetensors", ".md", ".yaml"}
 
 
-def test_shipped_weights_load_and_say_their_license():
-    pipe = load_pipeline(demo_model_folder(), device="cpu", dtype="fp32")
-    assert pipe.unet.config.sample_size in (64, 96)
-    card = (demo_model_folder() / "README.md").read_text()
+@pytest.mark.parametrize("folder", [demo_model_folder(), teacher_folder()], ids=lambda folder: folder.name)
+def test_shipped_weights_load_and_say_their_license(folder):
+    pipe = load_pipeline(folder, device="cpu", dtype="fp32")
+    assert pipe.unet.config.sample_size == 128
+    card = (folder / "README.md").read_text()
     assert "license: apache-2.0" in card
 
 

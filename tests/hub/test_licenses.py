@@ -9,6 +9,9 @@ from helpers.untrained import untrained_pipeline
 from diff2lip_diffusers import convert_checkpoint, load_pipeline
 from diff2lip_diffusers.cli import main
 from diff2lip_diffusers.original_checkpoint import load_original_checkpoint
+from diff2lip_diffusers.training.config import TrainConfig
+from diff2lip_diffusers.training.denoiser import make_denoiser
+from diff2lip_diffusers.training.model_folder import save_model_folder
 
 
 def exported_and_converted(model, folder) -> tuple[str, dict]:
@@ -77,3 +80,15 @@ def test_a_pushed_pipeline_carries_our_card(license, expected, tmp_path, monkeyp
         pipe.push_to_hub("somebody/lips")  # a card that a person wrote stays
         assert "# My lips" in hub.repos["somebody/lips"].files["README.md"].decode()
         assert hub.unanswered == []
+
+
+def test_further_training_does_not_change_the_license(tiny_state_dict, tmp_path):
+    torch.save(tiny_state_dict, tmp_path / "original.pt")
+    convert_checkpoint(tmp_path / "original.pt", tmp_path / "model", HEAD_CHANNELS["tiny"])
+    denoiser = make_denoiser(
+        TrainConfig(data="set", output="run", init_from=str(tmp_path / "model"), max_train_steps=1)
+    )
+    (tmp_path / "training.yaml").write_text("seed: 0\n")
+    save_model_folder(denoiser.pipeline(), tmp_path / "trained", 1, tmp_path / "training.yaml")
+    assert "license: cc-by-nc-4.0\n" in (tmp_path / "trained" / "README.md").read_text()
+    assert load_pipeline(tmp_path / "trained", "cpu", "fp32").config["weights_license"] == "cc-by-nc-4.0"

@@ -100,7 +100,7 @@ def test_each_mouth_follows_its_own_recording_while_both_speak(tmp_path, film, p
         measured = openings(tmp_path / "out.mkv", people, position)[both]
         own, other = agreement(measured, true[position]), agreement(measured, true[1 - position])
         print(f"\nface {position}: own {own}, other {other}", end="")
-        assert own.correlation > max(0.4, other.correlation + 0.3) and abs(own.lag_frames) <= 1
+        assert own.correlation > max(0.4, other.correlation + 0.15) and abs(own.lag_frames) <= 1
 
 
 def test_the_mouth_is_in_time_with_the_recording_that_drives_it(tmp_path, film, people, pipe):
@@ -110,4 +110,4 @@ def test_the_mouth_is_in_time_with_the_recording_that_drives_it(tmp_path, film, 
     measured, true = openings(output, people, 0), [true_openings(person) for person in people]
     driven, heard = (agreement(measured, curve) for curve in true)
     print(f"\ndriven {driven}, heard {heard}", end="")
-    assert driven.lag_frames == 0 and driven.correlation > max(0.4, heard.correlation + 0.3)
+    assert driven.lag_frames == 0 and driven.correlation > max(0.4, heard.correlation + 0.15)

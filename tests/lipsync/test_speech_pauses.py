@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+import torch
 
 from diff2lip_diffusers import Diff2LipFeatureExtractor
-from diff2lip_diffusers.lipsync.speech_pauses import rest_weights, step_levels
+from diff2lip_diffusers.lipsync.speech_pauses import rest_weights, silence_distances, step_levels
 
 EXTRACTOR = Diff2LipFeatureExtractor()
 RATE = EXTRACTOR.sampling_rate
@@ -40,3 +41,23 @@ def test_closures_within_words_and_quiet_words_are_no_pauses(pause_s, noise_db):
 def test_a_level_is_that_of_the_sound_in_db():
     loud, quiet = (EXTRACTOR.mel_spectrogram(scale * speech_with_pause(0, 0), RATE) for scale in (1, 0.1))
     np.testing.assert_allclose(step_levels(loud) - step_levels(quiet), 20, atol=0.01)
+
+
+def test_noise_that_is_embedded_as_silence_is_a_pause():
+    mel = EXTRACTOR.mel_spectrogram(speech_with_pause(0.6, -20), RATE)
+    times = np.arange(mel.shape[1]) / STEPS_PER_S
+    pause = (times > 1.05) & (times < 1.55)
+    for nearness, rests in ((0.1, True), (0.5, False)):
+        weights = rest_weights(mel, STEPS_PER_S, np.where(pause, nearness, 1.0))
+        assert (weights[(times > 1.15) & (times < 1.45)] == 1).all() == rests
+        assert not weights[~pause].any()
+
+
+def test_distances_are_those_of_the_encoder(small_pipe):
+    mel = torch.as_tensor(EXTRACTOR.mel_spectrogram(speech_with_pause(0.6, -300), RATE))
+    distances = silence_distances(small_pipe, mel)
+    assert distances.shape == (mel.shape[1],) and distances[104] == pytest.approx(0, abs=1e-4)
+    windows = torch.stack([mel[:, 32:48], torch.full((80, 16), float(EXTRACTOR.padding_value))])
+    with torch.no_grad():
+        spoken, silence = small_pipe.audio_encoder(windows)
+    np.testing.assert_allclose(distances[40], float((spoken - silence).norm()), rtol=1e-4)

@@ -39,6 +39,14 @@ def test_threads_write_what_they_write_alone(small_pipe, clip, tmp_path):
     assert small_pipe._progress_bar_config == {"disable": True}  # as the fixture left it
 
 
+def test_a_face_that_is_not_finite_is_refused(small_pipe, clip, tmp_path):
+    """As where the weights overflow: nothing black is painted over the mouth."""
+    hook = small_pipe.unet.register_forward_hook(lambda _module, _inputs, output: type(output)(output.sample * np.nan))
+    with hook, pytest.raises(Diff2LipError, match="frame 0: what the model painted is not finite.*--dtype fp32"):
+        job(small_pipe, clip, tmp_path / "out.mkv")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["face.mkv", "speech.wav"]
+
+
 def test_an_interrupted_job_writes_nothing(small_pipe, clip, tmp_path):
     def interrupt(_done, _total):
         raise AssertionError("a frame was painted")

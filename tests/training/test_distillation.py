@@ -26,7 +26,7 @@ from diff2lip_diffusers.training.config import TrainConfig
 from diff2lip_diffusers.training.config_file import config_of, write_config
 from diff2lip_diffusers.training.distillation.config import DistillConfig, read_distill_config
 from diff2lip_diffusers.training.distillation.distiller import Distiller, distill
-from diff2lip_diffusers.training.distillation.objective import edge_loss
+from diff2lip_diffusers.training.distillation.objective import coarse_loss, edge_loss
 from diff2lip_diffusers.training.distillation.schedule import StudentSchedule
 from diff2lip_diffusers.training.distillation.student_batch import student_batch
 from diff2lip_diffusers.training.distillation.teacher import StudentSamples, Teacher
@@ -212,11 +212,11 @@ def test_all_losses_at_once(configure, tmp_path):
     torch.manual_seed(0)
     syncnet = SyncNet(input_size=48, block_out_channels=(8, 8, 8, 8, 8), embed_dim=16)
     syncnet.save_pretrained(tmp_path / "syncnet")
-    weights = {"edge_weight": 0.5, "syncnet_weight": 0.1, "adversarial_weight": 0.1}
+    weights = {"edge_weight": 0.5, "coarse_weight": 0.3, "syncnet_weight": 0.1, "adversarial_weight": 0.1}
     settings = {"syncnet": str(tmp_path / "syncnet"), "losses": weights, "frames_per_sample": 5}
     config = configure(max_train_steps=1, validation_steps=1, **settings)
     [record] = losses_of(config)
-    names = {"teacher": 1, "edge": 0.5, "syncnet": 0.1, "adversarial": 0.1}
+    names = {"teacher": 1, "edge": 0.5, "coarse": 0.3, "syncnet": 0.1, "adversarial": 0.1}
     assert record["total"] == pytest.approx(sum(weight * record[name] for name, weight in names.items()), rel=1e-5)
     assert set(record) == {*names, "discriminator", "total", "grad_norm"}
     names = sorted(path.name for path in (Path(config.output) / "samples").iterdir())
@@ -233,6 +233,20 @@ def test_the_edge_loss_is_that_of_numpy():
     expected = down[:, :, 3:].mean((1, 2, 3)) + across[:, :, 4:].mean((1, 2, 3))
     found = edge_loss(torch.tensor(one), torch.tensor(other), torch.tensor(mask)[None, None])
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_the_coarse_loss_sees_colors_and_no_detail():
+    rng = np.random.default_rng(0)
+    one, other = rng.normal(size=(2, 2, 3, 32, 32))
+    weight = np.zeros((32, 32))
+    weight[16:] = rng.uniform(1, 2, (16, 32))
+    squares = ((one - other)[:, :, 16:].reshape(2, 3, 2, 8, 4, 8).mean((3, 5))) ** 2
+    weights = weight[16:].reshape(2, 8, 4, 8).mean((1, 3))
+    expected = (squares.mean(1) * weights).sum((1, 2)) / weights.sum()
+    found = coarse_loss(*(torch.tensor(values) for values in (one, other, weight[None, None])))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+    stripes = torch.tensor(other) + torch.tensor([1.0, -1.0]).repeat(16)
+    assert coarse_loss(stripes, torch.tensor(other), torch.tensor(weight)[None, None]).max() < 1e-12
 
 
 def test_a_student_can_be_an_adapter(configure, teacher):

@@ -174,8 +174,12 @@ def test_only_the_newest_checkpoints_stay_and_half_written_ones_go(configure):
     half = Path(config.output) / "checkpoints" / ".step-00000009.half"
     half.parent.mkdir(parents=True)
     half.write_bytes(b"half")
+    of_a_killed_run = Path(config.output) / ".model.0123abcd"
+    of_a_killed_run.mkdir()
+    (of_a_killed_run / "model_index.json").write_text("{}")
     losses_of(config)
     assert sorted(path.name for path in half.parent.iterdir()) == ["step-00000004.pt", "step-00000005.pt"]
+    assert not of_a_killed_run.exists()
 
 
 def test_a_finished_run_has_nothing_left_to_do_and_a_new_start_does_it_all(configure):

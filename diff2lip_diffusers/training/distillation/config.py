@@ -21,6 +21,8 @@ class DistillLossWeights:
     Args:
         teacher_weight: Squared error against the teacher's frame.
         edge_weight: Squared error of the differences between neighboring pixels, against the teacher's.
+        coarse_weight: Squared error of the means of 8 x 8 pixels, against the true frame: colors and openings that
+            the teacher gets wrong.
         syncnet_weight: SyncNet loss, if a SyncNet is given.
         lpips_weight: Perceptual distance to the teacher's frame, if LPIPS weights are given.
         adversarial_weight: Loss from the sequence discriminator, which compares with true frames.
@@ -28,6 +30,7 @@ class DistillLossWeights:
 
     teacher_weight: float = 1.0
     edge_weight: float = 0.0
+    coarse_weight: float = 0.0
     syncnet_weight: float = 0.0
     lpips_weight: float = 0.0
     adversarial_weight: float = 0.0

@@ -2,6 +2,7 @@
 
 import torch
 from torch import nn
+from torch.nn.functional import avg_pool2d
 
 from ..losses import (
     discriminator_loss,
@@ -14,6 +15,9 @@ from ..losses import (
 from ..objective import Experts
 from .config import DistillConfig
 from .student_batch import StudentBatch
+
+# Height and width of the squares in `coarse_loss`. They divide the half of every usual size of a crop.
+COARSE_PX = 8
 
 
 class DistillObjective:
@@ -44,6 +48,8 @@ class DistillObjective:
         losses = {"teacher": x0_loss(x0, batch.targets, region)}
         if self.config.losses.edge_weight:
             losses["edge"] = edge_loss(x0, batch.targets, region)
+        if self.config.losses.coarse_weight:
+            losses["coarse"] = coarse_loss(x0, batch.frames, region)
         if self.experts.distance is not None:
             losses["lpips"] = lpips_loss(self.experts.distance, painted, batch.painted(batch.targets))
         if self.experts.similarity is not None:
@@ -76,3 +82,15 @@ def edge_loss(predicted: torch.Tensor, targets: torch.Tensor, weight: torch.Tens
     down, across = error.diff(dim=-2), error.diff(dim=-1)
     of_down = x0_loss(down, torch.zeros_like(down), weight[:, :, 1:])
     return of_down + x0_loss(across, torch.zeros_like(across), weight[..., 1:])
+
+
+def coarse_loss(predicted: torch.Tensor, frames: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Returns the squared error of the means of 8 x 8 pixels, a weighted mean over these squares, (N,).
+
+    Args:
+        predicted: (N, C, S, S).
+        frames: (N, C, S, S), the true frames.
+        weight: (N or 1, 1, S, S), 0 where nothing is painted.
+    """
+    error = avg_pool2d((predicted - frames) * (weight > 0), COARSE_PX)
+    return x0_loss(error, torch.zeros_like(error), avg_pool2d(weight, COARSE_PX))

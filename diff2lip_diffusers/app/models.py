@@ -1,0 +1,88 @@
+"""The models that the page offers, loaded when they are first used."""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+from diffusers import SchedulerMixin
+
+from ..errors import Diff2LipError
+from ..hub import load_pipeline
+from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..schedulers import SCHEDULERS, make_scheduler
+from .settings import DEMO_MODEL, AppSettings
+
+MODELS_OWN = "the model's own"
+DEFAULT_SCHEDULER = "dpmsolver++"
+SCHEDULER_NAMES = (DEFAULT_SCHEDULER, *(name for name in SCHEDULERS if name != DEFAULT_SCHEDULER), MODELS_OWN)
+# Pipelines kept in memory.
+MAX_LOADED = 2
+
+
+class Models:
+    """Models by name: those of the settings, and those that people made of themselves.
+
+    Args:
+        settings: of the page.
+    """
+
+    def __init__(self, settings: AppSettings):
+        self._settings = settings
+        self._personal: dict[str, dict[str, Path]] = {}
+        self._loaded: OrderedDict[str, tuple[Diff2LipPipeline, SchedulerMixin]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def names(self, person: str = "") -> list[str]:
+        """What a person can choose from."""
+        with self._lock:
+            own = self._personal.get(person, {})
+            return [*self._settings.models, *(name for name, folder in own.items() if folder.is_dir())]
+
+    def add(self, person: str, name: str, folder: Path) -> None:
+        """Adds a model that only one person sees, until its folder is deleted."""
+        with self._lock:
+            self._personal = {
+                each: kept
+                for each, models in self._personal.items()
+                if (kept := {label: path for label, path in models.items() if path.is_dir()})
+            }
+            self._personal.setdefault(person, {})[name] = folder
+
+    def source(self, person: str, name: str) -> str | Path:
+        """Folder or repository of a model.
+
+        Raises:
+            Diff2LipError: if the person has no such model.
+        """
+        with self._lock:
+            source = self._settings.models.get(name) or self._personal.get(person, {}).get(name)
+        if source is None or (name not in self._settings.models and not Path(source).is_dir()):
+            raise Diff2LipError(f"There is no model {name!r}; choose one of the list.")
+        return source
+
+    def pipeline(self, person: str, name: str, scheduler: str) -> tuple[Diff2LipPipeline, dict[str, Any]]:
+        """A pipeline with a scheduler, and the number of steps that suits it; for one job at a time.
+
+        Raises:
+            Diff2LipError: if there is no such model or scheduler, or it cannot be loaded.
+        """
+        source = str(self.source(person, name))
+        if scheduler not in SCHEDULER_NAMES:
+            raise Diff2LipError(f"There is no scheduler {scheduler!r}; choose one of the list.")
+        pipe, own_scheduler = self._pipeline_of(source, name)
+        if scheduler == MODELS_OWN:
+            pipe.scheduler = type(own_scheduler).from_config(own_scheduler.config)
+            return pipe, {}
+        pipe.scheduler = make_scheduler(scheduler, own_scheduler.config)
+        return pipe, {"num_inference_steps": SCHEDULERS[scheduler].steps}
+
+    def _pipeline_of(self, source: str, name: str) -> tuple[Diff2LipPipeline, SchedulerMixin]:
+        if source not in self._loaded:
+            dtype = "fp32" if name == DEMO_MODEL else self._settings.dtype
+            pipe = load_pipeline(source, self._settings.device, dtype)
+            self._loaded[source] = pipe, pipe.scheduler
+        self._loaded.move_to_end(source)
+        while len(self._loaded) > MAX_LOADED:
+            self._loaded.popitem(last=False)
+        return self._loaded[source]

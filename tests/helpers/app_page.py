@@ -1,0 +1,39 @@
+"""A page with a tiny model, and files that people give it."""
+
+import time
+from pathlib import Path
+
+from diff2lip_diffusers.app.job_line import JobState, QueuedJob
+from diff2lip_diffusers.app.settings import AppSettings
+from helpers.face_videos import WOMAN, write_speech, write_video
+from helpers.untrained import untrained_pipeline
+
+TINY = "tiny"
+WAIT_S = 240
+
+
+def tiny_settings(folder: Path, **changes) -> AppSettings:
+    """Settings with a model that paints noise of 16 x 16 pixels, as fast as possible."""
+    model = folder / "tiny-model"
+    if not model.exists():
+        untrained_pipeline(sample_size=16).save_pretrained(model)
+    return AppSettings(models={TINY: model}, **{"device": "cpu", "dtype": "fp32", "max_duration": 2.0, **changes})
+
+
+def write_face(path: Path, num_frames: int = 6) -> Path:
+    """A video of a woman; the detector finds her."""
+    return write_video(path, [WOMAN] * num_frames)
+
+
+def write_half_second(path: Path) -> Path:
+    """Something like speech."""
+    return write_speech(path, 0.5)
+
+
+def wait_for(job: QueuedJob) -> JobState:
+    """The last state of a job."""
+    end_s = time.monotonic() + WAIT_S
+    while not job.is_over:
+        assert time.monotonic() < end_s, f"stuck: {job.stage}"
+        time.sleep(0.01)
+    return job.state

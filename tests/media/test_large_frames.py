@@ -1,0 +1,64 @@
+"""Of large frames, few are held in memory."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from diff2lip_diffusers.media.containers import LARGE_PIXELS, open_input
+from diff2lip_diffusers.media.encoders import choose_encoding
+from diff2lip_diffusers.media.streams import LARGE_THREADS, video_stream
+
+# Encodes frames of 4K, each of which goes as soon as it is encoded; prints the most MiB that this took.
+ENCODE = """
+import json, resource, sys
+from fractions import Fraction
+import av, numpy as np
+encoder, pixel_format, options = json.loads(sys.argv[1])
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+context = av.CodecContext.create(encoder, "w")
+context.width, context.height, context.pix_fmt, context.options = 4096, 2304, pixel_format, options
+context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+before = peak()
+for number in range(30):
+    frame = av.VideoFrame(4096, 2304, pixel_format)
+    for plane in frame.planes:
+        np.frombuffer(plane, np.uint8)[:] = 90 + number
+    frame.pts = number
+    context.encode(frame)
+print(peak() - before)
+"""
+
+
+def settings(codec: str, pixels: int) -> tuple[str, str, dict]:
+    encoding = choose_encoding(Path("out.mp4"), codec, "yuv420p", None, False, pixels)
+    return encoding.encoder, encoding.pixel_format, encoding.options
+
+
+def encoded_mib(*chosen) -> float:
+    command = [sys.executable, "-c", ENCODE, json.dumps(chosen)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux does")
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_encoders_hold_few_large_frames(codec):
+    pixels = 4096 * 2304
+    few, many = encoded_mib(*settings(codec, pixels)), encoded_mib(*settings(codec, LARGE_PIXELS))
+    assert few < 0.75 * many and few < 700
+
+
+def test_large_frames_are_decoded_by_few_threads(tmp_path):
+    for width, height in ((2560, 1440), (2576, 1440)):
+        with av.open(str(tmp_path / "a.mp4"), "w") as out:
+            stream = out.add_stream("libx264", rate=25, width=width, height=height, options={"preset": "ultrafast"})
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((height, width, 3), np.uint8), format="rgb24")))
+            out.mux(stream.encode(None))
+        with open_input(tmp_path / "a.mp4") as container:
+            threads = video_stream(container, tmp_path / "a.mp4").codec_context.thread_count
+        assert (threads == LARGE_THREADS) == (width > 2560)
