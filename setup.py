@@ -61,6 +61,8 @@ setup(
     extras_require={
         "app": ["gradio>=6.31,<7", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
+        "livekit": ["livekit-agents>=1.8,<2"],  # integrations/livekit.py: a face for LiveKit's agents
+        "pipecat": ["pipecat-ai>=1.14,<2"],  # integrations/pipecat.py: a face for Pipecat's pipelines
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
         "docs": ["mkdocs-material", "mkdocstrings[python]", "ruff"],  # `make docs`; ruff formats the signatures

@@ -17,7 +17,7 @@ from pipecat.processors.frame_processor import FrameDirection, FrameProcessor  #
 from ..live.pacing import int16_of, paced_frames, push_with_room, samples_of
 from ..live.session import LiveFrame, LiveSession
 
-# How long speech may go on after the last of it came, when the pipeline ends.
+# How often to look whether all is said when the pipeline ends.
 DRAIN_CHECK_S = 0.02
 
 
@@ -101,6 +101,7 @@ class Diff2LipVideoProcessor(FrameProcessor):
         self.session.flush()
         while self.session.is_open and self.session.is_speaking:
             await asyncio.sleep(DRAIN_CHECK_S)
+        await asyncio.sleep(DRAIN_CHECK_S)  # the last frame is on its way
         for frame in self._stopped:
             await self.push_frame(frame)
         self._stopped.clear()

@@ -4,6 +4,7 @@ import logging
 import threading
 from fractions import Fraction
 
+from ..errors import Diff2LipError
 from ..lipsync.malloc_trim import trim_heap
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .capacity import Capacity, measure_capacity
@@ -121,17 +122,17 @@ class LiveLipSync:
         Raises:
             SessionRefusedError: if the machine does not carry one more.
             ValueError: if there is no source, or the engine is closed.
+            Diff2LipError: if painting has failed.
         """
         source = source or self.source
         if source is None:
             raise ValueError("`source` is missing: pass an IdleClip or a Camera here or to LiveLipSync")
+        self._check_place()
+        if isinstance(source, IdleClip):
+            self._painter.rest(source)
+        sharpener = self._painter.new_sharpener(source)
         with self.lock:
-            self._check_running()
-            if len(self._sessions) >= self.max_sessions:
-                raise SessionRefusedError(self.max_sessions, float(self.fps))
-            if isinstance(source, IdleClip):
-                self._painter.rest(source)
-            sharpener = self._painter.new_sharpener(source)
+            self._check_place()
             session = LiveSession(
                 self, source, self.pipe.feature_extractor, max_queue_s, max_delay_s, rests, sharpener
             )
@@ -208,12 +209,17 @@ class LiveLipSync:
             windows.append(frame.window)
         faces = self._painter.faces(crops, windows)
         for (frame, session), face in zip(batch, faces, strict=True):
+            if session.sharpener is not None and frame.is_fresh:
+                session.sharpener.forget()
             picture = self._painter.composited(frame.shown, face, session.sharpener)
             with self.lock:
                 session.deliver(frame, picture)
 
-    def _check_running(self) -> None:
-        if self.failure is not None:
-            raise ValueError(f"the engine has stopped: {self.failure}")
+    def _check_place(self) -> None:
+        """Makes sure that one more session can be opened."""
         if self._is_closing:
             raise ValueError("the engine is closed; make a new one")
+        if self.failure is not None:
+            raise Diff2LipError(f"the engine has stopped: {self.failure}; make a new one")
+        if len(self.sessions) >= self.max_sessions:
+            raise SessionRefusedError(self.max_sessions, float(self.fps))

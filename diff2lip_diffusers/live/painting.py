@@ -12,6 +12,7 @@ from ..boxes import FaceBox
 from ..detail.bank import Bank
 from ..detail.exemplars import first_row_of, make_exemplar
 from ..detail.sharpener import MouthSharpener
+from ..errors import Diff2LipError
 from ..lipsync.compositing import apply_patch, in_colors_of, painted_patch
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .idle_clip import IdleClip
@@ -64,6 +65,9 @@ class Painter:
         Args:
             crops: N of (S, S, 3) uint8.
             windows: N of (80, 16).
+
+        Raises:
+            Diff2LipError: if they are not finite.
         """
         start = time.perf_counter()
         fill = self.batch_size - len(crops)
@@ -78,7 +82,10 @@ class Painter:
         )
         took = time.perf_counter() - start
         self.paint_s = took if not self.paint_s else 0.9 * self.paint_s + 0.1 * took
-        return np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
+        faces = np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
+        if not np.isfinite(faces).all():
+            raise Diff2LipError("what the model painted is not finite: load the pipeline with dtype fp32")
+        return faces
 
     def composited(self, shown: ShownFrame, face: np.ndarray, sharpener: MouthSharpener | None = None) -> np.ndarray:
         """The picture (H, W, 3) uint8 with a painted face in it; it is unchanged outside the face's lower part.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..errors import Diff2LipError
 from .clock import Clock
 from .measures import Histogram, LiveStats
 from .refusals import QueueFullError
@@ -71,6 +72,7 @@ class Planned:
         sound: (T,) float32.
         sampling_rate: of the sound.
         arrival_s: when its speech came.
+        is_fresh: whether it does not continue the frame before.
         picture: (H, W, 3) uint8, when it is painted.
         is_taken: whether the painter has it.
     """
@@ -81,6 +83,7 @@ class Planned:
     sound: np.ndarray
     sampling_rate: int
     arrival_s: float
+    is_fresh: bool = False
     picture: np.ndarray | None = None
     is_taken: bool = False
 
@@ -89,7 +92,8 @@ class LiveSession:
     """One face that speaks. Made by [`LiveLipSync.open_session`]; any thread may use it.
 
     Args:
-        engine: that paints it: its `lock`, `wake`, `clock`, `fps`, `lead_s`, `paint_s` and `close_session` are used.
+        engine: that paints it: its `lock`, `wake`, `clock`, `fps`, `lead_s`, `paint_s`, `failure` and
+            `close_session` are used.
         source: the frames.
         feature_extractor: of the pipeline.
         max_queue_s: most speech that may wait.
@@ -124,6 +128,7 @@ class LiveSession:
         self._planned_until = 0
         self._sampling_rate = DEFAULT_HZ
         self._held: np.ndarray | None = None
+        self._is_fresh = True
         self._due_arrival = -math.inf
         self._latency, self._jitter = Histogram(), Histogram()
         self._num_frames = self._num_speech = self._num_late = self._num_skipped = 0
@@ -143,21 +148,21 @@ class LiveSession:
             ValueError: if the samples have another shape or are not finite, or for another rate.
             QueueFullError: if more than `max_queue_s` would wait; nothing was taken then.
         """
-        if sampling_rate % RATE_STEP_HZ or not LOWEST_HZ <= sampling_rate <= HIGHEST_HZ:
-            raise ValueError(f"`sampling_rate` is {sampling_rate}, expected a multiple of 25 from 8000 to 192000 Hz")
-        if np.size(samples) == 0:
+        rate = self._extractor.checked_rate(sampling_rate)
+        if rate % RATE_STEP_HZ or not LOWEST_HZ <= rate <= HIGHEST_HZ:
+            raise ValueError(f"`sampling_rate` is {rate}, expected a multiple of 25 from 8000 to 192000 Hz")
+        if not (samples.numel() if torch.is_tensor(samples) else np.size(samples)):
             return
         mono = self._extractor.to_mono(samples).clone()
         with self._lock:
             self._check_open()
-            queued_s = self.queued_s + len(mono) / sampling_rate
-            if queued_s > self.max_queue_s:
+            if self.queued_s + len(mono) / rate > self.max_queue_s:
                 raise QueueFullError(self.queued_s, self.max_queue_s)
             last = self._utterances[-1] if self._utterances else None
-            if last is None or last.is_finished or last.sampling_rate != sampling_rate:
+            if last is None or last.is_finished or last.sampling_rate != rate:
                 if last is not None:
                     last.finish()
-                last = Utterance(self._extractor, int(sampling_rate), self._fps)
+                last = Utterance(self._extractor, rate, self._fps)
                 self._utterances.append(last)
             self._last_push = self._clock.now()
             last.push(mono, self._last_push)
@@ -185,11 +190,15 @@ class LiveSession:
             self._planned_until = self._next_tick
             self._held = None
             self._due_arrival = -math.inf
-            if self.sharpener is not None:
-                self.sharpener.forget()
+            self._is_fresh = True
 
     def take(self) -> LiveFrame | None:
-        """The next frame if it is due, else None; never waits."""
+        """The next frame if it is due, else None; never waits.
+
+        Raises:
+            ValueError: if the session is closed.
+            Diff2LipError: if painting has failed.
+        """
         with self._lock:
             self._check_open()
             now = self._clock.now()
@@ -227,9 +236,9 @@ class LiveSession:
 
     @property
     def is_speaking(self) -> bool:
-        """Whether speech waits or is being spoken."""
+        """Whether speech waits or is being spoken, or the end of a segment was not given out."""
         with self._lock:
-            return bool(self._utterances or self._planned)
+            return bool(self._utterances or self._planned or self._ends)
 
     @property
     def lookahead_s(self) -> float:
@@ -309,13 +318,13 @@ class LiveSession:
         tick = self._planned_until
         if tick < self._next_tick or tick <= due:  # after a pause: time to paint the first frame
             tick = max(self._next_tick, due + self._lead_ticks)
-            if self.sharpener is not None:
-                self.sharpener.forget()
+            self._is_fresh = True
         window, sound, arrival_s = utterance.take()
         shown = self.source.at(tick)
         wanted = None if shown.crop is None else self._with_rest(window)
-        planned = Planned(tick, shown, wanted, sound, utterance.sampling_rate, arrival_s)
+        planned = Planned(tick, shown, wanted, sound, utterance.sampling_rate, arrival_s, self._is_fresh)
         self._planned[tick] = planned
+        self._is_fresh = False
         self._planned_until = tick + 1
         return True
 
@@ -417,3 +426,5 @@ class LiveSession:
     def _check_open(self) -> None:
         if not self.is_open:
             raise ValueError("the session is closed; open a new one")
+        if self._engine.failure is not None:
+            raise Diff2LipError(f"the engine has stopped: {self._engine.failure}; make a new one")
