@@ -19,8 +19,8 @@ logger = logging.getLogger(__name__)
 
 # The painter looks for work at least this often.
 IDLE_WAIT_S = 0.02
-# A frame is planned so long before it is shown: as painting takes, and half as long again, but no shorter than this.
-LEAD_MARGIN, LEAST_LEAD_S = 1.5, 0.08
+# A frame is planned so long before it is shown: as painting takes, and half as long again, within these limits.
+LEAD_MARGIN, LEAST_LEAD_S, MOST_LEAD_S = 1.5, 0.08, 0.24
 TRIM_BATCHES = 500
 
 
@@ -78,7 +78,7 @@ class LiveLipSync:
         self.max_sessions = self.capacity.sessions if max_sessions is None else max_sessions
         self.pipe, self.source, self.clock = pipe, source, clock or MonotonicClock()
         self.lock = threading.RLock()
-        self._painter = Painter(pipe, batch_size or max(1, self.max_sessions), settings)
+        self._painter = Painter(pipe, batch_size or max(1, self.max_sessions), settings, self.clock)
         self._sessions: list[LiveSession] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -100,7 +100,7 @@ class LiveLipSync:
     @property
     def lead_s(self) -> float:
         """How long before it is shown a frame is planned."""
-        return max(LEAST_LEAD_S, LEAD_MARGIN * self._painter.paint_s)
+        return min(max(LEAST_LEAD_S, LEAD_MARGIN * self._painter.paint_s), MOST_LEAD_S)
 
     def open_session(
         self,

@@ -1,6 +1,5 @@
 """Paints the mouths of frames of all sessions in batches of one size, and composites them."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -15,6 +14,7 @@ from ..detail.sharpener import MouthSharpener
 from ..errors import Diff2LipError
 from ..lipsync.compositing import apply_patch, in_colors_of, painted_patch
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from .clock import Clock, MonotonicClock
 from .idle_clip import IdleClip
 from .shown_frame import ShownFrame
 
@@ -46,13 +46,15 @@ class Painter:
         pipe: the pipeline.
         batch_size: faces at a time; a batch with fewer is filled up.
         settings: how it paints.
+        clock: measures how long it takes.
 
     Attributes:
         paint_s: seconds that a batch took, averaged over the last few.
     """
 
-    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting):
+    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting, clock: Clock | None = None):
         self.pipe, self.batch_size, self.settings = pipe, batch_size, settings
+        self.clock = clock or MonotonicClock()
         self.paint_s = 0.0
         self.fraction: float = pipe.config["painted_fraction"]
         extractor = pipe.feature_extractor
@@ -69,7 +71,7 @@ class Painter:
         Raises:
             Diff2LipError: if they are not finite.
         """
-        start = time.perf_counter()
+        start = self.clock.now()
         fill = self.batch_size - len(crops)
         output = self.pipe(
             np.stack([*crops, *[crops[-1]] * fill]),
@@ -80,7 +82,7 @@ class Painter:
             generator=self._generator(),
             output_type="np",
         )
-        took = time.perf_counter() - start
+        took = self.clock.now() - start
         self.paint_s = took if not self.paint_s else 0.9 * self.paint_s + 0.1 * took
         faces = np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
         if not np.isfinite(faces).all():
