@@ -50,6 +50,7 @@ setup(
         "accelerate>=1.10",  # fast loading, CPU offload, launching on several devices
         "safetensors",
         "huggingface_hub>=2",
+        "fsspec>=2025.2",  # files with URLs; huggingface_hub brings it, too
         "numpy",
         "pillow",
         "av>=18",  # decoding, encoding and muxing without an ffmpeg program
@@ -71,6 +72,7 @@ setup(
         "mediapipe": ["mediapipe>=0.10"],  # landmarks by a model file of the user, for diff2lip evaluate
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
+        "stores": ["s3fs", "aiohttp", "pyarrow"],  # s3:// and https:// as inputs and outputs, and lists in Parquet
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
         "provenance": ["c2pa-python>=0.38"],  # signed content credentials in the output
         # A backend of the feature extractor. 2.11 is the last one; it names no torch, but needs that of its number.
@@ -91,6 +93,12 @@ setup(
             "httpx",  # the same, with requests that no client sends
             "c2pa-python>=0.38",
             "cryptography",  # certificates for tests
+            "s3fs",
+            "aiohttp",
+            "pyarrow",
+            "moto[s3]",  # a real S3 server in tests
+            "flask",
+            "flask-cors",
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1 / 3)
     parser.add_argument("--fps", type=Fraction, help="default: 25, in real time what the machine keeps")
     parser.add_argument("--sessions", type=int, default=1)
-    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--detail", action="store_true")
     parser.add_argument("--effect", action="store_true", help="leave the network out")

@@ -6,9 +6,9 @@ import secrets
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,10 @@ from stat import S_ISREG
 from unicodedata import normalize
 
 from ..errors import MediaError
-from .heartbeat import accessing, names_in
+from ..stores.urls import Location
+from .heartbeat import Heartbeat, accessing, names_in, read_if_there
+from .journal import Journal
+from .leases import Leases
 from .pairs import RESULTS_NAME
 
 STATE_NAME = ".diff2lip"
@@ -68,11 +71,35 @@ class BatchFolder:
     """
 
     def __init__(self, output_dir: str | Path):
-        self.output_dir = Path(output_dir)
-        self.state = self.output_dir / STATE_NAME
-        self.results = self.output_dir / RESULTS_NAME
+        self._dir = Path(output_dir)
+        self.output_dir: Location = self._dir
+        self.state: Location = self._dir / STATE_NAME
+        self.results: Location = self._dir / RESULTS_NAME
+        self._state = self._dir / STATE_NAME
         self._numbers = count()
         self._planned: set[str] | None = None
+
+    def heartbeat(self) -> Heartbeat:
+        """The heartbeat of this process."""
+        return Heartbeat(self._state)
+
+    def leases(self, process: Heartbeat) -> Leases:
+        """The leases of this process."""
+        return Leases(self._state, process)
+
+    def journal(self, process_id: str | None, outputs: Collection[str] | None = None) -> Journal:
+        """The journal, as one process sees it.
+
+        Args:
+            process_id: unique name of this process; None to read only.
+            outputs: for these, it is enough to know that they are done; None to know all.
+        """
+        return Journal(self._state, process_id)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """Inside the block, outputs can be made."""
+        yield
 
     def existing(self, outputs: Iterable[str]) -> set[str]:
         """The outputs that exist, be they files or folders; names match in any Unicode normalization.
@@ -102,13 +129,13 @@ class BatchFolder:
             if (size := found[output]) is not None and (size in known if known else size > 0)
         }
 
-    def write_plan(self, plan: BatchPlan) -> int:
-        """Writes the plan of a run; returns the run's number.
+    def write_plan(self, plan: BatchPlan, run: int | None = None) -> int:
+        """Writes the plan of a run; returns the run's number, which is a new one by default.
 
         Raises:
             MediaError: if it cannot be written.
         """
-        run = time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+        run = new_run_number() if run is None else run
         with accessing(self.output_dir):
             path = self._plan_path(run)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,10 +153,16 @@ class BatchFolder:
         path = self._plan_path(run)
         with accessing(self.output_dir):
             text = path.read_text(encoding="utf-8", errors="replace")
-        try:
-            return BatchPlan(**json.loads(text))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise MediaError(path, "is not a plan of this version, or was cut short; start the batch again") from error
+        return parsed_plan(path, text)
+
+    def has_plan(self, run: int) -> bool:
+        """Whether the plan of a run is there.
+
+        Raises:
+            MediaError: if the folder cannot be read.
+        """
+        with accessing(self.output_dir):
+            return read_if_there(self._plan_path(run)) is not None
 
     def last_run(self) -> int:
         """The number of the run that started last.
@@ -139,16 +172,16 @@ class BatchFolder:
         """
         latest = max(self._plans(), key=lambda path: path.stat().st_mtime, default=None)
         if latest is None:
-            raise MediaError(self.output_dir, "is not the folder of a batch; name the one given as --output-dir")
+            raise MediaError(self._dir, "is not the folder of a batch; name the one given as --output-dir")
         return int(latest.stem)
 
     def was_planned(self, output: str) -> bool:
         """Whether an earlier run planned to make an output."""
         if self._planned is None:
             self._planned = set()
-            for path in self._plans():
+            for run in self._plan_numbers():
                 with suppress(MediaError):
-                    self._planned |= self.read_plan(int(path.stem)).sizes.keys()
+                    self._planned |= self.read_plan(run).sizes.keys()
         return output in self._planned
 
     def new_work_path(self, process_id: str, output: str) -> Path:
@@ -158,13 +191,31 @@ class BatchFolder:
             folder.mkdir(parents=True)
         return folder / Path(output).name
 
+    def remove(self, output: str) -> bool:
+        """Removes an output if it is a file; returns whether it was one.
+
+        Raises:
+            MediaError: if it cannot be removed.
+        """
+        path = self._dir / output
+        is_file = path.is_file()
+        if is_file:
+            with accessing(path):
+                path.unlink()
+        return is_file
+
+    @contextmanager
+    def local_copy(self, output: str) -> Iterator[Path]:
+        """Gives a finished output as a local file, which may be missing."""
+        yield self._dir / output
+
     def put_in_place(self, made: Path, output: str) -> None:
         """Moves a finished output to its final path; from then on it survives a power failure.
 
         Raises:
             MediaError: if it cannot be moved.
         """
-        target = self.output_dir / output
+        target = self._dir / output
         with accessing(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             _sync_to_disk(made)
@@ -184,36 +235,56 @@ class BatchFolder:
 
     def discard_leftovers(self, is_alive: Callable[[str], bool]) -> None:
         """Removes the unfinished outputs and partial files of dead processes."""
-        for path in (self.state / "unfinished").glob("*"):
+        for path in (self._state / "unfinished").glob("*"):
             if not is_alive(path.name):
                 self.discard_work_of(path.name)
-        for part in self.state.glob(".*.part"):
+        for part in self._state.glob(".*.part"):
             if not is_alive(part.name[1:].rsplit(".", 2)[0]):
                 with suppress(OSError):  # it may belong to another user
                     part.unlink()
 
     def _names_in(self, folder: str) -> set[str]:
         try:
-            return {normalize("NFC", name) for name in names_in(self.output_dir / folder)}
+            return {normalize("NFC", name) for name in names_in(self._dir / folder)}
         except NotADirectoryError:
             return set()
 
     def _size_of(self, output: str) -> int | None:
         """The size of an output in bytes; None if it is no file."""
         try:
-            status = os.stat(self.output_dir / output)
+            status = os.stat(self._dir / output)
         except (FileNotFoundError, NotADirectoryError):
             return None
         return status.st_size if S_ISREG(status.st_mode) else None
 
     def _plans(self) -> list[Path]:
-        return [path for path in (self.state / "runs").glob("*.json") if path.stem.isdecimal()]
+        return [path for path in (self._state / "runs").glob("*.json") if path.stem.isdecimal()]
+
+    def _plan_numbers(self) -> Iterable[int]:
+        return (int(path.stem) for path in self._plans())
 
     def _work_folder(self, process_id: str) -> Path:
-        return self.state / "unfinished" / process_id
+        return self._state / "unfinished" / process_id
 
     def _plan_path(self, run: int) -> Path:
-        return self.state / "runs" / f"{run}.json"
+        return self._state / "runs" / f"{run}.json"
+
+
+def new_run_number() -> int:
+    """A number for a run, which grows with the time and fits into 63 bits."""
+    return time.time_ns() // 1000 * 1000 + secrets.randbelow(1000)
+
+
+def parsed_plan(path: str | Path, text: str) -> BatchPlan:
+    """The plan in a text.
+
+    Raises:
+        MediaError: it is none.
+    """
+    try:
+        return BatchPlan(**json.loads(text))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MediaError(path, "is not a plan of this version, or was cut short; start the batch again") from error
 
 
 def _sync_to_disk(path: Path) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 import psutil
 
 from ..errors import MediaError
+from ..stores.urls import Location
 
 # The file does not exist (any more). NFS reports a file as stale that was removed while it was open.
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE)
@@ -48,8 +49,8 @@ class Heartbeat:
             raise ValueError(f"`lease_s` must be at least three times `heartbeat_s`, got {lease_s} and {heartbeat_s}")
         host = re.sub(r"[^A-Za-z0-9.-]", "-", socket.gethostname())[:64].strip(".-")
         self.id = f"{host or 'host'}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._shared, self._folder = Path(folder), Path(folder) / "processes"
-        self._path = self._path_of(self.id)
+        self._shared: Location = Path(folder)
+        self._folder = Path(folder) / "processes"
         self._heartbeat_s, self._lease_s = heartbeat_s, lease_s
         # In the file server's time: the last touch of our file, and the first touch after the server stood still.
         self._touched_s, self._resumed_s = math.inf, -math.inf
@@ -65,8 +66,8 @@ class Heartbeat:
     def __exit__(self, error_type, error, traceback) -> None:
         self._leaving.set()
         self._thread.join()
-        with suppress(OSError):  # the others will find it dead
-            self._path.unlink()
+        with suppress(OSError, MediaError):  # the others will find it dead
+            self._remove(self.id)
 
     def is_alive(self, process_id: str) -> bool:
         """Whether a process is alive: exact on this machine; on another machine, judged by its last touch.
@@ -80,7 +81,7 @@ class Heartbeat:
         if process_id == self.id:
             return True
         with accessing(self._shared):
-            found = read_if_there(self._path_of(process_id))
+            found = self._read(process_id)
             if found is None:
                 return False
             content, touched_s = found
@@ -94,7 +95,7 @@ class Heartbeat:
             MediaError: if the folder cannot be read or written.
         """
         with accessing(self._shared):
-            return read_if_there(self._path_of(process_id)) is not None and not self.is_alive(process_id)
+            return self._read(process_id) is not None and not self.is_alive(process_id)
 
     def forget_dead(self) -> set[str]:
         """Removes the files of dead processes and returns their ids.
@@ -106,15 +107,26 @@ class Heartbeat:
         """
         with accessing(self._shared):
             self._drop_parts()
-            ids = {name.removesuffix(".json") for name in names_in(self._folder) if name.endswith(".json")}
+            ids = self._ids()
             return {process_id for process_id in ids if not self.is_alive(process_id) and self._forget(process_id)}
 
     def _forget(self, process_id: str) -> bool:
         try:
-            self._path_of(process_id).unlink()
+            self._remove(process_id)
         except OSError:  # another process was faster, or this one lacks the rights
             return False
         return True
+
+    def _ids(self) -> set[str]:
+        """The processes that have a file."""
+        return {name.removesuffix(".json") for name in names_in(self._folder) if name.endswith(".json")}
+
+    def _read(self, process_id: str) -> tuple[bytes, float] | None:
+        """The content of the file of a process, and when it was touched last; None if there is none."""
+        return read_if_there(self._path_of(process_id))
+
+    def _remove(self, process_id: str) -> None:
+        self._path_of(process_id).unlink()
 
     def _drop_parts(self) -> None:
         """Removes partial files of processes that were killed while they wrote."""
@@ -128,32 +140,41 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._leaving.wait(self._heartbeat_s):
-            with suppress(OSError):  # the file server may be back at the next beat
+            with suppress(OSError, MediaError):  # the file server may be back at the next beat
                 self._touch()
 
     def _touch(self) -> float:
         """Touches the file of this process, or writes it again; returns its time, by the file server's clock."""
         with self._lock:
-            try:
-                os.utime(self._path)
-                now_s = self._path.stat().st_mtime
-            except FileNotFoundError:
-                now_s = self._write()
+            now_s = self._renew()
             if now_s - self._touched_s > self._lease_s / 2:
                 self._resumed_s = now_s
             self._touched_s = now_s
             return now_s
 
-    def _write(self) -> float:
+    def _renew(self) -> float:
+        """Touches or writes the file, and returns its time."""
+        path = self._path_of(self.id)
+        try:
+            os.utime(path)
+            return path.stat().st_mtime
+        except FileNotFoundError:
+            return self._write(path)
+
+    def _write(self, path: Path) -> float:
         self._folder.mkdir(parents=True, exist_ok=True)
         part = self._folder / f".{self.id}.{secrets.token_hex(4)}.part"
+        part.write_text(self._content())
+        now_s = part.stat().st_mtime
+        part.replace(path)
+        return now_s
+
+    def _content(self) -> str:
+        """What tells others on this machine whether this process runs."""
         host, boot_id, pid_namespace = _pid_scope()
         scope = {"host": host, "boot_id": boot_id, "pid_namespace": pid_namespace}
         process = {"pid": os.getpid(), "created_s": _started_s(psutil.Process())}
-        part.write_text(json.dumps({**scope, **process}) + "\n")
-        now_s = part.stat().st_mtime
-        part.replace(self._path)
-        return now_s
+        return json.dumps({**scope, **process}) + "\n"
 
     def _has_lease(self, touched_s: float) -> bool:
         now_s = self._touch()
@@ -163,7 +184,7 @@ class Heartbeat:
 
 
 @contextmanager
-def accessing(folder: Path) -> Iterator[None]:
+def accessing(folder: Location) -> Iterator[None]:
     """Turns an `OSError` of the block into one line that names the folder.
 
     Raises:
@@ -173,7 +194,7 @@ def accessing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = f"cannot be written: {error.strerror or error}; make room or choose another folder"
-        raise MediaError(folder, reason) from error
+        raise MediaError(str(folder), reason) from error
 
 
 def names_in(folder: Path) -> list[str]:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
+from ..stores.urls import Location
 from .heartbeat import accessing, names_in
 
 logger = logging.getLogger(__name__)
@@ -52,8 +53,11 @@ class Journal:
                 _write_all(file, start + line)
             self._torn = False
 
-    def read_new(self) -> list[dict]:
+    def read_new(self, about: str | None = None) -> list[dict]:
         """The records added since the last call, each process's own in order. Call it from one thread at a time.
+
+        Args:
+            about: an output whose records must be up to date; here, all of them are.
 
         A line that is not a JSON object is skipped with a warning. An incomplete line is left for a later call.
 
@@ -64,7 +68,7 @@ class Journal:
             names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
             return [record for name in names for record in self._read_on(name)]
 
-    def write_summary(self, path: str | Path, records: Iterable[dict]) -> None:
+    def write_summary(self, path: Location, records: Iterable[dict]) -> None:
         """Writes a file with one record a line; a reader sees the old file or the whole new one.
 
         Args:
@@ -77,13 +81,13 @@ class Journal:
         """
         part = self._shared / f".{self._process_id or 'summary'}.{secrets.token_hex(4)}.part"
         try:
-            with accessing(Path(path)):
+            with accessing(path):
                 self._shared.mkdir(parents=True, exist_ok=True)
                 with part.open("wb") as file:
                     file.writelines(map(_line_of, records))
                     file.flush()
                     os.fsync(file.fileno())
-                part.replace(path)
+                part.replace(str(path))
         finally:
             with suppress(OSError):
                 part.unlink()
@@ -92,7 +96,7 @@ class Journal:
         with suppress(FileNotFoundError):
             size = (self._folder / name).stat().st_size
             if size != self._sizes.get(name):
-                return _parse(name, self._new_lines(name, size))
+                return parsed_records(name, self._new_lines(name, size))
         return []
 
     def _new_lines(self, name: str, size: int) -> list[bytes]:
@@ -118,7 +122,8 @@ def _write_all(file: FileIO, content: bytes) -> None:
     os.fsync(file.fileno())
 
 
-def _parse(name: str, lines: list[bytes]) -> list[dict]:
+def parsed_records(name: str, lines: Iterable[bytes]) -> list[dict]:
+    """The records in the lines of a file; warns of lines that are none."""
     records = []
     for line in filter(None, lines):
         try:

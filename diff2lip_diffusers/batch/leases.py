@@ -15,11 +15,12 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..stores.urls import Location
 from .heartbeat import Heartbeat, accessing, names_in, read_if_there
 
 _NAME = re.compile(r"([0-9a-f]{32})\.([0-9]+)")
@@ -28,8 +29,8 @@ _ALREADY_TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
 
 
 @dataclass(frozen=True)
-class _Lease:
-    """A lease as found on disk; an unreadable one, as after a power failure, has no key and no holder."""
+class Lease:
+    """A lease as found; an unreadable one, as after a power failure, has no key and no holder."""
 
     path: Path
     name: str
@@ -50,7 +51,8 @@ class Leases:
     """
 
     def __init__(self, folder: str | Path, process: Heartbeat):
-        self._shared, self._folder = Path(folder), Path(folder) / "leases"
+        self._shared: Location = Path(folder)
+        self._folder = Path(folder) / "leases"
         self._process = process
         self._lock = threading.Lock()
 
@@ -68,7 +70,7 @@ class Leases:
             if self._any_alive(leases):
                 return False
             generation = leases[-1].generation + 1 if leases else 0
-            place = self._folder / f"{_name_of(key)}.{generation}"
+            place = self._folder / f"{name_of_key(key)}.{generation}"
             return self._put(place, key) and self._keep(place, key)
 
     def release(self, key: str) -> None:
@@ -121,7 +123,7 @@ class Leases:
             busy = {lease.name for lease in leases if is_alive(lease.holder)}
             dead = [lease for lease in leases if lease.name not in busy]
             # A holder may have released the key and ended after we listed its lease, before we looked for its file.
-            return {lease.key for lease in dead if lease.key is not None and _read(lease.path) == lease}
+            return {lease.key for lease in dead if lease.key is not None and self._read(lease.path) == lease}
 
     def left_by_killed(self) -> set[str]:
         """The keys whose holder was killed, as nobody has cleaned up after it, and that no live process holds.
@@ -165,16 +167,28 @@ class Leases:
                 if name.startswith(".") and name[1:].rpartition(".")[0] in dead_ids:
                     shutil.rmtree(self._folder / name, ignore_errors=True)
 
-    def _find(self, key: str | None = None) -> list[_Lease]:
+    def _find(self, key: str | None = None) -> list[Lease]:
         """The leases on one key, or on all keys, lowest generation first."""
-        wanted = "" if key is None else _name_of(key)
+        wanted = "" if key is None else name_of_key(key)
         # List all names before reading any content. If the list misses a higher lease that is being released, its
         # holder removed the lower ones before, and reading them finds nothing.
-        names = [name for name in names_in(self._folder) if name.startswith(wanted) and _NAME.fullmatch(name)]
-        found = [_read(self._folder / name) for name in names]
+        names = [name for name in self._names(wanted) if name.startswith(wanted) and _NAME.fullmatch(name)]
+        found = self._read_all([self._folder / name for name in names])
         return sorted((lease for lease in found if lease is not None), key=lambda lease: lease.generation)
 
-    def _any_alive(self, leases: Iterable[_Lease]) -> bool:
+    def _names(self, wanted: str) -> Iterable[str]:
+        """The names of all leases, or at least of those that start so."""
+        return names_in(self._folder)
+
+    def _read_all(self, places: Sequence[Path]) -> list[Lease | None]:
+        return [self._read(place) for place in places]
+
+    def _read(self, place: Path) -> Lease | None:
+        """The lease at that place; None if it is gone."""
+        found = read_if_there(place / _OWNER)
+        return None if found is None else parsed_lease(place, found[0])
+
+    def _any_alive(self, leases: Iterable[Lease]) -> bool:
         return any(self._process.is_alive(lease.holder) for lease in leases)
 
     def _put(self, place: Path, key: str) -> bool:
@@ -207,7 +221,7 @@ class Leases:
         return True
 
     def _is_mine(self, place: Path) -> bool:
-        lease = _read(place)
+        lease = self._read(place)
         return lease is not None and lease.holder == self._process.id
 
     def _remove(self, place: Path) -> None:
@@ -220,7 +234,8 @@ class Leases:
         return self._folder / f".{self._process.id}.{secrets.token_hex(4)}"
 
 
-def _name_of(key: str) -> str:
+def name_of_key(key: str) -> str:
+    """A name of 32 letters and digits for a key."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
@@ -232,14 +247,11 @@ def _write(folder: Path, owner: dict[str, str]) -> None:
         os.fsync(file.fileno())
 
 
-def _read(path: Path) -> _Lease | None:
-    """The lease at that path; None if it is gone."""
-    found = read_if_there(path / _OWNER)
-    if found is None:
-        return None
-    name, _, generation = path.name.rpartition(".")
+def parsed_lease(place: Path, content: bytes) -> Lease:
+    """The lease at a place with that content."""
+    name, _, generation = place.name.rpartition(".")
     try:
-        owner = json.loads(found[0])
-        return _Lease(path, name, int(generation), str(owner["process"]), str(owner["key"]))
+        owner = json.loads(content)
+        return Lease(place, name, int(generation), str(owner["process"]), str(owner["key"]))
     except (ValueError, TypeError, KeyError, RecursionError):
-        return _Lease(path, name, int(generation), "", None)
+        return Lease(place, name, int(generation), "", None)

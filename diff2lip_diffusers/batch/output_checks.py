@@ -10,7 +10,6 @@ import av
 from av.error import FFmpegError
 
 from .folder import BatchFolder
-from .heartbeat import accessing
 from .pair_records import DONE
 
 logger = logging.getLogger(__name__)
@@ -28,15 +27,17 @@ def remove_undecodable(folder: BatchFolder, records: Iterable[dict]) -> list[str
     """
     done = {record["output"]: record.get("num_frames") for record in records if record["status"] == DONE}
     with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="verify") as threads:
-        counts = threads.map(lambda output: count_frames(folder.output_dir / output), done)
+        counts = threads.map(lambda output: _count_in(folder, output), done)
         bad = [output for (output, known), found in zip(done.items(), counts, strict=True) if _differs(found, known)]
     for output in bad:
-        path = folder.output_dir / output
-        if path.is_file():
-            logger.warning("%s: cannot be decoded to the end; it is made again", path)
-            with accessing(path):
-                path.unlink()
+        if folder.remove(output):
+            logger.warning("%s: cannot be decoded to the end; it is made again", folder.output_dir / output)
     return bad
+
+
+def _count_in(folder: BatchFolder, output: str) -> int | None:
+    with folder.local_copy(output) as path:
+        return count_frames(path)
 
 
 def count_frames(path: Path) -> int | None:

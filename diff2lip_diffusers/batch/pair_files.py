@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ..stores.remote_files import RemoteFiles
+from ..stores.urls import Location, Url, located
 from .pair_options import FILE_OPTIONS, names_file
 from .pairs import Pair
 
@@ -15,17 +17,23 @@ _IS_FOLDER = "is a folder, not a file"
 FileCheck = tuple[int, str]  # size in bytes, and why the file cannot be read, or ""
 
 
-def inspect_files(pairs: Iterable[Pair]) -> dict[Path, FileCheck]:
+def inspect_files(pairs: Iterable[Pair], files: RemoteFiles | None = None) -> dict[Location, FileCheck]:
     """The size in bytes of each file that the pairs name, and in one line why it cannot be read, or "".
 
     A folder of images is not a file: its size is 0.
+
+    Args:
+        pairs: the pairs.
+        files: asks for those that have URLs; by default for none on the web.
     """
-    paths = list({path: None for pair in pairs for path in (pair.video, *_other_files(pair))})
+    places = {place: None for pair in pairs for place in (pair.video, *_other_files(pair))}
+    paths = [place for place in places if isinstance(place, Path)]
     with ThreadPoolExecutor(THREADS, thread_name_prefix="inspect") as threads:
-        return dict(zip(paths, threads.map(_inspect, paths), strict=True))
+        checks = dict(zip(paths, threads.map(_inspect, paths), strict=True))
+    return {**checks, **(files or RemoteFiles()).sizes(place for place in places if isinstance(place, Url))}
 
 
-def missing_files(pairs: Iterable[Pair], checks: Mapping[Path, FileCheck]) -> dict[str, str]:
+def missing_files(pairs: Iterable[Pair], checks: Mapping[Location, FileCheck]) -> dict[str, str]:
     """The pairs with files that cannot be read, by output: in one line, which files and why.
 
     A video may be a folder of images if the pair has a file with audio; a mask may always be one.
@@ -44,7 +52,7 @@ def describe_first_missing(pairs: Iterable[Pair], missing: Mapping[str, str]) ->
     return f"{'' if first.line is None else f'line {first.line}: '}{missing[first.output]}"
 
 
-def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
+def _missing(pair: Pair, checks: Mapping[Location, FileCheck]) -> str:
     video, mask, others = checks[pair.video][1], _mask_of(pair), _other_files(pair)
     if video.endswith(_IS_FOLDER) and any(path != mask for path in others):
         video = ""
@@ -52,16 +60,18 @@ def _missing(pair: Pair, checks: Mapping[Path, FileCheck]) -> str:
     return "; ".join(reason for reason in (video, *of_others) if reason)
 
 
-def _other_files(pair: Pair) -> list[Path]:
+def _other_files(pair: Pair) -> list[Location]:
     """The files of a pair beside its video."""
     named = ((name, pair.options.get(name)) for name in FILE_OPTIONS)
-    options = [Path(path) for name, path in named if isinstance(path, (str, os.PathLike)) and names_file(name, path)]
+    options = [
+        located(path) for name, path in named if isinstance(path, (str, os.PathLike, Url)) and names_file(name, path)
+    ]
     return options if pair.audio is None else [pair.audio, *options]
 
 
-def _mask_of(pair: Pair) -> Path | None:
+def _mask_of(pair: Pair) -> Location | None:
     mask = pair.options.get("mask")
-    return Path(mask) if isinstance(mask, (str, os.PathLike)) else None
+    return located(mask) if isinstance(mask, (str, os.PathLike, Url)) else None
 
 
 def _inspect(path: Path) -> FileCheck:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import PairListError
 from ..output_paths import VIDEO_SUFFIXES as OUTPUT_SUFFIXES
+from ..stores.urls import Location, Url, is_url, located
 from .pair_options import checked_pair_options, shortened
 
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".ts", ".gif")
@@ -29,22 +30,22 @@ class Pair:
     """One output to make: a face video with the lips of a speech recording.
 
     Args:
-        video: the video with the face.
-        audio: the speech recording; None for the video's own audio.
+        video: the video with the face, a path or a URL.
+        audio: the speech recording, a path or a URL; None for the video's own audio.
         output: name of the video to write, relative to the output folder, with `/` between folders.
         options: fields of `SyncOptions` for this pair only.
         line: its line in the list, from 1; None if there is no list.
     """
 
-    video: Path
-    audio: Path | None
+    video: Location
+    audio: Location | None
     output: str
     options: Mapping[str, object] = field(default_factory=dict)
     line: int | None = None
 
 
 def check_pairs(pairs: Iterable[Pair], source: str = "pairs") -> list[Pair]:
-    """Checks pairs; returns them with `Path`s as inputs and normalized output names.
+    """Checks pairs; returns them with paths and URLs as inputs and normalized output names.
 
     Args:
         pairs: pairs to check; their inputs may be anywhere.
@@ -73,10 +74,10 @@ def _checked(pair: Pair) -> Pair:
     )
 
 
-def _as_path(key: str, path: object) -> Path:
-    if not isinstance(path, (str, os.PathLike)) or not str(path):
-        raise ValueError(f"`{key}` is {shortened(path)}, expected a path")
-    return Path(path)
+def _as_path(key: str, path: object) -> Location:
+    if not isinstance(path, (str, os.PathLike, Url)) or not str(path):
+        raise ValueError(f"`{key}` is {shortened(path)}, expected a path or a URL")
+    return located(path)
 
 
 class PairCollector:
@@ -123,6 +124,8 @@ def inside_root(key: str, name: object) -> str:
     """Normalizes a file name; refuses one that leaves the root. It judges the text alone, not the disk."""
     if not isinstance(name, str):
         raise ValueError(f"`{key}` is {shortened(name)}, expected a file name")
+    if is_url(name) and key != "output":
+        return checked_url(key, name)
     if _CONTROLS.search(name):
         raise ValueError(f"`{key}` {shortened(name)} holds control characters or is not UTF-8; rename the file")
     if _LEAVING.search(name):
@@ -133,9 +136,20 @@ def inside_root(key: str, name: object) -> str:
     return inside
 
 
+def checked_url(key: str, text: str) -> str:
+    """The URL of an input; refuses one that names a file on this machine, which may lie outside the root."""
+    if not isinstance(located(text), Url):
+        raise ValueError(f"`{key}` {shortened(text)} leaves the root; name it relative to the root")
+    if _CONTROLS.search(text):
+        raise ValueError(f"`{key}` {Url(text)!s} holds control characters or is not UTF-8; rename the object")
+    return text
+
+
 def default_output(audio: str | None, video: str) -> str:
-    """The output name of a pair that gives none. Source: the lists of the original program."""
-    stems = "_".join(stem_of(name) for name in (audio, video) if name is not None)
+    """The output name of a pair that gives none; of a URL, the last part counts. Source: the lists of the original
+    program."""
+    names = (Url(name).name if is_url(name) else name for name in (audio, video) if name is not None)
+    stems = "_".join(map(stem_of, names))
     return stems.replace("/", ".").replace("\\", ".") + ".mp4"
 
 

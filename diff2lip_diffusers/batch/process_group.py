@@ -43,10 +43,12 @@ class ProcessGroup:
         size: number of processes.
         device: device that accelerate assigns to this process.
         replaces: whether this process replaces a dead one.
+        first_run: number of the run that its processes agreed on first; 0 before.
     """
 
     def __init__(self, cpu: bool = False, seat: Seat | None = None):
         self._state, self._heard = None, []
+        self.first_run = 0
         self.replaces = seat is not None
         if seat is not None:
             self.index, self.size = seat.index, seat.size

@@ -22,6 +22,7 @@ from ..lipsync.job import SyncResult
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 from ..media.reader import exact_rate
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..stores.urls import Location, Url
 from .pair_records import DONE, FAILED
 from .pairs import Pair
 
@@ -109,7 +110,7 @@ def peak_memory_mb() -> float | None:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit_bytes / 1e6, 1)
 
 
-def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], output_dir: str | Path) -> None:
+def check_same_settings(done: Mapping[str, dict], wanted: Mapping[str, dict], output_dir: Location) -> None:
     """Checks that all finished outputs were made with the settings of this call.
 
     Args:
@@ -187,6 +188,8 @@ def _as_json(value: object) -> object:
         return [_as_json(part) for part in value]
     if isinstance(value, Mapping):
         return {str(name): _as_json(part) for name, part in value.items()}
+    if isinstance(value, Url):
+        return value.name
     if isinstance(value, os.PathLike):
         return Path(value).name  # as of videos and recordings: their folder may move
     if isinstance(value, (bool, str)) or value is None:

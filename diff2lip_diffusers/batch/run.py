@@ -10,10 +10,14 @@ from typing import Any
 
 from ..errors import MediaError, StoppedError
 from ..lipsync.options import SyncOptions, checked_options
+from ..lipsync.remote_job import files_of
 from ..lipsync.task_restoration import restorer_of
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..stores.remote_files import RemoteFiles
+from ..stores.urls import Location, Url, located
 from .folder import BatchFolder, BatchPlan
 from .heartbeat import Heartbeat
+from .in_store.open_batch import open_batch
 from .journal import Journal
 from .leases import Leases
 from .output_checks import remove_undecodable
@@ -33,6 +37,8 @@ logger = logging.getLogger(__name__)
 SPLITS = ("pairs", "frames")
 # The main process sends this in place of the number of a run if it failed.
 NO_RUN = 0
+# How often a process looks for the plan of the next window.
+WINDOW_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def sync_batch(
     retry_failed: bool = False,
     verify: bool = False,
     split: str = "pairs",
+    window: int = 0,
     on_progress: OnProgress | None = None,
     group: ProcessGroup | None = None,
     reports: Reports | None = None,
@@ -79,6 +86,8 @@ def sync_batch(
             it, only their sizes are compared with those that were recorded.
         split: what the processes share: whole `"pairs"`, or the `"frames"` of one pair after another, for a few long
             videos; joining the parts changes nothing in the result.
+        window: number of the part of a long list that `pairs` are, from 0. All processes of a group go through all
+            windows, one call for each.
         on_progress: called in the main process every few seconds as `(done, failed, open)`, from a separate thread.
         group: the processes of this run; by default those that accelerate launched.
         reports: tells a supervisor which pairs this process has in hand; see [`supervise`]. By default there is none:
@@ -97,24 +106,25 @@ def sync_batch(
     common = checked_options(options, "sync_batch")
     batch_size = common.batch_size
     restorer_of(common, pipe._execution_device)
-    _check_batch_options(options, split)
+    place = located(output_dir)
     pairs = check_pairs(pairs)
+    _check_batch_options(options, split, [place, *(file for pair in pairs for file in (pair.video, pair.audio))])
     options_by_output = _options_by_output(pairs, options)
     group, reports = group or ProcessGroup(), reports or Reports()
     # 2. Join the processes that work on the folder; clean up after dead ones.
-    folder = BatchFolder(output_dir)
+    files = files_of(common)
+    folder = open_batch(place, files)
     with _joined(folder) as heartbeat:
-        journal = Journal(folder.state, heartbeat.id)
-        leases = Leases(folder.state, heartbeat)
+        journal = folder.journal(heartbeat.id)
+        leases = folder.leases(heartbeat)
         records = BatchRecords(pipe, heartbeat.id, group.index)
-        batch = _Batch(pairs, options_by_output, group, folder, heartbeat.id, leases, records, retry_failed)
+        batch = _Batch(pairs, options_by_output, group, folder, heartbeat.id, leases, records, files, retry_failed)
         # 3. Agree on a plan: the main process checks files and folder and writes the plan; the others read it.
-        starts = group.is_main and not group.replaces
-        queue = _start_run(batch, tries=retries + 1, verify=verify) if starts else _follow_run(batch)
-        reports.joined(folder.output_dir, heartbeat.id, group.seat)
+        queue = _agreed_queue(batch, window, retries + 1, verify)
+        reports.joined(_whole(folder.output_dir), heartbeat.id, group.seat)
         # 4. Work until no pair is open, in this process or in another one.
         make_worker = SplitWorker if split == "frames" else PairWorker
-        worker = make_worker(pipe, folder, leases, heartbeat.id, queue, records, options_by_output, reports)
+        worker = make_worker(pipe, folder, leases, heartbeat.id, queue, records, options_by_output, reports, files)
         with ProgressThread(queue, journal, folder, on_progress) if group.is_main else nullcontext():
             worker.work(batch_size)
         # 5. Count what all processes did.
@@ -124,11 +134,17 @@ def sync_batch(
         return BatchResult(done, failed, queue.failures())
 
 
-def _check_batch_options(options: Mapping[str, object], split: str) -> None:
+def _check_batch_options(options: Mapping[str, object], split: str, places: Iterable[Location | None]) -> None:
     if "detections" in options:
         raise ValueError("`detections` is a file for one video; leave it out")
     if split not in SPLITS:
         raise ValueError(f"`split` is {split!r}, known are {', '.join(SPLITS)}")
+    if split == "frames" and any(isinstance(place, Url) for place in places):
+        raise ValueError('`split` "frames" shares parts in a folder; use local files, or `split` "pairs"')
+
+
+def _whole(place: Location) -> str:
+    return place.full if isinstance(place, Url) else str(place)
 
 
 def _options_by_output(pairs: Iterable[Pair], options: Mapping[str, Any]) -> dict[str, SyncOptions]:
@@ -149,11 +165,11 @@ def _options_by_output(pairs: Iterable[Pair], options: Mapping[str, Any]) -> dic
 @contextmanager
 def _joined(folder: BatchFolder) -> Iterator[Heartbeat]:
     """Gives this process's heartbeat in the folder; removes what dead processes left, and at the end what is ours."""
-    with Heartbeat(folder.state) as heartbeat:
+    with folder.working(), folder.heartbeat() as heartbeat:
         killed = heartbeat.forget_dead()
-        leases = Leases(folder.state, heartbeat)
+        leases = folder.leases(heartbeat)
         leases.remove_partial(killed)
-        _record_deaths(Journal(folder.state, heartbeat.id), leases.keys_of(killed))
+        _record_deaths(folder.journal(heartbeat.id), leases.keys_of(killed))
         folder.discard_leftovers(heartbeat.is_alive)
         try:
             yield heartbeat
@@ -181,6 +197,7 @@ class _Batch:
     process_id: str
     leases: Leases
     records: BatchRecords
+    files: RemoteFiles
     retry_failed: bool
 
     def queue_of(self, plan: BatchPlan) -> WorkQueue:
@@ -190,51 +207,72 @@ class _Batch:
             plan.sizes,
             self.folder.intact,
             self.leases,
-            Journal(self.folder.state, self.process_id),
+            self.folder.journal(self.process_id, None if self.group.is_main else self.options),
             plan.tries,
             forgiven=plan.forgiven,
             keep_done=self.group.is_main,
         )
 
 
-def _start_run(batch: _Batch, tries: int, verify: bool) -> WorkQueue:
-    """Checks all files and earlier outputs, writes the plan, and sends the number of the run to the others."""
-    run = NO_RUN
-    try:
-        plan = BatchPlan(time.time(), batch.group.size, tries, _file_sizes(batch.pairs))
-        queue = _checked_queue(batch, plan)
-        if verify:
-            remove_undecodable(batch.folder, queue.records())
-        if batch.retry_failed:
-            plan = replace(plan, forgiven=queue.failures_by_output())
-        if verify or batch.retry_failed:
-            queue = batch.queue_of(plan)
-        run = batch.folder.write_plan(plan)
-        return queue
-    finally:
-        batch.group.from_main(run)
+def _agreed_queue(batch: _Batch, window: int, tries: int, verify: bool) -> WorkQueue:
+    """The queue of a run on which all processes agree: the main one plans it.
 
-
-def _follow_run(batch: _Batch) -> WorkQueue:
-    """Waits for the main process and reads its plan."""
-    run = batch.group.from_main(NO_RUN)
-    if run == NO_RUN:
-        raise StoppedError("stopped with the main process, which says why")
+    Raises:
+        StoppedError: if the main process has ended.
+    """
+    group = batch.group
+    if window == 0:
+        return _first_queue(batch, tries, verify)
+    # A process that replaced a dead one hears nothing new from the main process. So they agree through the folder.
+    run = group.first_run + window
+    if group.is_main and not batch.folder.has_plan(run):
+        return _start_run(batch, tries, verify, run)[1]
+    while not batch.folder.has_plan(run):
+        time.sleep(WINDOW_WAIT_S)
     return batch.queue_of(batch.folder.read_plan(run))
 
 
-def _file_sizes(pairs: list[Pair]) -> dict[str, int]:
+def _first_queue(batch: _Batch, tries: int, verify: bool) -> WorkQueue:
+    """The queue of the first run of this group, whose number the main process sends to the others."""
+    group = batch.group
+    if group.is_main and not group.replaces:
+        run = NO_RUN
+        try:
+            run, queue = _start_run(batch, tries, verify)
+            return queue
+        finally:
+            group.first_run = group.from_main(run)
+    group.first_run = group.from_main(NO_RUN)
+    if group.first_run == NO_RUN:
+        raise StoppedError("stopped with the main process, which says why")
+    return batch.queue_of(batch.folder.read_plan(group.first_run))
+
+
+def _start_run(batch: _Batch, tries: int, verify: bool, run: int | None = None) -> tuple[int, WorkQueue]:
+    """Checks all files and earlier outputs, and writes the plan; returns the number of the run, and its queue."""
+    plan = BatchPlan(time.time(), batch.group.size, tries, _file_sizes(batch.pairs, batch.files))
+    queue = _checked_queue(batch, plan)
+    if verify:
+        remove_undecodable(batch.folder, queue.records())
+    if batch.retry_failed:
+        plan = replace(plan, forgiven=queue.failures_by_output())
+    if verify or batch.retry_failed:
+        queue = batch.queue_of(plan)
+    return batch.folder.write_plan(plan, run), queue
+
+
+def _file_sizes(pairs: list[Pair], files: RemoteFiles) -> dict[str, int]:
     """Bytes of the files of each pair, by output; warns if files are missing.
 
     Raises:
         MediaError: if files are missing for all pairs.
     """
-    checks = inspect_files(pairs)
+    checks = inspect_files(pairs, files)
     missing = missing_files(pairs, checks)
     if missing:
         first = describe_first_missing(pairs, missing)
         if len(missing) == len(pairs):
-            raise MediaError(pairs[0].video, f"and all other pairs' files: {first}; check the root")
+            raise MediaError(str(pairs[0].video), f"and all other pairs' files: {first}; check the root")
         message = "%d of %d pairs have files that cannot be read, and will fail; the first: %s"
         logger.warning(message, len(missing), len(pairs), first)
     return {pair.output: sum(checks[path][0] for path in (pair.video, pair.audio) if path) for pair in pairs}
@@ -262,7 +300,7 @@ def _check_no_foreign_file(folder: BatchFolder, unleased: Iterable[str], queue: 
     foreign = [output for output in foreign if not folder.was_planned(output)] if foreign else []
     if foreign:
         reason = "exists, but was not made by a batch in this folder; move it away, or choose another folder"
-        raise MediaError(folder.output_dir / foreign[0], reason)
+        raise MediaError(str(folder.output_dir / foreign[0]), reason)
 
 
 def _check_settings(batch: _Batch, existing: set[str], queue: WorkQueue) -> None:
@@ -284,4 +322,4 @@ def _check_nothing_lost(queue: WorkQueue, folder: BatchFolder) -> None:
     lost = queue.lost(folder.intact)
     if lost:
         reason = f"{len(lost)} outputs were removed or changed while the batch ran, such as {lost[0]}"
-        raise MediaError(folder.output_dir, f"{reason}; start it again to make them")
+        raise MediaError(str(folder.output_dir), f"{reason}; start it again to make them")

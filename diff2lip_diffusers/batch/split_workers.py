@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Iterator
 
+from ..stores.urls import Url
 from .pairs import Pair
 from .split_clip import PartJob, PartResult, SplitClip
 from .workers import Worker
@@ -81,10 +82,12 @@ class SplitWorker(Worker):
 
     def _clip(self, pair: Pair) -> SplitClip:
         if pair.output not in self._clips:
-            options = self.options[pair.output]
+            options, state = self.options[pair.output], self.folder.state
+            if isinstance(state, Url) or isinstance(pair.video, Url) or isinstance(pair.audio, Url):
+                raise ValueError("parts are shared in a folder; use local files")
             settings = self.records.settings(pair, options)
             self._clips[pair.output] = SplitClip(
-                self.pipe, pair.video, pair.audio, options, pair.output, settings, self.folder.state
+                self.pipe, pair.video, pair.audio, options, pair.output, settings, state
             )
         return self._clips[pair.output]
 

@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from .folder import BatchFolder
-from .heartbeat import Heartbeat
-from .journal import Journal
-from .leases import Leases
+from ..stores.remote_files import RemoteFiles
+from ..stores.urls import located
+from .in_store.open_batch import open_batch
 from .pair_records import DONE, FAILED, output_of, sort_by_time
 
 
@@ -43,12 +42,12 @@ def batch_status(output_dir: str | Path) -> BatchStatus:
     Raises:
         MediaError: if the folder holds no batch, or cannot be read or written.
     """
-    folder = BatchFolder(output_dir)
+    folder = open_batch(located(output_dir), RemoteFiles())
     plan = folder.read_plan(folder.last_run())
-    with Heartbeat(folder.state) as process:
-        held = {output_of(key): holder for key, holder in Leases(folder.state, process).held().items()}
+    with folder.heartbeat() as process:
+        held = {output_of(key): holder for key, holder in folder.leases(process).held().items()}
     held = {output: holder for output, holder in held.items() if output in plan.sizes}
-    records = [r for r in sort_by_time(Journal(folder.state, None).read_new()) if r["status"] in (DONE, FAILED)]
+    records = [r for r in sort_by_time(folder.journal(None).read_new()) if r["status"] in (DONE, FAILED)]
     idle = plan.sizes.keys() - held.keys()
     last = {record["output"]: record for record in records if record["output"] in idle}
     done = [output for output, record in last.items() if record["status"] == DONE]

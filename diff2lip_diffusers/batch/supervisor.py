@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Diff2LipError, MediaError
+from ..stores.remote_files import RemoteFiles
+from ..stores.urls import Url, located
 from .children import begin_child, process_context, started
-from .folder import BatchFolder
-from .journal import Journal
+from .in_store.open_batch import open_batch
 from .pair_records import DIED, FAILED
 from .process_group import Seat
 from .work_queue import ProcessDiedError
@@ -159,7 +160,8 @@ def _record_death(watched: _Watched, number: int) -> None:
     suspects = watched.suspects()
     if watched.output_dir is None or not suspects:
         return
-    journal = Journal(BatchFolder(watched.output_dir).state, f"{watched.process_id}.supervisor")
+    place = located(watched.output_dir)
+    journal = open_batch(place, RemoteFiles()).journal(f"{watched.process_id}.supervisor")
     now_s = round(time.time(), 3)
     cause = cause_of(number)
     for output, record in suspects.items():
@@ -174,7 +176,9 @@ def _record_death(watched: _Watched, number: int) -> None:
         try:
             journal.append(record | ending)
         except MediaError:
-            if not Path(watched.output_dir).exists():  # somebody deleted the folder; the next process says so
+            if (
+                not isinstance(place, Url) and not place.exists()
+            ):  # somebody deleted the folder; the next process says so
                 return
             raise
     if len(suspects) > 1:

@@ -5,9 +5,9 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
-from pathlib import Path
 
 from ..errors import Diff2LipError
+from ..stores.urls import Location
 from .journal import Journal
 from .leases import Leases
 from .pair_records import DIED, DONE, output_of, sort_by_time
@@ -64,7 +64,7 @@ class WorkQueue:
         self._done: set[str] = set()
         self._failed: set[str] = set()
         self._ours = set(self._open)
-        self._video: Path | None = None
+        self._video: Location | None = None
         orphaned = leases.orphaned()
         self._first = _by_video((pair for pair in pairs if pair.output not in orphaned), sizes)
         self._last = _by_video((pair for pair in pairs if pair.output in orphaned), sizes)
@@ -87,7 +87,7 @@ class WorkQueue:
                 if not self._leases.take(pair.output):
                     busy.add(pair.video)
                     continue
-                self._update()  # another process may have finished it a moment ago
+                self._update(pair.output)  # another process may have finished it a moment ago
                 if pair.output in self._open:
                     self._video = pair.video
                     return pair
@@ -126,7 +126,7 @@ class WorkQueue:
             record: holds at least `output` and `status`.
         """
         with self._lock:
-            self._update()
+            self._update(record["output"])
             if record["status"] == DONE or record["output"] in self._open:
                 self._journal.append(record)
                 self._update()
@@ -160,7 +160,7 @@ class WorkQueue:
         sizes = _sizes_when_done(record for record in done.values() if record["status"] == DONE)
         return sorted(sizes.keys() - intact(sizes))
 
-    def _next(self, busy: Set[Path], passed: Set[str], suspect: bool) -> Pair | None:
+    def _next(self, busy: Set[Location], passed: Set[str], suspect: bool) -> Pair | None:
         in_order = (pair for pair in self._in_order(busy) if (pair.output in self._suspects) == suspect)
         return next((pair for pair in in_order if pair.output not in passed), None)
 
@@ -175,8 +175,9 @@ class WorkQueue:
             lost = record["status"] == DONE and record["output"] not in present
             self._apply(record, counts=not (before_done or lost))
 
-    def _update(self) -> None:
-        for record in sort_by_time(self._journal.read_new()):
+    def _update(self, output: str | None = None) -> None:
+        """Applies new records; those of an output at once, others when they are known."""
+        for record in sort_by_time(self._journal.read_new(output)):
             self._apply(record)
 
     def _apply(self, record: dict, counts: bool = True) -> None:
@@ -226,7 +227,7 @@ class WorkQueue:
         _remove(self._first, pair)
         self._last.setdefault(pair.video, {})[pair.output] = pair
 
-    def _in_order(self, busy: Set[Path]) -> Iterator[Pair]:
+    def _in_order(self, busy: Set[Location]) -> Iterator[Pair]:
         """The open pairs: first those of this process's video, then of videos that no other process works on."""
         for groups in (self._first, self._last):
             own = [self._video] if self._video in groups else []
@@ -236,7 +237,7 @@ class WorkQueue:
                 yield from groups[video].values()
 
 
-def _remove(groups: dict[Path, dict[str, Pair]], pair: Pair) -> None:
+def _remove(groups: dict[Location, dict[str, Pair]], pair: Pair) -> None:
     group = groups.get(pair.video, {})
     if group.pop(pair.output, None) and not group:
         del groups[pair.video]
@@ -252,7 +253,7 @@ def _sizes_when_done(done: Iterable[dict]) -> dict[str, set[int]]:
     return sizes
 
 
-def _by_video(pairs: Iterable[Pair], sizes: Mapping[str, int]) -> dict[Path, dict[str, Pair]]:
+def _by_video(pairs: Iterable[Pair], sizes: Mapping[str, int]) -> dict[Location, dict[str, Pair]]:
     """The pairs of each video, by output, large ones first; the videos with the most work first."""
     groups = defaultdict(dict)
     for pair in sorted(pairs, key=lambda pair: sizes[pair.output], reverse=True):

@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from ..lipsync.frame_tasks import Job
 from ..lipsync.job import SyncJob, SyncResult
 from ..lipsync.options import SyncOptions
 from ..lipsync.plan import JobPlan
+from ..lipsync.remote_job import RemoteJob, urls_in
 from ..lipsync.run import sync_jobs
 from ..lipsync.source_video import SourceVideo
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..stores.failures import StoreError
+from ..stores.remote_files import RemoteFiles
 from .folder import BatchFolder
 from .heartbeat import accessing
 from .leases import Leases
@@ -49,6 +53,7 @@ class Worker:
         records: makes the records of this process.
         options: options of each pair, by output.
         reports: tells a supervisor which pairs this process has in hand.
+        files: fetches inputs that have URLs.
     """
 
     def __init__(
@@ -61,9 +66,11 @@ class Worker:
         records: BatchRecords,
         options: Mapping[str, SyncOptions],
         reports: Reports,
+        files: RemoteFiles,
     ):
         self.pipe, self.folder, self.leases, self.process_id = pipe, folder, leases, process_id
         self.queue, self.records, self.options, self.reports = queue, records, options, reports
+        self.files = files
 
     def work(self, batch_size: int | None) -> None:
         """Works until every pair is done or has failed; waits for other processes, whose pairs it takes if they die.
@@ -129,13 +136,13 @@ def _check_whole(pair: Pair, plan: JobPlan, result: SyncResult) -> None:
     expected = plan.expected_frames
     if expected is not None and result.num_frames < MIN_FRAMES_PART * expected:
         frames = f"{result.num_frames} of the {expected} frames that its header states"
-        raise MediaError(pair.video, f"has only {frames}; it was cut short; download or convert it again")
+        raise MediaError(str(pair.video), f"has only {frames}; it was cut short; download or convert it again")
 
 
 def _is_fatal(error: BaseException | None) -> bool:
-    """Whether the next pair would meet the error as well: the disk is full, for example."""
+    """Whether the next pair would meet the error as well: the disk is full, or credentials expired, for example."""
     while error is not None:
-        if getattr(error, "errno", None) in FATAL_ERRNOS:
+        if getattr(error, "errno", None) in FATAL_ERRNOS or (isinstance(error, StoreError) and error.concerns_all):
             return True
         error = error.__cause__
     return False
@@ -149,6 +156,15 @@ class PairWorker(Worker):
         self._uses = Counter(pair.video for pair in self.queue.open_pairs())
         self._source: SourceVideo | None = None
         self._started: dict[SyncJob, tuple[Pair, Path, float]] = {}
+
+    def work(self, batch_size: int | None) -> None:
+        """Works as [`Worker.work`] does, and lets the inputs of jobs go that an error interrupted."""
+        try:
+            super().work(batch_size)
+        finally:
+            for job in self._started:
+                if isinstance(job, RemoteJob):
+                    job.end(None)
 
     def jobs(self) -> Iterator[SyncJob]:
         """Yields the pairs that this process can take; each is taken when there is time to read it.
@@ -168,12 +184,21 @@ class PairWorker(Worker):
         started_s = self.begin(pair)
         made = self.folder.new_work_path(self.process_id, pair.output)
         options = self.options[pair.output]
-        job = SyncJob(self.pipe, self._source_video(pair), pair.audio, made, options)
+        job = self._job_of(pair, made, options)
         self._started[job] = pair, made, started_s
         return job
 
+    def _job_of(self, pair: Pair, made: Path, options: SyncOptions) -> SyncJob:
+        if isinstance(pair.video, Path) and not urls_in(pair.video, pair.audio, options):
+            audio = pair.audio if isinstance(pair.audio, Path) else None
+            return SyncJob(self.pipe, self._source_video(pair, pair.video), audio, made, options)
+        open_video = partial(self._source_video, pair)
+        return RemoteJob(self.pipe, self.files, pair.video, pair.audio, made, options, open_video)
+
     def end(self, job: SyncJob, outcome: SyncResult | Exception) -> None:
         """Puts the output in place, or records why there is none."""
+        if isinstance(job, RemoteJob):
+            job.end(outcome)
         pair, made, started_s = self._started.pop(job)
         if isinstance(outcome, Exception):
             error = outcome
@@ -184,9 +209,9 @@ class PairWorker(Worker):
             self.fail(pair, started_s, error)
         self.reports.ended(pair.output)
 
-    def _source_video(self, pair: Pair) -> SourceVideo:
-        if self._source is None or self._source.path != pair.video:
+    def _source_video(self, pair: Pair, video: Path) -> SourceVideo:
+        if self._source is None or self._source.path != video:
             cache_bytes = KEEP_BYTES if self._uses[pair.video] > 1 else 0
             # The limit is the same for all pairs.
-            self._source = SourceVideo(pair.video, cache_bytes, self.options[pair.output].max_pixels)
+            self._source = SourceVideo(video, cache_bytes, self.options[pair.output].max_pixels)
         return self._source

@@ -3,12 +3,14 @@
 import argparse
 import os
 import sys
+from collections.abc import Iterable, Iterator
 
 import torch
 from tqdm import tqdm
 
 from ..batch.pair_files import describe_first_missing, inspect_files, missing_files
 from ..batch.pair_lists import read_pairs
+from ..batch.pair_streams import PairStream, has_more_rows
 from ..batch.pairs import RESULTS_NAME, Pair
 from ..batch.presets import PRESETS
 from ..batch.process_group import ProcessGroup
@@ -17,6 +19,9 @@ from ..batch.supervisor import Reports
 from ..errors import MediaError
 from ..hub import DTYPES, default_dtype
 from ..lipsync.options import checked_options
+from ..lipsync.remote_job import files_of
+from ..stores.remote_files import RemoteFiles
+from ..stores.urls import located
 from .arguments import NOT_NEGATIVE, POSITIVE
 from .commands import COMMANDS
 from .options import add_model, add_options, load_model, options_of, show_restorer
@@ -36,13 +41,15 @@ def add_batch(commands) -> None:
     batch.add_argument(
         "pairs",
         metavar="PAIRS",
-        help="a list: AUDIO VIDEO a line without .mp4, or a .csv or .jsonl file with audio, video, output and options;"
-        " or a folder of videos and audio files of the same names",
+        help="a list: AUDIO VIDEO a line without .mp4, or a .csv, .jsonl or .parquet file with audio, video, output"
+        " and options; or a folder of videos and audio files of the same names; or the URL of one of them",
     )
     batch.add_argument(
-        "--root", metavar="DIR", help="folder that names in the list are relative to (default: that of the list)"
+        "--root", metavar="DIR", help="folder or URL that names in the list are relative to (default: the list's)"
     )
-    batch.add_argument("--output-dir", required=True, metavar="DIR", help="folder for the outputs and results.jsonl")
+    batch.add_argument(
+        "--output-dir", required=True, metavar="DIR", help="folder or URL for the outputs and results.jsonl"
+    )
     batch.add_argument("--preset", choices=PRESETS, help="the paper's settings for this data set")
     batch.add_argument(
         "--retries",
@@ -82,18 +89,24 @@ def add_batch(commands) -> None:
 
 
 def _run(args: argparse.Namespace, reports: Reports | None = None) -> int:
-    pairs = read_pairs(args.pairs, args.root)
+    files = files_of(checked_options(options_of(args), "sync_batch"))
+    is_long = has_more_rows(args.pairs, files)
+    pairs = PairStream(args.pairs, args.root, files) if is_long else read_pairs(args.pairs, args.root, files)
+    count = pairs.check() if isinstance(pairs, PairStream) else len(pairs)
+    windows = pairs.windows() if isinstance(pairs, PairStream) else iter([pairs])
     if args.dry_run:
-        return _dry_run(args.pairs, pairs)
+        return _dry_run(args.pairs, windows, count, files)
     reports = reports or Reports()
     group = ProcessGroup(args.device == "cpu", reports.seat)
     try:
-        return _sync(args, pairs, group, reports)
+        return _sync(args, windows, count, group, reports)
     finally:
         group.leave()
 
 
-def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup, reports: Reports) -> int:
+def _sync(
+    args: argparse.Namespace, windows: Iterator[list[Pair]], count: int, group: ProcessGroup, reports: Reports
+) -> int:
     # With several GPUs, "cuda" means the one that accelerate assigned to this process.
     device = str(group.device) if args.device in (None, group.device.type) else args.device
     if device.startswith("cpu"):
@@ -105,29 +118,40 @@ def _sync(args: argparse.Namespace, pairs: list[Pair], group: ProcessGroup, repo
     if group.is_main:
         show_restorer(checked_options(options_of(args), "sync_batch"), device)
     pipe = load_model(args, device, dtype)
-    with tqdm(total=len(pairs), unit="pair", disable=None if group.is_main else True) as bar:
+    results: list[BatchResult] = []
+    with tqdm(total=count, unit="pair", disable=None if group.is_main else True) as bar:
 
         def show(done: int, failed: int, _open: int) -> None:
-            bar.set_postfix(failed=failed, refresh=False)
-            bar.update(done + failed - bar.n)
+            before = _together(results)
+            bar.set_postfix(failed=before.num_failed + failed, refresh=False)
+            bar.update(before.num_done + before.num_failed + done + failed - bar.n)
 
-        result = sync_batch(
-            pipe,
-            pairs,
-            args.output_dir,
-            retries=args.retries,
-            retry_failed=args.retry_failed,
-            verify=args.verify,
-            split=args.split,
-            on_progress=show,
-            group=group,
-            reports=reports,
-            **PRESETS.get(args.preset, {}) | options_of(args),
-        )
+        for window, pairs in enumerate(windows):
+            result = sync_batch(
+                pipe,
+                pairs,
+                args.output_dir,
+                retries=args.retries,
+                retry_failed=args.retry_failed,
+                verify=args.verify,
+                split=args.split,
+                window=window,
+                on_progress=show,
+                group=group,
+                reports=reports,
+                **PRESETS.get(args.preset, {}) | options_of(args),
+            )
+            results.append(result)
     if not group.is_main:
         return 0  # only the main process reports
-    _report(result, args.output_dir)
-    return EXIT_SOME_FAILED if result.num_failed else 0
+    whole = _together(results)
+    _report(whole, args.output_dir)
+    return EXIT_SOME_FAILED if whole.num_failed else 0
+
+
+def _together(results: list[BatchResult]) -> BatchResult:
+    failures = [record for result in results for record in result.failures]
+    return BatchResult(sum(one.num_done for one in results), sum(one.num_failed for one in results), failures)
 
 
 def _hint_at_processes(threads: int, group: ProcessGroup) -> None:
@@ -139,14 +163,17 @@ def _hint_at_processes(threads: int, group: ProcessGroup) -> None:
 def _report(result: BatchResult, output_dir: str) -> None:
     print_failures(result.failures)
     failed = f", {result.num_failed} failed" if result.num_failed else ""
-    print(f"{output_dir}: {result.num_done} pairs done{failed}; see {os.path.join(output_dir, RESULTS_NAME)}")
+    print(f"{located(output_dir)}: {result.num_done} pairs done{failed}; see {located(output_dir) / RESULTS_NAME}")
 
 
-def _dry_run(source: str, pairs: list[Pair]) -> int:
-    missing = missing_files(pairs, inspect_files(pairs))
-    if missing:
-        raise MediaError(
-            source, f"{len(missing)} of {len(pairs)} pairs lack files; {describe_first_missing(pairs, missing)}"
-        )
-    print(f"{source}: {len(pairs)} pairs, all files exist")
+def _dry_run(source: str, windows: Iterable[list[Pair]], count: int, files: RemoteFiles) -> int:
+    num_missing, first = 0, ""
+    for pairs in windows:
+        missing = missing_files(pairs, inspect_files(pairs, files))
+        if missing:
+            first = first or describe_first_missing(pairs, missing)
+            num_missing += len(missing)
+    if num_missing:
+        raise MediaError(str(located(source)), f"{num_missing} of {count} pairs lack files; {first}")
+    print(f"{located(source)}: {count} pairs, all files exist")
     return 0

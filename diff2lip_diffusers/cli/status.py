@@ -6,6 +6,7 @@ import sys
 from tqdm import tqdm
 
 from ..batch.status import batch_status
+from ..stores.urls import located
 from .commands import COMMANDS
 
 SHOWN_FAILURES = 5
@@ -14,7 +15,7 @@ SHOWN_FAILURES = 5
 def add_status(commands) -> None:
     """Adds the command."""
     status = commands.add_parser("status", help=COMMANDS["status"], description="Shows the progress of a batch.")
-    status.add_argument("output_dir", metavar="DIR", help="the --output-dir of the batch")
+    status.add_argument("output_dir", metavar="DIR", help="the --output-dir of the batch, a folder or a URL")
     status.set_defaults(run=_run)
 
 
@@ -34,6 +35,6 @@ def _run(args: argparse.Namespace) -> int:
     rate = "" if status.pairs_per_minute is None else f"; {status.pairs_per_minute:.1f} pairs a minute"
     unfinished = left or working
     left_s = f", about {tqdm.format_interval(status.left_s)} left" if status.left_s and unfinished else ""
-    print(f"{args.output_dir}: {status.num_pairs} pairs: {', '.join(parts)}{rate}{left_s}")
+    print(f"{located(args.output_dir)}: {status.num_pairs} pairs: {', '.join(parts)}{rate}{left_s}")
     print_failures(status.failures)
     return 0

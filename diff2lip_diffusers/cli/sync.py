@@ -5,11 +5,13 @@ import argparse
 from tqdm import tqdm
 
 from ..lipsync.options import SyncOptions
+from ..lipsync.remote_job import check_remote_output, local_inputs
 from ..lipsync.run import sync_video
 from ..lipsync.segments import read_segments
 from ..lipsync.speech import check_speech
 from ..media.reader import probe_video
 from ..output_paths import check_output_path
+from ..stores.urls import Url, located
 from .commands import COMMANDS
 from .options import add_model, add_options, load_model, options_of, show_restorer
 from .progress_lines import ProgressLines
@@ -56,13 +58,18 @@ def _sync(args: argparse.Namespace, lines: ProgressLines) -> None:
     # Checked here, too, so that a wrong file name fails before a model is loaded.
     lines.stage("check")
     options = SyncOptions(**options_of(args))
-    check_output_path(args.output, args.video, args.audio, *options.files)
-    probe_video(args.video, options.max_pixels)
-    if options.segments is None:
-        check_speech(options.drive or args.audio or args.video)
-    else:
-        for audio in {segment.audio for segment in read_segments(options.segments)}:
-            check_speech(audio)
+    place, given = located(args.output), None if args.audio is None else located(args.audio)
+    with local_inputs(located(args.video), given, options) as (video, audio, local_options):
+        if isinstance(place, Url):
+            check_remote_output(place, located(args.video), given, options)
+        else:
+            check_output_path(args.output, video, audio, *local_options.files)
+        probe_video(video, options.max_pixels)
+        if options.segments is None:
+            check_speech(local_options.drive or audio or video)
+        else:
+            for recording in {segment.audio for segment in read_segments(options.segments)}:
+                check_speech(recording)
     show_restorer(options, args.device)
     lines.stage("load")
     pipe = load_model(args, args.device, args.dtype)

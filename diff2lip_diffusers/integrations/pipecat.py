@@ -14,8 +14,9 @@ from pipecat.frames.frames import (  # pyright: ignore[reportMissingImports]  # 
 )
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor  # pyright: ignore[reportMissingImports]
 
+from ..live.live_frame import LiveFrame
 from ..live.pacing import int16_of, paced_frames, push_with_room, samples_of
-from ..live.session import LiveFrame, LiveSession
+from ..live.session import LiveSession
 
 # How often to look whether all is said when the pipeline ends.
 DRAIN_CHECK_S = 0.02

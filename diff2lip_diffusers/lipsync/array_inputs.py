@@ -14,8 +14,10 @@ import torch
 from ..media.image_writer import ImageFolderWriter
 from ..media.reader import INT16_STEPS
 from ..portable.audio_input_diff2lip import to_mono
+from ..stores.urls import Url
 
-FilePath = str | Path
+FilePath = str | Path | Url
+FILE_KINDS = (str, Path, Url)
 # As diffusers' video pipelines take them.
 VideoFrames = np.ndarray | torch.Tensor | list
 AudioSamples = tuple[Any, int]
@@ -35,13 +37,13 @@ def input_files(
     Raises:
         ValueError: if frames or samples have another form, type or range.
     """
-    if isinstance(video, (str, Path)) and (audio is None or isinstance(audio, (str, Path))):
+    if isinstance(video, FILE_KINDS) and (audio is None or isinstance(audio, FILE_KINDS)):
         yield video, audio
         return
     with tempfile.TemporaryDirectory() as folder:
-        if not isinstance(video, (str, Path)):
+        if not isinstance(video, FILE_KINDS):
             video = _write_frames(video, Path(folder) / "frames")
-        if audio is not None and not isinstance(audio, (str, Path)):
+        if audio is not None and not isinstance(audio, FILE_KINDS):
             audio = _write_audio(audio, Path(folder) / "audio.wav")
         yield video, audio
 

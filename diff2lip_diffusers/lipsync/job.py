@@ -13,6 +13,7 @@ from ..media.image_writer import ImageFolderWriter
 from ..media.video_writer import VideoWriter
 from ..output_paths import check_output_path, names_folder
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..stores.urls import Location
 from .cover_masks import CoverMasks, masks_of
 from .exemplar_windows import detailed_frames
 from .face_boxes import BoxedFrame, BoxedFrames
@@ -33,7 +34,7 @@ class SyncResult:
     """The result of one lip-sync job.
 
     Args:
-        output: the written file or folder.
+        output: the written file or folder, or its URL.
         num_frames: frames written.
         num_faceless_frames: frames passed through untouched because the face was not seen.
         fps: frames a second.
@@ -43,7 +44,7 @@ class SyncResult:
             parallel, so that the job takes less than their sum.
     """
 
-    output: Path
+    output: Location
     num_frames: int
     num_faceless_frames: int
     fps: Fraction

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from ..boxes import FaceBox
+from ..stores.urls import Location, Url, is_url, located
 
 MIN_BOX_PX = 8
 TRUTH_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -140,7 +141,7 @@ class FileOrFunction:
         """The path, or the same function."""
         if callable(value):
             return value
-        if not isinstance(value, (str, os.PathLike)) or not str(value):
+        if not isinstance(value, (str, os.PathLike)) or not str(value) or is_url(value):
             raise ValueError(self.expected)
         return Path(value)
 
@@ -174,14 +175,31 @@ class WordOrPath:
 
 @dataclass(frozen=True)
 class FilePath:
-    """The name of a file."""
+    """The name or URL of a file."""
 
     expected: str = "a file name"
     names_file: ClassVar[bool] = True
 
     def checked(self, value: Any) -> Any:
+        """The same name, or the URL."""
+        if not isinstance(value, (str, os.PathLike, Url)):
+            raise ValueError(self.expected)
+        return located(value) if is_url(value) else value
+
+    def parse(self, text: str) -> str:
         """The same name."""
-        if not isinstance(value, (str, os.PathLike)):
+        return text
+
+
+@dataclass(frozen=True)
+class LocalPath:
+    """The name of a file or folder on a disk."""
+
+    expected: str = "a file name"
+
+    def checked(self, value: Any) -> Any:
+        """The same name."""
+        if not isinstance(value, (str, os.PathLike)) or is_url(value):
             raise ValueError(self.expected)
         return value
 
@@ -199,7 +217,7 @@ class SegmentList:
 
     def checked(self, value: Any) -> Any:
         """The same file name, or a tuple of mappings."""
-        if isinstance(value, (str, os.PathLike)) and str(value):
+        if isinstance(value, (str, os.PathLike)) and str(value) and not is_url(value):
             return Path(value)
         if isinstance(value, (str, os.PathLike)) or not isinstance(value, Sequence) or not len(value):
             raise ValueError(self.expected)
@@ -222,9 +240,9 @@ class FilePaths:
         """The same names."""
         if isinstance(value, (str, os.PathLike)) or not isinstance(value, Sequence):
             raise ValueError(self.expected)
-        if not all(isinstance(name, (str, os.PathLike)) and str(name) for name in value):
+        if not all(isinstance(name, (str, os.PathLike, Url)) and str(name) for name in value):
             raise ValueError(self.expected)
-        return tuple(value)
+        return tuple(located(name) if is_url(name) else name for name in value)
 
     def parse(self, text: str) -> str:
         """One name."""
@@ -240,14 +258,14 @@ class MediaPath:
     expected: str = "a video, an image, or a folder of images"
     names_file: ClassVar[bool] = True
 
-    def checked(self, value: Any) -> Path:
-        """The path."""
-        if not isinstance(value, (str, os.PathLike)) or not str(value):
+    def checked(self, value: Any) -> Location:
+        """The path or the URL."""
+        if not isinstance(value, (str, os.PathLike, Url)) or not str(value):
             raise ValueError(self.expected)
-        return Path(value)
+        return located(value)
 
-    def parse(self, text: str) -> Path:
-        """The path."""
+    def parse(self, text: str) -> Location:
+        """The path or the URL."""
         return self.checked(text)
 
 

@@ -15,6 +15,7 @@ from ..media.containers import LARGEST_PIXELS
 from ..media.encoders import CODECS
 from ..media.length import EXTENSIONS, LENGTHS
 from ..media.reader import SANE_FPS
+from ..stores.remote_files import DEFAULT_CACHE_GB
 from .option_values import (
     Box,
     Choice,
@@ -23,6 +24,7 @@ from .option_values import (
     FilePath,
     FilePaths,
     Flag,
+    LocalPath,
     MediaPath,
     Number,
     OptionKind,
@@ -138,6 +140,10 @@ class SyncOptions:
         watermark: mark the picture invisibly as lip-synced, so that `verify` finds it after compression and scaling.
         credentials: a PEM file with a private key and the chain of its certificates, which sign content credentials
             (C2PA) into an output of mp4 or mov. Signed files are never byte-identical.
+        cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are uploaded;
+            `~/.cache/diff2lip` by default. The processes of a machine share it.
+        cache_gb: the most that these copies take, in 10^9 bytes.
+        allow_remote: whether inputs may come from the web, `http://` and `https://`; private addresses are refused.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
             16 kHz mono audio, no frame beyond the last complete audio window, an error at a frame without a face.
 
@@ -287,7 +293,7 @@ class SyncOptions:
     )
     detections: str | Path | None = _option(
         None,
-        FilePath(),
+        LocalPath(),
         "boxes of all faces to use, or to write if the file is missing",
         "face",
         metavar="FILE",
@@ -360,6 +366,32 @@ class SyncOptions:
         "output",
         metavar="PEM",
         scope="batch",
+    )
+    cache_dir: str | Path | None = _option(
+        None,
+        LocalPath("a folder"),
+        "folder for copies of inputs that have URLs (default: ~/.cache/diff2lip)",
+        "files with URLs",
+        metavar="DIR",
+        scope="batch",
+        changes_output=False,
+    )
+    cache_gb: float = _option(
+        DEFAULT_CACHE_GB,
+        Number(float, 0, math.inf, "a number of gigabytes"),
+        f"most gigabytes that these copies take (default: {DEFAULT_CACHE_GB})",
+        "files with URLs",
+        metavar="GB",
+        scope="batch",
+        changes_output=False,
+    )
+    allow_remote: bool = _option(
+        False,
+        Flag(),
+        "let inputs come from the web, http and https; never from private addresses",
+        "files with URLs",
+        scope="batch",
+        changes_output=False,
     )
     reproduce: bool = _option(False, Flag(), "do what the original program does to the letter")
     quality: InitVar[int | None] = None  # see OLD_NAMES

@@ -4,8 +4,8 @@ Memory does not grow with the length of the clips, nor with the number of jobs.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from itertools import chain
 from threading import Lock
 from typing import Any, TypeVar
@@ -14,12 +14,14 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..stores.urls import Location, Url, is_url, located
 from .array_inputs import AudioSamples, FilePath, VideoFrames, input_files
 from .background import WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
-from .options import checked_options
+from .options import SyncOptions, checked_options
+from .remote_job import check_remote_output, files_of, local_inputs, urls_in
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
 from .task_restoration import restorer_of
@@ -51,12 +53,12 @@ def sync_video(
 
     Args:
         pipe: a [`Diff2LipPipeline`], on the device and in the precision to work in.
-        video: the face: a video file, an image file, or a folder of numbered image files; or frames in memory, 25 a
-            second unless `fps` says otherwise: an array (N, H, W, 3), a tensor (N, 3, H, W), uint8 or floats in
-            [0, 1], or a list of PIL images or arrays (H, W, 3).
-        audio: audio or video file with the speech; the video's own audio if None; or samples in memory with their
-            sampling rate, `(samples, 16000)`. With `drive` or `segments` it is only heard.
-        output: file to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
+        video: the face: a video file, an image file, or a folder of numbered image files; or the URL of a file; or
+            frames in memory, 25 a second unless `fps` says otherwise: an array (N, H, W, 3), a tensor (N, 3, H, W),
+            uint8 or floats in [0, 1], or a list of PIL images or arrays (H, W, 3).
+        audio: audio or video file with the speech, or its URL; the video's own audio if None; or samples in memory
+            with their sampling rate, `(samples, 16000)`. With `drive` or `segments` it is only heard.
+        output: file or URL to write, `.mp4`, `.m4v`, `.mov` or `.mkv`, or, by a name without suffix, a folder for PNG
             files; it appears when it is complete.
         on_progress: called as `(frames done, frames expected or None)`.
         callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch of crops,
@@ -71,23 +73,65 @@ def sync_video(
         Diff2LipError: if the file of `restore` cannot be used.
     """
     chosen = checked_options(options, "sync_video")
-    restorer_of(chosen, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
-    outcomes: list[SyncResult | Exception] = []
     with input_files(video, audio) as (video_file, audio_file):
-        job = SyncJob(pipe, SourceVideo(video_file, max_pixels=chosen.max_pixels), audio_file, output, chosen)
+        places = located(video_file), None if audio_file is None else located(audio_file)
+        target = located(output)
+        if isinstance(target, Url) or urls_in(*places, chosen):
+            return _sync_remote(pipe, places, target, chosen, on_progress, callback_on_step_end)
+        local = (_without_scheme(one) for one in (video_file, audio_file, output))
+        return _sync_local(pipe, *local, chosen, on_progress, callback_on_step_end)
 
-        def report(task: FrameTask) -> None:
-            if on_progress is not None:
-                on_progress(task.index + 1, job.plan.expected_frames)
 
-        def end(_: SyncJob, outcome: SyncResult | Exception) -> None:
-            outcomes.append(outcome)
+def _without_scheme(given: Any) -> Any:
+    """The path that `file://` names; everything else as it was given."""
+    return located(given) if is_url(given) else given
 
-        sync_jobs(pipe, [job], end, report, chosen.batch_size, callback_on_step_end)
+
+def _sync_local(
+    pipe: Diff2LipPipeline,
+    video: FilePath,
+    audio: FilePath | None,
+    output: FilePath,
+    options: SyncOptions,
+    on_progress: Callable[[int, int | None], None] | None,
+    callback_on_step_end: Callable | None,
+) -> SyncResult:
+    """Does the work of `sync_video` with files of this machine."""
+    restorer_of(options, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
+    job = SyncJob(pipe, SourceVideo(video, max_pixels=options.max_pixels), audio, output, options)
+    outcomes: list[SyncResult | Exception] = []
+
+    def report(task: FrameTask) -> None:
+        if on_progress is not None:
+            on_progress(task.index + 1, job.plan.expected_frames)
+
+    def end(_: SyncJob, outcome: SyncResult | Exception) -> None:
+        outcomes.append(outcome)
+
+    sync_jobs(pipe, [job], end, report, options.batch_size, callback_on_step_end)
     (outcome,) = outcomes
     if isinstance(outcome, Exception):
         raise outcome
     return outcome
+
+
+def _sync_remote(
+    pipe: Diff2LipPipeline,
+    places: tuple[Location, Location | None],
+    target: Location,
+    options: SyncOptions,
+    on_progress: Callable[[int, int | None], None] | None,
+    callback_on_step_end: Callable | None,
+) -> SyncResult:
+    """Does the work of `sync_video` where an input or the output has a URL."""
+    if isinstance(target, Url):
+        check_remote_output(target, *places, options)
+    with (
+        local_inputs(*places, options) as (video, audio, local_options),
+        files_of(options).output(target) if isinstance(target, Url) else nullcontext(target) as made,
+    ):
+        result = _sync_local(pipe, video, audio, made, local_options, on_progress, callback_on_step_end)
+    return replace(result, output=target) if isinstance(target, Url) else result
 
 
 def sync_jobs(

@@ -10,9 +10,10 @@ from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .capacity import Capacity, measure_capacity
 from .clock import Clock, MonotonicClock
 from .idle_clip import IdleClip
+from .live_frame import Planned
 from .painting import LivePainting, Painter
 from .refusals import SessionRefusedError
-from .session import LiveSession, Planned
+from .session import LiveSession
 from .shown_frame import FrameSource
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
-from .session import LiveFrame, LiveSession
+from .live_frame import LiveFrame
+from .session import LiveSession
 
 # How long to wait at most before looking again: a session may be closed in the meantime, and clocks may be manual.
 LONGEST_WAIT_S, SHORTEST_WAIT_S = 0.02, 0.001

@@ -8,7 +8,7 @@ picture before it again, with its own sound: sound and picture never drift apart
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -17,10 +17,11 @@ import torch
 
 from ..errors import Diff2LipError
 from .clock import Clock
-from .measures import Histogram, LiveStats
+from .live_frame import LiveFrame, Planned
+from .measures import Counters, LiveStats
 from .refusals import QueueFullError
 from .rest_gate import RestGate
-from .shown_frame import FrameSource, ShownFrame
+from .shown_frame import FrameSource
 from .utterance import Utterance
 
 # Frames that are painted ahead of their time, at most.
@@ -32,60 +33,6 @@ STARVED_S = 0.25
 # Sampling rates of speech: those in use are multiples of 25 Hz. Others would need huge resampling filters.
 LOWEST_HZ, HIGHEST_HZ, RATE_STEP_HZ = 8000, 192_000, 25
 DEFAULT_HZ = 16000
-
-
-@dataclass(frozen=True, eq=False)
-class LiveFrame:
-    """A picture and the sound that belongs to it.
-
-    Attributes:
-        number: counts from 0 at the rate of the engine; left-out numbers were skipped.
-        time_s: when it is due, since the first frame.
-        picture: (H, W, 3) uint8.
-        sound: (T,) float32 in [-1, 1], as long as the frame.
-        sampling_rate: of the sound, in Hz: that of the speech.
-        is_speech: whether the face speaks; otherwise the sound is silence.
-        is_late: whether it was not painted in time and shows the picture before.
-        ends_segment: whether the speech up to a `flush` has been given out completely.
-        latency_s: time from the arrival of its speech; None at rest.
-    """
-
-    number: int
-    time_s: float
-    picture: np.ndarray
-    sound: np.ndarray
-    sampling_rate: int
-    is_speech: bool = False
-    is_late: bool = False
-    ends_segment: bool = False
-    latency_s: float | None = None
-
-
-@dataclass(eq=False)
-class Planned:
-    """A frame of speech and its tick.
-
-    Attributes:
-        tick: when it is shown.
-        shown: the source frame.
-        window: the mel window (80, 16); None where the mouth rests.
-        sound: (T,) float32.
-        sampling_rate: of the sound.
-        arrival_s: when its speech came.
-        is_fresh: whether it does not continue the frame before.
-        picture: (H, W, 3) uint8, when it is painted.
-        is_taken: whether the painter has it.
-    """
-
-    tick: int
-    shown: ShownFrame
-    window: torch.Tensor | None
-    sound: np.ndarray
-    sampling_rate: int
-    arrival_s: float
-    is_fresh: bool = False
-    picture: np.ndarray | None = None
-    is_taken: bool = False
 
 
 class LiveSession:
@@ -130,9 +77,7 @@ class LiveSession:
         self._held: np.ndarray | None = None
         self._is_fresh = True
         self._due_arrival = -math.inf
-        self._latency, self._jitter = Histogram(), Histogram()
-        self._num_frames = self._num_speech = self._num_late = self._num_skipped = 0
-        self._skipped_speech_s = self._sound_s = 0.0
+        self._counters = Counters()
         self.is_open = True
 
     # What the caller does.
@@ -249,23 +194,8 @@ class LiveSession:
     def stats(self) -> LiveStats:
         """What was measured so far."""
         with self._lock:
-            now, length_s = self._clock.now(), self._num_frames / float(self._fps)
-            passed_s = now - self._start - (self._num_skipped / float(self._fps))
-            return LiveStats(
-                self._num_frames,
-                self._num_speech,
-                self._num_late,
-                self._num_skipped,
-                self._skipped_speech_s,
-                self._latency.quantile(0.5),
-                self._latency.quantile(0.99),
-                self._jitter.quantile(0.5),
-                self._jitter.quantile(0.99),
-                self._sound_s - length_s,
-                passed_s - length_s,
-                self.queued_s,
-                self._engine.paint_s,
-            )
+            passed_s = self._clock.now() - self._start
+            return self._counters.stats(passed_s, self._fps, self.queued_s, self._engine.paint_s)
 
     def close(self) -> None:
         """Ends the session; its place is free. Can be called again."""
@@ -345,7 +275,7 @@ class LiveSession:
         utterance = self._utterances[0]
         while self.queued_s > self.max_delay_s and utterance.is_ready():
             utterance.take()
-            self._skipped_speech_s += 1 / float(self._fps)
+            self._counters.skipped_speech_s += 1 / float(self._fps)
 
     def _frame_at(self, tick: int, now: float) -> LiveFrame:
         planned = self._planned.pop(tick, None)
@@ -360,8 +290,8 @@ class LiveSession:
         else:
             frame = self._spoken(planned, time_s, now)
         if ends:
-            frame = LiveFrame(**{**frame.__dict__, "ends_segment": True})
-        self._count(frame, now)
+            frame = replace(frame, ends_segment=True)
+        self._counters.count(frame, now - self._time_of(tick))
         return frame
 
     def _spoken(self, planned: Planned, time_s: float, now: float) -> LiveFrame:
@@ -374,26 +304,8 @@ class LiveSession:
         self._held = picture
         self._sampling_rate = planned.sampling_rate
         self._due_arrival = max(planned.arrival_s, self._due_arrival + 1 / float(self._fps))
-        latency_s = now - self._due_arrival
-        return LiveFrame(
-            planned.tick,
-            time_s,
-            picture,
-            planned.sound,
-            planned.sampling_rate,
-            True,
-            is_late,
-            latency_s=latency_s,
-        )
-
-    def _count(self, frame: LiveFrame, now: float) -> None:
-        self._num_frames += 1
-        self._num_speech += frame.is_speech
-        self._num_late += frame.is_late
-        self._sound_s += len(frame.sound) / frame.sampling_rate
-        self._jitter.add(now - self._time_of(frame.number))
-        if frame.latency_s is not None:
-            self._latency.add(frame.latency_s)
+        rate, latency_s = planned.sampling_rate, now - self._due_arrival
+        return LiveFrame(planned.tick, time_s, picture, planned.sound, rate, True, is_late, latency_s=latency_s)
 
     def _expire(self, due: int) -> None:
         """Skips the frames that nobody read for too long."""
@@ -408,7 +320,7 @@ class LiveSession:
             self._ends.discard(tick)
         if ended:
             self._ends.add(due)
-        self._num_skipped += due - self._next_tick
+        self._counters.num_skipped += due - self._next_tick
         self._next_tick = due
         self._planned_until = max(self._planned_until, due)
         self._held = None

@@ -1,0 +1,1 @@
+"""The state of a batch in an object store: the same protocol as in a folder, without renames and locks."""
