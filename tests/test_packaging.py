@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "diff2lip_diffusers"
 # Packages that are imported under another name than they are installed by.
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
+DISTRIBUTIONS |= {"livekit": "livekit-agents", "pipecat": "pipecat-ai"}
 FIRST_PARTY = {"diff2lip_diffusers", "diff2lip_command", "helpers"}
 
 
@@ -85,9 +86,13 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 def test_what_loads_with_a_module_is_required():
     pages = [path for path in SOURCES if path.parent.name == "app"]  # loaded by `serving`, after it looked for Gradio
-    others = [path for path in SOURCES if path not in pages]
+    of_agents = [
+        path for path in SOURCES if path.parent.name == "integrations"
+    ]  # each is for those who have its package
+    others = [path for path in SOURCES if path not in pages + of_agents]
     assert {name: path for name, path in loading(others).items() if name not in REQUIRED} == {}
     assert loading(pages).keys() - REQUIRED <= {"gradio"}
+    assert loading(of_agents).keys() - REQUIRED <= {"livekit-agents", "pipecat-ai"}
 
 
 def test_every_import_is_required_or_in_an_extra():
@@ -101,7 +106,8 @@ def test_every_requirement_is_imported():
 
 def test_every_import_of_the_tests_comes_with_the_extra_for_developers():
     tests = sorted((REPOSITORY / "tests").rglob("*.py"))
-    skipped_without, of_tests = {"torchaudio", "spandrel", "torchvision"}, {"fuzz"}
+    skipped_without = {"torchaudio", "spandrel", "torchvision", "livekit-agents", "pipecat-ai"}
+    of_tests = {"fuzz"}
     declared = REQUIRED | EXTRAS["dev"] | skipped_without | of_tests
     assert {name: path for name, path in imported_by(tests).items() if name not in declared} == {}
 
