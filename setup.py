@@ -62,6 +62,8 @@ setup(
     extras_require={
         "app": ["gradio>=6.31,<7", "starlette", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
+        "livekit": ["livekit-agents>=1.8,<2"],  # integrations/livekit.py: a face for LiveKit's agents
+        "pipecat": ["pipecat-ai>=1.14,<2"],  # integrations/pipecat.py: a face for Pipecat's pipelines
         "lora": ["peft"],  # adapters on the U-Net
         "train": ["tensorboard", "peft"],  # curves of a run, and fine-tuning by adapters
         "docs": ["mkdocs-material", "mkdocstrings[python]", "ruff"],  # `make docs`; ruff formats the signatures
@@ -101,11 +103,6 @@ setup(
             "moto[s3]",  # a real S3 server in tests
             "flask",
             "flask-cors",
-            "gradio>=6.31,<7",
-            "gradio_client",  # the page over HTTP
-            "httpx",  # the same, with requests that no client sends
-            "c2pa-python>=0.38",
-            "cryptography",  # certificates for tests
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },

@@ -21,6 +21,8 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "yaml": "pyyaml",
     "skimage": "scikit-image",
+    "livekit": "livekit-agents",
+    "pipecat": "pipecat-ai",
 }
 FIRST_PARTY = {"diff2lip_diffusers", "diff2lip_command", "helpers"}
 
@@ -91,9 +93,13 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 def test_what_loads_with_a_module_is_required():
     pages = [path for path in SOURCES if path.parent.name == "app"]  # loaded by `serving`, after it looked for Gradio
-    others = [path for path in SOURCES if path not in pages]
+    of_agents = [
+        path for path in SOURCES if path.parent.name == "integrations"
+    ]  # each is for those who have its package
+    others = [path for path in SOURCES if path not in pages + of_agents]
     assert {name: path for name, path in loading(others).items() if name not in REQUIRED} == {}
     assert loading(pages).keys() - REQUIRED <= {"gradio"}
+    assert loading(of_agents).keys() - REQUIRED <= {"livekit-agents", "pipecat-ai"}
 
 
 def test_every_import_is_required_or_in_an_extra():
@@ -107,7 +113,8 @@ def test_every_requirement_is_imported():
 
 def test_every_import_of_the_tests_comes_with_the_extra_for_developers():
     tests = sorted((REPOSITORY / "tests").rglob("*.py"))
-    skipped_without, of_tests = {"torchaudio", "spandrel", "torchvision", "playwright"}, {"fuzz"}
+    skipped_without = {"torchaudio", "spandrel", "torchvision", "playwright", "livekit-agents", "pipecat-ai"}
+    of_tests = {"fuzz"}
     declared = REQUIRED | EXTRAS["dev"] | skipped_without | of_tests
     assert {name: path for name, path in imported_by(tests).items() if name not in declared} == {}
 

@@ -49,6 +49,10 @@ def own_imports(code: str) -> set[tuple[str, str | None]]:
     return {entry for entry in found if entry[0].split(".")[0] == "diff2lip_diffusers"}
 
 
+# Examples for those who have a package of voice agents.
+OF_AGENTS = {"livekit_avatar.py": "livekit.agents", "pipecat_face.py": "pipecat"}
+
+
 def unresolved(imports: set[tuple[str, str | None]]) -> list[str]:
     missing = []
     for module, name in sorted(imports, key=str):
@@ -73,6 +77,8 @@ def test_documented_names_import(module, name):
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_imports_of_the_scripts_resolve(path):
+    if path.name in OF_AGENTS:
+        pytest.importorskip(OF_AGENTS[path.name])
     assert unresolved(own_imports(path.read_text())) == []
 
 

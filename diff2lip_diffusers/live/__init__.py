@@ -5,9 +5,11 @@ from .capacity import Capacity, measure_capacity
 from .clock import Clock, ManualClock, MonotonicClock
 from .engine import LiveLipSync
 from .idle_clip import IdleClip
+from .live_frame import LiveFrame
 from .measures import LiveStats
+from .pacing import paced_frames
 from .refusals import QueueFullError, SessionRefusedError
-from .session import LiveFrame, LiveSession
+from .session import LiveSession
 
 __all__ = [
     "Camera",
@@ -23,4 +25,5 @@ __all__ = [
     "QueueFullError",
     "SessionRefusedError",
     "measure_capacity",
+    "paced_frames",
 ]

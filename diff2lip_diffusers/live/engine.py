@@ -4,22 +4,24 @@ import logging
 import threading
 from fractions import Fraction
 
+from ..errors import Diff2LipError
 from ..lipsync.malloc_trim import trim_heap
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .capacity import Capacity, measure_capacity
 from .clock import Clock, MonotonicClock
 from .idle_clip import IdleClip
+from .live_frame import Planned
 from .painting import LivePainting, Painter
 from .refusals import SessionRefusedError
-from .session import LiveSession, Planned
+from .session import LiveSession
 from .shown_frame import FrameSource
 
 logger = logging.getLogger(__name__)
 
 # The painter looks for work at least this often.
 IDLE_WAIT_S = 0.02
-# A frame is planned so long before it is shown: as painting takes, and half as long again, but no shorter than this.
-LEAD_MARGIN, LEAST_LEAD_S = 1.5, 0.08
+# A frame is planned so long before it is shown: as painting takes, and half as long again, within these limits.
+LEAD_MARGIN, LEAST_LEAD_S, MOST_LEAD_S = 1.5, 0.08, 0.24
 TRIM_BATCHES = 500
 
 
@@ -77,7 +79,7 @@ class LiveLipSync:
         self.max_sessions = self.capacity.sessions if max_sessions is None else max_sessions
         self.pipe, self.source, self.clock = pipe, source, clock or MonotonicClock()
         self.lock = threading.RLock()
-        self._painter = Painter(pipe, batch_size or max(1, self.max_sessions), settings)
+        self._painter = Painter(pipe, batch_size or max(1, self.max_sessions), settings, self.clock)
         self._sessions: list[LiveSession] = []
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -99,7 +101,7 @@ class LiveLipSync:
     @property
     def lead_s(self) -> float:
         """How long before it is shown a frame is planned."""
-        return max(LEAST_LEAD_S, LEAD_MARGIN * self._painter.paint_s)
+        return min(max(LEAST_LEAD_S, LEAD_MARGIN * self._painter.paint_s), MOST_LEAD_S)
 
     def open_session(
         self,
@@ -121,17 +123,17 @@ class LiveLipSync:
         Raises:
             SessionRefusedError: if the machine does not carry one more.
             ValueError: if there is no source, or the engine is closed.
+            Diff2LipError: if painting has failed.
         """
         source = source or self.source
         if source is None:
             raise ValueError("`source` is missing: pass an IdleClip or a Camera here or to LiveLipSync")
+        self._check_place()
+        if isinstance(source, IdleClip):
+            self._painter.rest(source)
+        sharpener = self._painter.new_sharpener(source)
         with self.lock:
-            self._check_running()
-            if len(self._sessions) >= self.max_sessions:
-                raise SessionRefusedError(self.max_sessions, float(self.fps))
-            if isinstance(source, IdleClip):
-                self._painter.rest(source)
-            sharpener = self._painter.new_sharpener(source)
+            self._check_place()
             session = LiveSession(
                 self, source, self.pipe.feature_extractor, max_queue_s, max_delay_s, rests, sharpener
             )
@@ -208,12 +210,17 @@ class LiveLipSync:
             windows.append(frame.window)
         faces = self._painter.faces(crops, windows)
         for (frame, session), face in zip(batch, faces, strict=True):
+            if session.sharpener is not None and frame.is_fresh:
+                session.sharpener.forget()
             picture = self._painter.composited(frame.shown, face, session.sharpener)
             with self.lock:
                 session.deliver(frame, picture)
 
-    def _check_running(self) -> None:
-        if self.failure is not None:
-            raise ValueError(f"the engine has stopped: {self.failure}")
+    def _check_place(self) -> None:
+        """Makes sure that one more session can be opened."""
         if self._is_closing:
             raise ValueError("the engine is closed; make a new one")
+        if self.failure is not None:
+            raise Diff2LipError(f"the engine has stopped: {self.failure}; make a new one")
+        if len(self.sessions) >= self.max_sessions:
+            raise SessionRefusedError(self.max_sessions, float(self.fps))

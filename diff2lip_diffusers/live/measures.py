@@ -1,8 +1,11 @@
 """What an engine measures of itself, in constant memory: latency, jitter, drift, dropped frames."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
+
+from .live_frame import LiveFrame
 
 BIN_S, NUM_BINS = 0.001, 10_000
 
@@ -59,3 +62,54 @@ class LiveStats:
     clock_drift_s: float
     queued_s: float
     paint_s: float
+
+
+class Counters:
+    """Counts the frames of a session.
+
+    Attributes:
+        num_skipped: frames that nobody read in time.
+        skipped_speech_s: speech that was left out, in seconds.
+    """
+
+    def __init__(self):
+        self.num_skipped, self.skipped_speech_s = 0, 0.0
+        self._latency, self._jitter = Histogram(), Histogram()
+        self._num_frames = self._num_speech = self._num_late = 0
+        self._sound_s = 0.0
+
+    def count(self, frame: LiveFrame, lateness_s: float) -> None:
+        """Counts a frame that is given out so long after its time."""
+        self._num_frames += 1
+        self._num_speech += frame.is_speech
+        self._num_late += frame.is_late
+        self._sound_s += len(frame.sound) / frame.sampling_rate
+        self._jitter.add(lateness_s)
+        if frame.latency_s is not None:
+            self._latency.add(frame.latency_s)
+
+    def stats(self, passed_s: float, fps: Fraction, queued_s: float, paint_s: float) -> LiveStats:
+        """What was counted.
+
+        Args:
+            passed_s: since the first frame was due.
+            fps: frames per second.
+            queued_s: speech that waits.
+            paint_s: seconds that painting a batch took.
+        """
+        length_s = float(self._num_frames / fps)
+        return LiveStats(
+            num_frames=self._num_frames,
+            num_speech=self._num_speech,
+            num_late=self._num_late,
+            num_skipped=self.num_skipped,
+            skipped_speech_s=self.skipped_speech_s,
+            latency_p50_s=self._latency.quantile(0.5),
+            latency_p99_s=self._latency.quantile(0.99),
+            jitter_p50_s=self._jitter.quantile(0.5),
+            jitter_p99_s=self._jitter.quantile(0.99),
+            sound_ahead_s=self._sound_s - length_s,
+            clock_drift_s=passed_s - length_s - float(self.num_skipped / fps),
+            queued_s=queued_s,
+            paint_s=paint_s,
+        )

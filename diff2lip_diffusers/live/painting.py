@@ -1,24 +1,30 @@
 """Paints the mouths of frames of all sessions in batches of one size, and composites them."""
 
-import time
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
+from diffusers import SchedulerMixin
 
 from ..boxes import FaceBox
 from ..detail.bank import Bank
 from ..detail.exemplars import first_row_of, make_exemplar
 from ..detail.sharpener import MouthSharpener
+from ..errors import Diff2LipError
 from ..lipsync.compositing import apply_patch, in_colors_of, painted_patch
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..schedulers import with_options
+from .clock import Clock, MonotonicClock
 from .idle_clip import IdleClip
 from .shown_frame import ShownFrame
 
 # More gain next to nothing.
 BANK_EXEMPLARS = 64
+# Steps of a model that was not made for a few; one that was needs no more than so many.
+FEW_STEPS, MOST_OWN_STEPS = 2, 4
 
 
 @dataclass(frozen=True)
@@ -26,13 +32,13 @@ class LivePainting:
     """How an engine paints.
 
     Attributes:
-        num_inference_steps: denoising steps; 1 by default, the fastest.
+        num_inference_steps: denoising steps; by default those of a model that was made for a few, else 2.
         seed: of the noise, which all frames share.
         guidance_scale: as in a call of the pipeline.
         detail: whether the mouth gets detail from the other frames of an idle clip.
     """
 
-    num_inference_steps: int = 1
+    num_inference_steps: int | None = None
     seed: int = 7
     guidance_scale: float | None = None
     detail: bool = False
@@ -45,17 +51,23 @@ class Painter:
         pipe: the pipeline.
         batch_size: faces at a time; a batch with fewer is filled up.
         settings: how it paints.
+        clock: measures how long it takes.
 
     Attributes:
         paint_s: seconds that a batch took, averaged over the last few.
+        steps: denoising steps.
     """
 
-    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting):
+    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting, clock: Clock | None = None):
         self.pipe, self.batch_size, self.settings = pipe, batch_size, settings
+        self.clock = clock or MonotonicClock()
         self.paint_s = 0.0
         self.fraction: float = pipe.config["painted_fraction"]
         extractor = pipe.feature_extractor
         self.silence = torch.full((extractor.feature_size, extractor.window_size), float(extractor.padding_value))
+        own_steps: int = pipe.config["default_num_inference_steps"]
+        self.steps = settings.num_inference_steps or (own_steps if own_steps <= MOST_OWN_STEPS else FEW_STEPS)
+        self._scheduler = scheduler_for_few_steps(pipe.scheduler)
         self._noise = pipe.prepare_latents(1, self._generator())
 
     def faces(self, crops: Sequence[np.ndarray], windows: Sequence[torch.Tensor]) -> np.ndarray:
@@ -64,21 +76,28 @@ class Painter:
         Args:
             crops: N of (S, S, 3) uint8.
             windows: N of (80, 16).
+
+        Raises:
+            Diff2LipError: if they are not finite.
         """
-        start = time.perf_counter()
+        start = self.clock.now()
         fill = self.batch_size - len(crops)
         output = self.pipe(
             np.stack([*crops, *[crops[-1]] * fill]),
             mel_windows=torch.stack([*windows, *[windows[-1]] * fill]),
-            num_inference_steps=self.settings.num_inference_steps,
+            num_inference_steps=self.steps,
+            scheduler=self._scheduler,
             guidance_scale=self.settings.guidance_scale,
             latents=self._noise,
             generator=self._generator(),
             output_type="np",
         )
-        took = time.perf_counter() - start
+        took = self.clock.now() - start
         self.paint_s = took if not self.paint_s else 0.9 * self.paint_s + 0.1 * took
-        return np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
+        faces = np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
+        if not np.isfinite(faces).all():
+            raise Diff2LipError("what the model painted is not finite: load the pipeline with dtype fp32")
+        return faces
 
     def composited(self, shown: ShownFrame, face: np.ndarray, sharpener: MouthSharpener | None = None) -> np.ndarray:
         """The picture (H, W, 3) uint8 with a painted face in it; it is unchanged outside the face's lower part.
@@ -117,3 +136,13 @@ class Painter:
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.settings.seed)
+
+
+def scheduler_for_few_steps(scheduler: SchedulerMixin) -> SchedulerMixin:
+    """The same scheduler, but its first step always starts at pure noise: with one step, others leave noise.
+
+    Source: Lin et al. 2024 (trailing timesteps), table 2.
+    """
+    if "timestep_spacing" not in inspect.signature(type(scheduler).__init__).parameters:
+        return scheduler
+    return with_options(scheduler, {"timestep_spacing": "trailing"})

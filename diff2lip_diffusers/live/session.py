@@ -8,18 +8,20 @@ picture before it again, with its own sound: sound and picture never drift apart
 import math
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import torch
 
+from ..errors import Diff2LipError
 from .clock import Clock
-from .measures import Histogram, LiveStats
+from .live_frame import LiveFrame, Planned
+from .measures import Counters, LiveStats
 from .refusals import QueueFullError
 from .rest_gate import RestGate
-from .shown_frame import FrameSource, ShownFrame
+from .shown_frame import FrameSource
 from .utterance import Utterance
 
 # Frames that are painted ahead of their time, at most.
@@ -33,63 +35,12 @@ LOWEST_HZ, HIGHEST_HZ, RATE_STEP_HZ = 8000, 192_000, 25
 DEFAULT_HZ = 16000
 
 
-@dataclass(frozen=True, eq=False)
-class LiveFrame:
-    """A picture and the sound that belongs to it.
-
-    Attributes:
-        number: counts from 0 at the rate of the engine; left-out numbers were skipped.
-        time_s: when it is due, since the first frame.
-        picture: (H, W, 3) uint8.
-        sound: (T,) float32 in [-1, 1], as long as the frame.
-        sampling_rate: of the sound, in Hz: that of the speech.
-        is_speech: whether the face speaks; otherwise the sound is silence.
-        is_late: whether it was not painted in time and shows the picture before.
-        ends_segment: whether the speech up to a `flush` has been given out completely.
-        latency_s: time from the arrival of its speech; None at rest.
-    """
-
-    number: int
-    time_s: float
-    picture: np.ndarray
-    sound: np.ndarray
-    sampling_rate: int
-    is_speech: bool = False
-    is_late: bool = False
-    ends_segment: bool = False
-    latency_s: float | None = None
-
-
-@dataclass(eq=False)
-class Planned:
-    """A frame of speech and its tick.
-
-    Attributes:
-        tick: when it is shown.
-        shown: the source frame.
-        window: the mel window (80, 16); None where the mouth rests.
-        sound: (T,) float32.
-        sampling_rate: of the sound.
-        arrival_s: when its speech came.
-        picture: (H, W, 3) uint8, when it is painted.
-        is_taken: whether the painter has it.
-    """
-
-    tick: int
-    shown: ShownFrame
-    window: torch.Tensor | None
-    sound: np.ndarray
-    sampling_rate: int
-    arrival_s: float
-    picture: np.ndarray | None = None
-    is_taken: bool = False
-
-
 class LiveSession:
     """One face that speaks. Made by [`LiveLipSync.open_session`]; any thread may use it.
 
     Args:
-        engine: that paints it: its `lock`, `wake`, `clock`, `fps`, `lead_s`, `paint_s` and `close_session` are used.
+        engine: that paints it: its `lock`, `wake`, `clock`, `fps`, `lead_s`, `paint_s`, `failure` and
+            `close_session` are used.
         source: the frames.
         feature_extractor: of the pipeline.
         max_queue_s: most speech that may wait.
@@ -124,10 +75,9 @@ class LiveSession:
         self._planned_until = 0
         self._sampling_rate = DEFAULT_HZ
         self._held: np.ndarray | None = None
+        self._is_fresh = True
         self._due_arrival = -math.inf
-        self._latency, self._jitter = Histogram(), Histogram()
-        self._num_frames = self._num_speech = self._num_late = self._num_skipped = 0
-        self._skipped_speech_s = self._sound_s = 0.0
+        self._counters = Counters()
         self.is_open = True
 
     # What the caller does.
@@ -143,21 +93,21 @@ class LiveSession:
             ValueError: if the samples have another shape or are not finite, or for another rate.
             QueueFullError: if more than `max_queue_s` would wait; nothing was taken then.
         """
-        if sampling_rate % RATE_STEP_HZ or not LOWEST_HZ <= sampling_rate <= HIGHEST_HZ:
-            raise ValueError(f"`sampling_rate` is {sampling_rate}, expected a multiple of 25 from 8000 to 192000 Hz")
-        if np.size(samples) == 0:
+        rate = self._extractor.checked_rate(sampling_rate)
+        if rate % RATE_STEP_HZ or not LOWEST_HZ <= rate <= HIGHEST_HZ:
+            raise ValueError(f"`sampling_rate` is {rate}, expected a multiple of 25 from 8000 to 192000 Hz")
+        if not (samples.numel() if torch.is_tensor(samples) else np.size(samples)):
             return
         mono = self._extractor.to_mono(samples).clone()
         with self._lock:
             self._check_open()
-            queued_s = self.queued_s + len(mono) / sampling_rate
-            if queued_s > self.max_queue_s:
+            if self.queued_s + len(mono) / rate > self.max_queue_s:
                 raise QueueFullError(self.queued_s, self.max_queue_s)
             last = self._utterances[-1] if self._utterances else None
-            if last is None or last.is_finished or last.sampling_rate != sampling_rate:
+            if last is None or last.is_finished or last.sampling_rate != rate:
                 if last is not None:
                     last.finish()
-                last = Utterance(self._extractor, int(sampling_rate), self._fps)
+                last = Utterance(self._extractor, rate, self._fps)
                 self._utterances.append(last)
             self._last_push = self._clock.now()
             last.push(mono, self._last_push)
@@ -185,11 +135,15 @@ class LiveSession:
             self._planned_until = self._next_tick
             self._held = None
             self._due_arrival = -math.inf
-            if self.sharpener is not None:
-                self.sharpener.forget()
+            self._is_fresh = True
 
     def take(self) -> LiveFrame | None:
-        """The next frame if it is due, else None; never waits."""
+        """The next frame if it is due, else None; never waits.
+
+        Raises:
+            ValueError: if the session is closed.
+            Diff2LipError: if painting has failed.
+        """
         with self._lock:
             self._check_open()
             now = self._clock.now()
@@ -216,15 +170,20 @@ class LiveSession:
             return sum(utterance.waiting_s for utterance in self._utterances)
 
     @property
+    def fps(self) -> Fraction:
+        """Frames per second."""
+        return self._fps
+
+    @property
     def started_s(self) -> float:
         """When the session began, by the engine's clock."""
         return self._start
 
     @property
     def is_speaking(self) -> bool:
-        """Whether speech waits or is being spoken."""
+        """Whether speech waits or is being spoken, or the end of a segment was not given out."""
         with self._lock:
-            return bool(self._utterances or self._planned)
+            return bool(self._utterances or self._planned or self._ends)
 
     @property
     def lookahead_s(self) -> float:
@@ -235,23 +194,8 @@ class LiveSession:
     def stats(self) -> LiveStats:
         """What was measured so far."""
         with self._lock:
-            now, length_s = self._clock.now(), self._num_frames / float(self._fps)
-            passed_s = now - self._start - (self._num_skipped / float(self._fps))
-            return LiveStats(
-                self._num_frames,
-                self._num_speech,
-                self._num_late,
-                self._num_skipped,
-                self._skipped_speech_s,
-                self._latency.quantile(0.5),
-                self._latency.quantile(0.99),
-                self._jitter.quantile(0.5),
-                self._jitter.quantile(0.99),
-                self._sound_s - length_s,
-                passed_s - length_s,
-                self.queued_s,
-                self._engine.paint_s,
-            )
+            passed_s = self._clock.now() - self._start
+            return self._counters.stats(passed_s, self._fps, self.queued_s, self._engine.paint_s)
 
     def close(self) -> None:
         """Ends the session; its place is free. Can be called again."""
@@ -304,13 +248,13 @@ class LiveSession:
         tick = self._planned_until
         if tick < self._next_tick or tick <= due:  # after a pause: time to paint the first frame
             tick = max(self._next_tick, due + self._lead_ticks)
-            if self.sharpener is not None:
-                self.sharpener.forget()
+            self._is_fresh = True
         window, sound, arrival_s = utterance.take()
         shown = self.source.at(tick)
         wanted = None if shown.crop is None else self._with_rest(window)
-        planned = Planned(tick, shown, wanted, sound, utterance.sampling_rate, arrival_s)
+        planned = Planned(tick, shown, wanted, sound, utterance.sampling_rate, arrival_s, self._is_fresh)
         self._planned[tick] = planned
+        self._is_fresh = False
         self._planned_until = tick + 1
         return True
 
@@ -331,7 +275,7 @@ class LiveSession:
         utterance = self._utterances[0]
         while self.queued_s > self.max_delay_s and utterance.is_ready():
             utterance.take()
-            self._skipped_speech_s += 1 / float(self._fps)
+            self._counters.skipped_speech_s += 1 / float(self._fps)
 
     def _frame_at(self, tick: int, now: float) -> LiveFrame:
         planned = self._planned.pop(tick, None)
@@ -346,8 +290,8 @@ class LiveSession:
         else:
             frame = self._spoken(planned, time_s, now)
         if ends:
-            frame = LiveFrame(**{**frame.__dict__, "ends_segment": True})
-        self._count(frame, now)
+            frame = replace(frame, ends_segment=True)
+        self._counters.count(frame, now - self._time_of(tick))
         return frame
 
     def _spoken(self, planned: Planned, time_s: float, now: float) -> LiveFrame:
@@ -360,26 +304,8 @@ class LiveSession:
         self._held = picture
         self._sampling_rate = planned.sampling_rate
         self._due_arrival = max(planned.arrival_s, self._due_arrival + 1 / float(self._fps))
-        latency_s = now - self._due_arrival
-        return LiveFrame(
-            planned.tick,
-            time_s,
-            picture,
-            planned.sound,
-            planned.sampling_rate,
-            True,
-            is_late,
-            latency_s=latency_s,
-        )
-
-    def _count(self, frame: LiveFrame, now: float) -> None:
-        self._num_frames += 1
-        self._num_speech += frame.is_speech
-        self._num_late += frame.is_late
-        self._sound_s += len(frame.sound) / frame.sampling_rate
-        self._jitter.add(now - self._time_of(frame.number))
-        if frame.latency_s is not None:
-            self._latency.add(frame.latency_s)
+        rate, latency_s = planned.sampling_rate, now - self._due_arrival
+        return LiveFrame(planned.tick, time_s, picture, planned.sound, rate, True, is_late, latency_s=latency_s)
 
     def _expire(self, due: int) -> None:
         """Skips the frames that nobody read for too long."""
@@ -394,7 +320,7 @@ class LiveSession:
             self._ends.discard(tick)
         if ended:
             self._ends.add(due)
-        self._num_skipped += due - self._next_tick
+        self._counters.num_skipped += due - self._next_tick
         self._next_tick = due
         self._planned_until = max(self._planned_until, due)
         self._held = None
@@ -412,3 +338,5 @@ class LiveSession:
     def _check_open(self) -> None:
         if not self.is_open:
             raise ValueError("the session is closed; open a new one")
+        if self._engine.failure is not None:
+            raise Diff2LipError(f"the engine has stopped: {self._engine.failure}; make a new one")

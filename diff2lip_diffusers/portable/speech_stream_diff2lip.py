@@ -68,7 +68,7 @@ class SpeechStream:
         """
         if self.is_finished:
             raise ValueError("`chunk` comes after the end of the speech; open a new stream")
-        if np.size(chunk) == 0:
+        if not (chunk.numel() if torch.is_tensor(chunk) else np.size(chunk)):
             return
         samples = self.feature_extractor.to_mono(chunk)
         self._resampling.push(samples)

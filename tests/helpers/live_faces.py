@@ -1,6 +1,8 @@
 """For tests of live sessions: a pipeline that shows in the mouth how loud the speech is, and a clock moved by hand."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from fractions import Fraction
 
 import numpy as np
@@ -82,3 +84,22 @@ def words(seconds: float, rate: int = 16000, seed: int = 0) -> np.ndarray:
     samples = np.random.default_rng(seed).standard_normal(round(seconds * rate))
     loud = 0.02 + 0.2 * np.sin(np.arange(len(samples)) * np.pi * 3 / rate) ** 2
     return (np.round(samples * loud * 8192).clip(-32768, 32767) / 32768).astype(np.float32)
+
+
+@asynccontextmanager
+async def moving_time(engine: LiveLipSync, session: LiveSession) -> AsyncIterator[None]:
+    """Moves the time of an engine on whenever its reader has taken what is due, however slow the machine is."""
+
+    async def move():
+        while session.is_open:
+            while engine.step():
+                pass
+            if session.wait_s > 0:
+                engine.clock.advance(0.01)
+            await asyncio.sleep(0.001)
+
+    moving = asyncio.create_task(move())
+    try:
+        yield
+    finally:
+        moving.cancel()

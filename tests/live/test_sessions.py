@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from diffusers import DDIMScheduler
 from helpers.live_faces import FPS, demo_idle_clip, gray_of, loudness_pipeline, manual_engine, play, seen_gray, words
 
 from diff2lip_diffusers.live import QueueFullError, SessionRefusedError
@@ -288,7 +289,8 @@ def test_pictures_are_those_of_the_pipeline(small_pipe, idle):
         np.stack([one.crop for one in shown]),
         samples,
         fps=FPS,
-        num_inference_steps=1,
+        num_inference_steps=2,
+        scheduler=DDIMScheduler.from_config(small_pipe.scheduler.config, timestep_spacing="trailing"),
         batch_size=1,
         generator=torch.Generator().manual_seed(7),
         output_type="np",
