@@ -137,9 +137,9 @@ class SyncOptions:
             source.
         lossless: keep every pixel that is not painted to the bit.
         mark: say in the file's metadata that the speech is synthesized, and by which program.
-        input_cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are
+        cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are
             uploaded; `~/.cache/diff2lip` by default. The processes of a machine share it.
-        input_cache_gb: the most that these copies take, in 10^9 bytes.
+        cache_gb: the most that these copies take, in 10^9 bytes.
         allow_remote: whether inputs may come from the web, `http://` and `https://`; private addresses are refused.
         watermark: mark the picture invisibly as lip-synced, so that `verify` finds it after compression and scaling.
         credentials: a PEM file with a private key and the chain of its certificates, which sign content credentials
@@ -356,7 +356,7 @@ class SyncOptions:
     mark: bool = _option(
         True, Flag(), "do not say in the metadata that the speech is synthesized", "output", flag="--no-mark"
     )
-    input_cache_dir: str | Path | None = _option(
+    cache_dir: str | Path | None = _option(
         None,
         LocalPath("a folder"),
         "folder for copies of inputs that have URLs (default: ~/.cache/diff2lip)",
@@ -365,7 +365,7 @@ class SyncOptions:
         scope="batch",
         changes_output=False,
     )
-    input_cache_gb: float = _option(
+    cache_gb: float = _option(
         DEFAULT_CACHE_GB,
         Number(float, 0, math.inf, "a number of gigabytes"),
         f"most gigabytes that these copies take (default: {DEFAULT_CACHE_GB})",

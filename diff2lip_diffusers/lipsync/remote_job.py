@@ -19,7 +19,7 @@ from .source_video import SourceVideo
 
 def files_of(options: SyncOptions) -> RemoteFiles:
     """Reads and writes what has a URL, as the options say."""
-    return RemoteFiles(options.input_cache_dir, options.input_cache_gb, options.allow_remote)
+    return RemoteFiles(options.cache_dir, options.cache_gb, options.allow_remote)
 
 
 def urls_in(video: Any, audio: Any, options: SyncOptions) -> list[Url]:
