@@ -59,7 +59,7 @@ def measure_result(
     groups = make_groups(
         EvaluateOptions(measures=("own_sync", "sharpness"), own_syncnet=own_syncnet, device=_usable(device))
     )
-    clip = Clip("clip", {SYSTEM: made.output}, source, speech)
+    clip = Clip("clip", {SYSTEM: Path(str(made.output))}, source, speech)
     values = measure_clip(clip, groups, SyncOptions(face=face), folder)["systems"][SYSTEM]["values"]
     offset = values.get("own_offset")
     return ResultNumbers(

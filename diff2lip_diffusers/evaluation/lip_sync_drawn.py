@@ -43,7 +43,12 @@ def lip_sync_drawn(
         if pair.output not in done:
             started_s = time.time()
             made = sync_video(
-                pipe, pair.video, pair.audio, folder / pair.output, detections=known_boxes(pair.video), **options
+                pipe,
+                pair.video,
+                pair.audio,
+                folder / pair.output,
+                detections=known_boxes(Path(str(pair.video))),
+                **options,
             )
             size = (folder / pair.output).stat().st_size
             record = records.done(pair, SyncOptions(**options), started_s, made, size)

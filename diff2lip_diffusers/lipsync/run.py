@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from itertools import chain
+from pathlib import Path
 from threading import Lock
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -81,20 +82,20 @@ def sync_video(
         target = located(output)
         if isinstance(target, Url) or urls_in(*places, chosen):
             return _sync_remote(pipe, places, target, chosen, on_progress, callback_on_step_end)
-        local = (_without_scheme(one) for one in (video_file, audio_file, output))
+        local = _without_scheme(video_file), _without_scheme(audio_file), _without_scheme(output)
         return _sync_local(pipe, *local, chosen, on_progress, callback_on_step_end)
 
 
 def _without_scheme(given: Any) -> Any:
-    """The path that `file://` names; everything else as it was given."""
+    """The path that `file://` names; a path as it was given."""
     return located(given) if is_url(given) else given
 
 
 def _sync_local(
     pipe: Diff2LipPipeline,
-    video: FilePath,
-    audio: FilePath | None,
-    output: FilePath,
+    video: str | Path,
+    audio: str | Path | None,
+    output: str | Path,
     options: SyncOptions,
     on_progress: Callable[[int, int | None], None] | None,
     callback_on_step_end: Callable | None,
