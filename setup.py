@@ -101,6 +101,11 @@ setup(
             "moto[s3]",  # a real S3 server in tests
             "flask",
             "flask-cors",
+            "gradio>=6.31,<7",
+            "gradio_client",  # the page over HTTP
+            "httpx",  # the same, with requests that no client sends
+            "c2pa-python>=0.38",
+            "cryptography",  # certificates for tests
             "scikit-image",  # a public-domain photo of a face, and reference metrics
         ],
     },

@@ -112,7 +112,7 @@ class InputCache:
         if total > self._limit_bytes:
             size, limit = (f"{number / 1e9:.3g} GB" for number in (total, self._limit_bytes))
             names = ", ".join(map(str, wanted))
-            raise MediaError(names, f"takes {size}, more than the cache may hold ({limit}); raise --cache-gb")
+            raise MediaError(names, f"takes {size}, more than the cache may hold ({limit}); raise --input-cache-gb")
 
     def _hold_one(self, url: Url, info: ObjectInfo) -> _Held:
         size = info.size or 0
@@ -197,7 +197,7 @@ class InputCache:
         try:
             yield
         except OSError as error:
-            reason = f"cannot be written: {error.strerror or error}; make room, or choose another --cache-dir"
+            reason = f"cannot be written: {error.strerror or error}; make room, or choose another --input-cache-dir"
             raise MediaError(self._folder, reason) from error
 
 

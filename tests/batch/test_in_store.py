@@ -68,7 +68,7 @@ def nothing_fails_later(server):
 
 
 def run_batch(pipe, output_dir: str, cache_dir: Path, source: str = f"s3://{BUCKET}/data/pairs.txt"):
-    return sync_batch(pipe, read_pairs(source), output_dir, cache_dir=cache_dir, **OPTIONS)
+    return sync_batch(pipe, read_pairs(source), output_dir, input_cache_dir=cache_dir, **OPTIONS)
 
 
 def outputs_in(server: ObjectServer, prefix: str) -> dict[str, bytes]:
@@ -170,7 +170,7 @@ def test_an_object_that_cannot_be_read_fails_alone(pipe, pairs_file, server, tmp
     lines = ["video,audio,output", *(f"{video},{audio},{index}.mp4" for index, (video, audio) in enumerate(rows))]
     (tmp_path / "list.csv").write_text("\n".join(lines))
     pairs = read_pairs(tmp_path / "list.csv", f"s3://{BUCKET}/data")
-    result = sync_batch(pipe, pairs, tmp_path / "out", cache_dir=tmp_path / "cache", **OPTIONS)
+    result = sync_batch(pipe, pairs, tmp_path / "out", input_cache_dir=tmp_path / "cache", **OPTIONS)
     reasons = {
         record["output"]: record["error"] for record in results(tmp_path / "out") if record["status"] == "failed"
     }
@@ -183,7 +183,7 @@ def test_a_small_cache_is_never_exceeded(pipe, in_folder, server, tmp_path):
     sizes = [len(content) for key, content in objects_in(server, "data/").items() if not key.endswith(".txt")]
     limit = 6 * max(sizes)
     pairs = read_pairs(f"s3://{BUCKET}/data/pairs.txt")[:8]
-    sync_batch(pipe, pairs, f"s3://{BUCKET}/small", cache_dir=tmp_path, cache_gb=limit / 1e9, **OPTIONS)
+    sync_batch(pipe, pairs, f"s3://{BUCKET}/small", input_cache_dir=tmp_path, input_cache_gb=limit / 1e9, **OPTIONS)
     kept = sum(path.stat().st_size for path in (tmp_path / "inputs").glob("*/[!.]*"))
     assert 0 < kept <= limit
     assert outputs_in(server, "small").items() <= in_folder.items()

@@ -45,7 +45,7 @@ def server(data):
 @pytest.fixture
 def options(model, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    return ["--model", model, "--steps", "1", "--box", "20,20,150,150", "--cache-dir", str(tmp_path / "cache")]
+    return ["--model", model, "--steps", "1", "--box", "20,20,150,150", "--input-cache-dir", str(tmp_path / "cache")]
 
 
 def batch_of(target: str, options: list[str]) -> list[str]:

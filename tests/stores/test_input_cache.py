@@ -79,7 +79,7 @@ def test_what_somebody_reads_stays_and_others_wait(tmp_path):
 
 def test_files_that_can_never_fit(tmp_path):
     with pytest.raises(
-        MediaError, match="takes 1.2e-07 GB, more than the cache may hold .1e-07 GB.; raise --cache-gb"
+        MediaError, match="takes 1.2e-07 GB, more than the cache may hold .1e-07 GB.; raise --input-cache-gb"
     ):
         Store(tmp_path).hold(*URLS[:3])
     with pytest.raises(MediaError, match="^s3://bucket/a.mp4: its server does not tell its size"):
