@@ -1,12 +1,15 @@
 """Looks at every request before Gradio does: size, form, and which part of the server it asks for."""
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
 from .settings import MB, AppSettings
 from .temporary_files import TemporaryFiles
+
+logger = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_DRAINED_BYTES = 8 * MB
@@ -46,7 +49,16 @@ class RequestGuard:
             await _drain(body)
             await _refuse(send, *answer)
             return
-        await self._app(scope, answer, _with_headers(send))
+        await self._answered(scope, answer, _Answer(send))
+
+    async def _answered(self, scope: dict, receive: Callable, answer: "_Answer") -> None:
+        """Passes a request on; where Gradio stumbles over it, the answer is one line and the connection stays."""
+        try:
+            await self._app(scope, receive, answer)
+        except Exception:
+            logger.exception("a request to %s was not answered", scope["path"])
+            if not answer.has_begun:
+                await _refuse(answer.send, 500, "the request cannot be answered")
 
     async def _refusal(self, scope: dict, receive: Callable) -> Any:
         """Why a request is refused, status and reason; otherwise where its body comes from."""
@@ -159,13 +171,17 @@ def _again(body: bytes, receive: Callable) -> Callable:
     return again
 
 
-def _with_headers(send: Callable) -> Callable:
-    async def sending(message: dict) -> None:
-        if message["type"] == "http.response.start":
-            message = message | {"headers": [*message.get("headers", []), *HEADERS]}
-        await send(message)
+class _Answer:
+    """Sends an answer with our headers, and remembers whether it has begun."""
 
-    return sending
+    def __init__(self, send: Callable):
+        self.send, self.has_begun = send, False
+
+    async def __call__(self, message: dict) -> None:
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+            message = message | {"headers": [*message.get("headers", []), *HEADERS]}
+        await self.send(message)
 
 
 async def _refuse(send: Callable, status: int, reason: str) -> None:
