@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DOCS_INSTALLED := $(VENV)/.installed-docs
 
-.PHONY: install demo demo-weights evaluate-demo test test-slow quality style docs demo-picture benchmark fuzz clean
+.PHONY: install demo notebook demo-weights evaluate-demo test test-slow quality style docs demo-picture benchmark fuzz clean
 
 install: $(INSTALLED)
 
@@ -18,6 +18,10 @@ $(INSTALLED): setup.py constraints.txt
 
 demo: $(INSTALLED)
 	$(BIN)/diff2lip demo --output demo.mp4
+
+# Runs the notebook in examples/ from top to bottom; its file stays as it is.
+notebook: $(INSTALLED)
+	$(BIN)/jupyter-execute --timeout=900 examples/lip_sync.ipynb
 
 # Takes eight to nine hours on two cores. Every step resumes where it was stopped. See recipes/demo/README.md.
 TRAIN := OMP_NUM_THREADS=1 $(BIN)/accelerate launch --multi_gpu --num_processes 2 -m diff2lip_diffusers train

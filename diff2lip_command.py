@@ -18,7 +18,9 @@ def main() -> int:
     """Runs the command line of this process and returns its exit code."""
     if sys.argv[1:2] == [] or sys.argv[1] in OVERVIEW:
         _commands()["overview_parser"]().parse_args()
-    before = signal.signal(signal.SIGINT, _leave)
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _leave)
     try:
         from diff2lip_diffusers.cli import main as run_command
     except ImportError as error:

@@ -60,7 +60,7 @@ setup(
         "psutil",  # the processes of a batch: who is alive
     ],
     extras_require={
-        "app": ["gradio>=6.31,<7", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
+        "app": ["gradio>=6.31,<7", "starlette", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
         "livekit": ["livekit-agents>=1.8,<2"],  # integrations/livekit.py: a face for LiveKit's agents
         "pipecat": ["pipecat-ai>=1.14,<2"],  # integrations/pipecat.py: a face for Pipecat's pipelines
@@ -89,10 +89,14 @@ setup(
             "hypothesis",
             "peft",
             "gradio>=6.31,<7",
+            "starlette",
             "gradio_client",  # the page over HTTP
             "httpx",  # the same, with requests that no client sends
             "c2pa-python>=0.38",
             "cryptography",  # certificates for tests
+            "nbformat",
+            "nbclient",  # runs the notebook in examples/
+            "ipykernel",  # in which it runs
             "s3fs",
             "aiohttp",
             "pyarrow",

@@ -1,6 +1,7 @@
 """The examples run as written."""
 
 import importlib.util
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from helpers.face_videos import WOMAN, write_video
 from helpers.recorded import make_pipeline
 
-from diff2lip_diffusers.demo.demo_clip import load_demo_clip
+from diff2lip_diffusers.demo.demo_clip import demo_model_folder, load_demo_clip
 from diff2lip_diffusers.media.reader import probe_video
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -44,3 +45,32 @@ def test_sync_one_video(folder, capsys):
 def test_compare_schedulers(folder):
     load("compare_schedulers").main(*(str(folder / name) for name in ("model", "crop.png", "voice.wav", "row.png")))
     assert PIL.Image.open(folder / "row.png").size == (4 * 64, 64)
+
+
+def test_the_notebook_runs(tmp_path):
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat_read(EXAMPLES / "lip_sync.ipynb")
+    nbclient.NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    printed = "".join(output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", []))
+    assert "watermark: found" in printed and "Speech synthesised" in printed
+
+
+def test_the_notebook_is_stored_without_outputs():
+    cells = json.loads((EXAMPLES / "lip_sync.ipynb").read_text())["cells"]
+    assert all(not cell.get("outputs") and not cell.get("execution_count") for cell in cells)
+
+
+def test_the_space_serves_the_demo_model(monkeypatch):
+    spec = importlib.util.spec_from_file_location("space", EXAMPLES / "space" / "app.py")
+    space = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(space)
+    monkeypatch.delenv("DIFF2LIP_MODEL", raising=False)
+    assert list(space.settings().models.values()) == [demo_model_folder()]
+    monkeypatch.setenv("DIFF2LIP_MODEL", "you/diff2lip")
+    assert list(space.settings().models.values()) == ["you/diff2lip"]
+
+
+def nbformat_read(path: Path):
+    import nbformat
+
+    return nbformat.read(path, as_version=4)

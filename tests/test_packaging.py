@@ -15,8 +15,15 @@ import diff2lip_diffusers
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "diff2lip_diffusers"
 # Packages that are imported under another name than they are installed by.
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "PIL": "pillow", "yaml": "pyyaml", "skimage": "scikit-image"}
-DISTRIBUTIONS |= {"livekit": "livekit-agents", "pipecat": "pipecat-ai"}
+DISTRIBUTIONS = {
+    "c2pa": "c2pa-python",
+    "cv2": "opencv-python-headless",
+    "PIL": "pillow",
+    "yaml": "pyyaml",
+    "skimage": "scikit-image",
+    "livekit": "livekit-agents",
+    "pipecat": "pipecat-ai",
+}
 FIRST_PARTY = {"diff2lip_diffusers", "diff2lip_command", "helpers"}
 
 
@@ -104,7 +111,7 @@ def test_every_requirement_is_imported():
 
 def test_every_import_of_the_tests_comes_with_the_extra_for_developers():
     tests = sorted((REPOSITORY / "tests").rglob("*.py"))
-    skipped_without = {"torchaudio", "spandrel", "torchvision", "livekit-agents", "pipecat-ai"}
+    skipped_without = {"torchaudio", "spandrel", "torchvision", "playwright", "livekit-agents", "pipecat-ai"}
     of_tests = {"fuzz"}
     declared = REQUIRED | EXTRAS["dev"] | skipped_without | of_tests
     assert {name: path for name, path in imported_by(tests).items() if name not in declared} == {}

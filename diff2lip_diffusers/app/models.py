@@ -5,8 +5,6 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from diffusers import SchedulerMixin
-
 from ..errors import Diff2LipError
 from ..hub import load_pipeline
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
@@ -30,7 +28,7 @@ class Models:
     def __init__(self, settings: AppSettings):
         self._settings = settings
         self._personal: dict[str, dict[str, Path]] = {}
-        self._loaded: OrderedDict[str, tuple[Diff2LipPipeline, SchedulerMixin]] = OrderedDict()
+        self._loaded: OrderedDict[str, tuple[Diff2LipPipeline, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def names(self, person: str = "") -> list[str]:
@@ -77,7 +75,7 @@ class Models:
         pipe.scheduler = make_scheduler(scheduler, own_scheduler.config)
         return pipe, {"num_inference_steps": SCHEDULERS[scheduler].steps}
 
-    def _pipeline_of(self, source: str, name: str) -> tuple[Diff2LipPipeline, SchedulerMixin]:
+    def _pipeline_of(self, source: str, name: str) -> tuple[Diff2LipPipeline, Any]:
         if source not in self._loaded:
             dtype = "fp32" if name == DEMO_MODEL else self._settings.dtype
             pipe = load_pipeline(source, self._settings.device, dtype)

@@ -13,7 +13,7 @@ from ..lipsync.options import OPTIONS, Option, SyncOptions
 LEFT_OUT = {"mark", "codec", "lossless", "max_duration", "max_pixels", "restore_strength", "reproduce", "fps"}
 BY_DEFAULT = "by default"
 MAX_TEXT = 24  # more characters than any number needs
-DEFAULTS = {each.name: each.default for each in fields(SyncOptions)}
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(SyncOptions)}
 
 
 def shown_options() -> dict[str, Option]:

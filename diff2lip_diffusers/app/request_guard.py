@@ -1,6 +1,7 @@
 """Looks at every request before Gradio does: size, form, and which part of the server it asks for."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,9 +9,10 @@ from .settings import MB, AppSettings
 from .temporary_files import TemporaryFiles
 
 MAX_BODY_BYTES = 256 * 1024
+MAX_DRAINED_BYTES = 8 * MB
 # The frame of a multipart upload around its files.
 UPLOAD_MARGIN_BYTES = MB
-UPLOAD = "/upload"
+UPLOAD, FILE = "/upload", "/file="
 # Parts of Gradio that the page has no use for.
 UNUSED = ("/component_server", "/monitoring", "/proxy=", "/mcp", "/custom_component", "/process_recording", "/vibe")
 HEADERS = (
@@ -38,8 +40,10 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = await self._refusal(scope, receive)
+        body = _Body(receive)
+        answer = await self._refusal(scope, body)
         if isinstance(answer, tuple):
+            await _drain(body)
             await _refuse(send, *answer)
             return
         await self._app(scope, answer, _with_headers(send))
@@ -49,6 +53,8 @@ class RequestGuard:
         path: str = scope["path"]
         if any(part in path for part in UNUSED):
             return 404, "there is no such page"
+        if FILE in path and not self._is_served(path.partition(FILE)[2]):
+            return 404, "there is no such file"
         if scope["method"] != "POST" or path.endswith("/login"):
             return receive
         if path.rstrip("/").endswith(UPLOAD):
@@ -60,12 +66,20 @@ class RequestGuard:
             return 400, "the request is not JSON of the page"
         return _again(body, receive)
 
+    def _is_served(self, path: str) -> bool:
+        """Whether a path leads into the folder of uploads and results; Gradio's own refusal would repeat it."""
+        try:
+            return os.path.realpath(path).startswith(f"{self._files.folder}{os.sep}")
+        except ValueError:  # a null character
+            return False
+
     def _upload(self, scope: dict, receive: Callable) -> Any:
         most = int(self._settings.max_upload_mb * MB)
-        stated = dict(scope["headers"]).get(b"content-length", b"0")
-        too_large = 413, f"the upload is larger than {self._settings.max_upload_mb:g} MB"
-        if not stated.isdigit() or int(stated) > most + UPLOAD_MARGIN_BYTES:
-            return too_large
+        stated = dict(scope["headers"]).get(b"content-length", b"")
+        if not stated.isdigit():
+            return 411, "an upload must state its length"
+        if int(stated) > most + UPLOAD_MARGIN_BYTES:
+            return 413, f"the upload is larger than {self._settings.max_upload_mb:g} MB"
         if self._files.size_bytes() + int(stated) > self._settings.max_stored_mb * MB:
             return 507, "the server has no room for more files; try again later"
         return receive
@@ -84,6 +98,25 @@ async def _body(receive: Callable) -> bytes | None:
             return None
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+class _Body:
+    """Gives the body of a request, and remembers whether that was all of it."""
+
+    def __init__(self, receive: Callable):
+        self._receive, self.is_read = receive, False
+
+    async def __call__(self) -> dict:
+        message = await self._receive()
+        self.is_read = self.is_read or message["type"] != "http.request" or not message.get("more_body")
+        return message
+
+
+async def _drain(body: _Body) -> None:
+    """Reads what is left of a body, unless it is long: clients that still send may not see the answer."""
+    size = 0
+    while not body.is_read and size < MAX_DRAINED_BYTES:
+        size += len((await body()).get("body", b""))
 
 
 def _is_sensible(body: bytes) -> bool:

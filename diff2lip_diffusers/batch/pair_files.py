@@ -63,9 +63,8 @@ def _missing(pair: Pair, checks: Mapping[Location, FileCheck]) -> str:
 def _other_files(pair: Pair) -> list[Location]:
     """The files of a pair beside its video."""
     named = ((name, pair.options.get(name)) for name in FILE_OPTIONS)
-    options = [
-        located(path) for name, path in named if isinstance(path, (str, os.PathLike, Url)) and names_file(name, path)
-    ]
+    given = [value for name, value in named if isinstance(value, (str, os.PathLike, Url)) and names_file(name, value)]
+    options = [located(value) for value in given]
     return options if pair.audio is None else [pair.audio, *options]
 
 

@@ -146,8 +146,7 @@ def checked_url(key: str, text: str) -> str:
 
 
 def default_output(audio: str | None, video: str) -> str:
-    """The output name of a pair that gives none; of a URL, the last part counts. Source: the lists of the original
-    program."""
+    """The output name of a pair that gives none; of a URL, the last part counts. Source: the original's lists."""
     names = (Url(name).name if is_url(name) else name for name in (audio, video) if name is not None)
     stems = "_".join(map(stem_of, names))
     return stems.replace("/", ".").replace("\\", ".") + ".mp4"

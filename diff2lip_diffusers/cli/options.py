@@ -57,14 +57,17 @@ def add_hub_place(parser: argparse.ArgumentParser, subfolder: bool = True) -> No
     group = parser.add_argument_group("repositories on the Hub")
     group.add_argument("--revision", metavar="REV", help="branch, tag or commit (default: the main branch)")
     group.add_argument("--token", help="access token (default: that of hf auth login)")
-    group.add_argument("--cache-dir", metavar="DIR", help="folder for downloads (default: that of huggingface_hub)")
+    group.add_argument(
+        "--hub-cache-dir", metavar="DIR", help="folder for its downloads (default: that of huggingface_hub)"
+    )
     if subfolder:
         group.add_argument("--subfolder", metavar="DIR", help="where the model is in the folder or repository")
 
 
 def hub_place(args: argparse.Namespace) -> dict[str, Any]:
     """The arguments that [`add_hub_place`] added, as the library takes them."""
-    return {name: getattr(args, name) for name in ("revision", "token", "cache_dir", "subfolder") if name in args}
+    place = {name: getattr(args, name) for name in ("revision", "token", "subfolder") if name in args}
+    return place | {"cache_dir": args.hub_cache_dir}
 
 
 def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) -> Diff2LipPipeline:

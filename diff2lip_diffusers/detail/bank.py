@@ -13,7 +13,7 @@ from .matching import Looks
 
 # Levels of a mouth of little contrast, and how many times as much contrast counts: a mouth that is a little elsewhere
 # differs more where there is more.
-LOW_CONTRAST, MOST_CONTRAST = 22.0, 1.4
+LOW_CONTRAST, MOST_CONTRAST = 22.0, 1.25
 # Blur from which on all of the contrast counts; a face that is not blurred is to be matched exactly.
 BLURRED = 0.3
 # Up to this R / S, full resolution is warped by cubics.

@@ -127,7 +127,8 @@ def _scheduler_of(folder: Path, entry: list[str]) -> SchedulerMixin:
     kind = getattr(diffusers, name, None) if library == "diffusers" else None
     if not (isinstance(kind, type) and issubclass(kind, SchedulerMixin)):
         raise ValueError(f"its scheduler is {name} of {library}, expected one of diffusers")
-    return kind.from_pretrained(folder, subfolder="scheduler")
+    # It returns more only if asked for unused arguments.
+    return kind.from_pretrained(folder, subfolder="scheduler")  # pyright: ignore[reportReturnType]
 
 
 def default_device() -> str:

@@ -162,14 +162,14 @@ class WordOrPath:
         """The words, and that it may be a file."""
         return f"{', '.join(self.words)} or a file name"
 
-    def checked(self, value: Any) -> str | Path:
-        """The same word, or the path."""
-        if not isinstance(value, (str, os.PathLike)) or not str(value):
+    def checked(self, value: Any) -> str | Location:
+        """The same word, the path or the URL."""
+        if not isinstance(value, (str, os.PathLike, Url)) or not str(value):
             raise ValueError(self.expected)
-        return value if isinstance(value, str) and value in self.words else Path(value)
+        return value if isinstance(value, str) and value in self.words else located(value)
 
-    def parse(self, text: str) -> str | Path:
-        """The same word, or the path."""
+    def parse(self, text: str) -> str | Location:
+        """The same word, the path or the URL."""
         return self.checked(text)
 
 

@@ -137,13 +137,13 @@ class SyncOptions:
             source.
         lossless: keep every pixel that is not painted to the bit.
         mark: say in the file's metadata that the speech is synthesized, and by which program.
+        cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are
+            uploaded; `~/.cache/diff2lip` by default. The processes of a machine share it.
+        cache_gb: the most that these copies take, in 10^9 bytes.
+        allow_remote: whether inputs may come from the web, `http://` and `https://`; private addresses are refused.
         watermark: mark the picture invisibly as lip-synced, so that `verify` finds it after compression and scaling.
         credentials: a PEM file with a private key and the chain of its certificates, which sign content credentials
             (C2PA) into an output of mp4 or mov. Signed files are never byte-identical.
-        cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are uploaded;
-            `~/.cache/diff2lip` by default. The processes of a machine share it.
-        cache_gb: the most that these copies take, in 10^9 bytes.
-        allow_remote: whether inputs may come from the web, `http://` and `https://`; private addresses are refused.
         reproduce: do what the original does to the letter: 25 fps, its smoothing, whole boxes pasted with a hard seam,
             16 kHz mono audio, no frame beyond the last complete audio window, an error at a frame without a face.
 
@@ -356,17 +356,6 @@ class SyncOptions:
     mark: bool = _option(
         True, Flag(), "do not say in the metadata that the speech is synthesized", "output", flag="--no-mark"
     )
-    watermark: bool = _option(
-        False, Flag(), "mark the picture invisibly as lip-synced; diff2lip verify finds it after compression", "output"
-    )
-    credentials: str | Path | None = _option(
-        None,
-        FilePath(),
-        "sign content credentials (C2PA) into the output: a PEM file with private key and certificates",
-        "output",
-        metavar="PEM",
-        scope="batch",
-    )
     cache_dir: str | Path | None = _option(
         None,
         LocalPath("a folder"),
@@ -392,6 +381,17 @@ class SyncOptions:
         "files with URLs",
         scope="batch",
         changes_output=False,
+    )
+    watermark: bool = _option(
+        False, Flag(), "mark the picture invisibly as lip-synced; diff2lip verify finds it after compression", "output"
+    )
+    credentials: str | Path | None = _option(
+        None,
+        LocalPath(),
+        "sign content credentials (C2PA) into the output: a PEM file with private key and certificates",
+        "output",
+        metavar="PEM",
+        scope="batch",
     )
     reproduce: bool = _option(False, Flag(), "do what the original program does to the letter")
     quality: InitVar[int | None] = None  # see OLD_NAMES

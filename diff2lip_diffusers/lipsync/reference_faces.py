@@ -75,7 +75,7 @@ def crop_for_model(pipe: Diff2LipPipeline, pixels: np.ndarray) -> np.ndarray:
 
 
 def _random_face(pipe: Diff2LipPipeline, boxed: BoxedFrames, options: SyncOptions) -> np.ndarray:
-    """The crop of one frame drawn with the seed. Source: SPEC "Frames"."""
+    """The crop of one frame drawn with the seed. Source: the original program."""
     count = sum(1 for _ in boxed.frames())
     index = random.Random(options.seed).randint(0, count - 1)
     drawn = next(islice(boxed, index, None))

@@ -4,12 +4,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..errors import MediaError
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.input_cache import HeldInputs
-from ..stores.remote_files import RemoteFiles, local_of, name_urls, naming_urls
-from ..stores.urls import Location, Url, located
+from ..stores.remote_files import RemoteFiles, name_urls, naming_urls
+from ..stores.urls import Location, Url
 from .frame_tasks import FrameTask
 from .job import SyncJob
 from .options import SyncOptions
@@ -21,13 +22,13 @@ def files_of(options: SyncOptions) -> RemoteFiles:
     return RemoteFiles(options.cache_dir, options.cache_gb, options.allow_remote)
 
 
-def urls_in(video: Location, audio: Location | None, options: SyncOptions) -> list[Url]:
-    """The inputs of a job that have URLs."""
-    places = (video, audio, *(None if one is None else located(one) for one in (options.drive, options.mask)))
-    return [place for place in (*places, *map(located, options.detail_from)) if isinstance(place, Url)]
+def urls_in(video: Any, audio: Any, options: SyncOptions) -> list[Url]:
+    """The inputs of a job that have URLs; frames and samples in memory have none."""
+    named = (options.drive, options.mask, options.reference, *options.detail_from)
+    return [place for place in (video, audio, *named) if isinstance(place, Url)]
 
 
-def check_remote_output(url: Url, video: Location, audio: Location | None, options: SyncOptions) -> None:
+def check_remote_output(url: Url, video: Any, audio: Any, options: SyncOptions) -> None:
     """Checks before the work that an output can be written, and is no input.
 
     Raises:
@@ -40,28 +41,23 @@ def check_remote_output(url: Url, video: Location, audio: Location | None, optio
 
 def with_local_files(options: SyncOptions, held: HeldInputs) -> SyncOptions:
     """The options with local copies in the place of URLs."""
-    paths = held.paths
-    drive, mask = (options.drive, options.mask)
-    return replace(
-        options,
-        drive=paths[drive] if isinstance(drive, Url) else drive,
-        mask=paths[mask] if isinstance(mask, Url) else mask,
-        detail_from=tuple(paths[one] if isinstance(one, Url) else one for one in options.detail_from),
-    )
+    local = {name: _local(getattr(options, name), held) for name in ("drive", "mask", "reference")}
+    return replace(options, **local, detail_from=tuple(_local(one, held) for one in options.detail_from))
+
+
+def _local(value: Any, held: HeldInputs) -> Any:
+    return held.paths[value] if isinstance(value, Url) else value
 
 
 @contextmanager
-def local_inputs(
-    video: Location, audio: Location | None, options: SyncOptions
-) -> Iterator[tuple[Path, Path | None, SyncOptions]]:
-    """Inside the block, all inputs of a job are local files; errors name their URLs.
+def local_inputs(video: Any, audio: Any, options: SyncOptions) -> Iterator[tuple[Any, Any, SyncOptions]]:
+    """Inside the block, no input of a job has a URL; errors name the URLs that they had.
 
     Raises:
         MediaError: an input cannot be read.
     """
     with files_of(options).hold(urls_in(video, audio, options)) as held, naming_urls(held.paths):
-        local_video = held.paths[video] if isinstance(video, Url) else video
-        yield local_video, local_of(audio, held.paths), with_local_files(options, held)
+        yield _local(video, held), _local(audio, held), with_local_files(options, held)
 
 
 class RemoteJob(SyncJob):
@@ -98,8 +94,7 @@ class RemoteJob(SyncJob):
         with self.timer.stage("fetch"):
             held = self._held = self._files.hold(urls_in(video, audio, self.options))
         self._paths = dict(held.paths)
-        self.source = self._source(held.paths[video] if isinstance(video, Url) else video)
-        self.audio = local_of(audio, held.paths)
+        self.source, self.audio = self._source(_local(video, held)), _local(audio, held)
         self.options = with_local_files(self.options, held)
         with closing(super().tasks()) as tasks:
             yield from tasks

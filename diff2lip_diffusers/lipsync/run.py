@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..media.containers import MAX_PIXELS
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.urls import Location, Url, is_url, located
 from .array_inputs import AudioSamples, FilePath, VideoFrames, input_files
@@ -74,6 +75,8 @@ def sync_video(
     """
     chosen = checked_options(options, "sync_video")
     with input_files(video, audio) as (video_file, audio_file):
+        if video_file is not video:  # frames of a video, not photos, of which large ones are scaled down
+            chosen = replace(chosen, max_pixels=chosen.max_pixels or MAX_PIXELS)
         places = located(video_file), None if audio_file is None else located(audio_file)
         target = located(output)
         if isinstance(target, Url) or urls_in(*places, chosen):

@@ -46,7 +46,7 @@ class Codec:
 FRAME_THREADS = {"threads": "4", "thread_type": "frame"}
 QUIET_X265 = "log-level=error:frame-threads=2"
 # Of large frames, x264 and x265 hold fewer: threads share a frame, and they look less far ahead.
-LARGE_X264, LARGE_X265 = "rc-lookahead=4", "frame-threads=1:rc-lookahead=5"
+LARGE_X264, LARGE_X265 = "rc-lookahead=4", "frame-threads=1:rc-lookahead=3:bframes=1"
 
 
 def repeatable_x264() -> str:

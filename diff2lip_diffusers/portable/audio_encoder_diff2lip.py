@@ -54,6 +54,9 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
                 f"`downsample_strides` has {len(downsample_strides)} pairs, {len(block_out_channels)} levels in"
                 f" `block_out_channels` need {len(block_out_channels) - 1}"
             )
+        for stride in downsample_strides:
+            if len(stride) != 2 or not all(isinstance(step, int) and step > 0 for step in stride):
+                raise ValueError(f"`downsample_strides` has {stride}, expected two whole numbers from 1 on")
         base = block_out_channels[0]
         common = {"temb_channels": base, "groups": norm_num_groups, "eps": norm_eps}
 

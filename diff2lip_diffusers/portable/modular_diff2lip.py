@@ -66,7 +66,7 @@ class _Block(ModularPipelineBlocks):
         pipe.set_progress_bar_config(**getattr(components, "_progress_bar_config", {}))
         block = self.get_block_state(state)
         self.run(pipe, block)
-        self.set_block_state(state, block)
+        self.set_block_state(state, block)  # pyright: ignore[reportArgumentType]  # as get_block_state returns it
         return components, state
 
     def run(self, pipe: Diff2LipPipeline, block: Any) -> None:
@@ -177,7 +177,7 @@ class Diff2LipDecodeStep(_Block):
 class Diff2LipBlocks(SequentialPipelineBlocks):
     """All steps of [`Diff2LipPipeline`], with the same results."""
 
-    model_name = "diff2lip"
+    model_name = "diff2lip"  # pyright: ignore[reportAssignmentType]  # as in diffusers' own blocks
     block_classes = [
         Diff2LipFramesStep,
         Diff2LipSpeechStep,

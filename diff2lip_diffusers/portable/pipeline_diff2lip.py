@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,9 +92,9 @@ class Diff2LipPipeline(
     @torch.no_grad()
     def __call__(
         self,
-        frames: Frames,
-        audio: np.ndarray | torch.Tensor | None = None,
-        sampling_rate: int | list[int] | None = None,
+        frames: Frames | list,
+        audio: np.ndarray | torch.Tensor | list | tuple | None = None,
+        sampling_rate: Any = None,
         mel_windows: torch.Tensor | np.ndarray | None = None,
         audio_embeds: torch.Tensor | None = None,
         reference_frames: Frames | None = None,
@@ -121,7 +122,8 @@ class Diff2LipPipeline(
             audio: speech that starts with the first frame: (T,), (T, C) or (C, T). Exactly one of `audio`,
                 `mel_windows` and `audio_embeds` is needed. Audio shorter than the frames is padded with silence. A
                 list of recordings, one for each clip of `frames`, is a batch of clips.
-            sampling_rate: sampling rate of `audio` in Hz; that of the feature extractor by default.
+            sampling_rate: sampling rate of `audio` in Hz, or a list for a batch; that of the feature extractor by
+                default, with a warning.
             mel_windows: (N, 80, 16), instead of `audio`.
             audio_embeds: (N, E), instead of `audio`.
             reference_frames: N crops, or one for all frames, that show the person; the frames themselves by default.
@@ -178,7 +180,7 @@ class Diff2LipPipeline(
 
         # 2. Prepare frames, in [0, 1]
         lengths = None
-        if is_batch(audio):
+        if isinstance(audio, (list, tuple)) and is_batch(audio):
             clips = join_clips(
                 self.prepare_frames, self.feature_extractor, frames, audio, sampling_rate, fps, reference_frames
             )
@@ -227,9 +229,9 @@ class Diff2LipPipeline(
 
         # 6. Return frames
         self.maybe_free_model_hooks()
-        frames = self.convert_frames(torch.cat(painted), output_type)
-        frames = frames if lengths is None else split_clips(frames, lengths)
-        return Diff2LipPipelineOutput(frames=frames) if return_dict else (frames,)
+        converted = self.convert_frames(torch.cat(painted), output_type)
+        output = converted if lengths is None else split_clips(converted, lengths)
+        return Diff2LipPipelineOutput(frames=output) if return_dict else (output,)
 
     def check_inputs(self, num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs):
         """Raises ValueError if an argument is out of range."""
@@ -257,7 +259,7 @@ class Diff2LipPipeline(
     def encode_audio(
         self,
         num_frames: int,
-        audio: np.ndarray | torch.Tensor | None = None,
+        audio: np.ndarray | torch.Tensor | list | tuple | None = None,
         sampling_rate: int | None = None,
         fps: float | Fraction | None = None,
         mel_windows: torch.Tensor | np.ndarray | None = None,

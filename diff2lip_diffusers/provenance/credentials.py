@@ -30,7 +30,7 @@ class Edit:
     """
 
     model: str
-    video: Path | None
+    video: Path
     speech: Path | None
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -180,22 +180,27 @@ def _manifest(title: str, edit: Edit) -> dict[str, Any]:
         "description": "The mouth was painted to follow a recording of speech.",
         "parameters": {"model": edit.model, **edit.settings},
     }
-    opened = [{"action": "c2pa.opened", "parameters": {"ingredientIds": ["video"]}}] if _type_of(edit.video) else []
+    opened = {"action": "c2pa.opened", "parameters": {"ingredientIds": ["video"]}}
     return {
         "claim_generator_info": [agent],
         "title": title,
-        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [*opened, edited]}}],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [opened, edited]}}],
+        "ingredients": [] if _type_of(edit.video) else [_described("video", edit.video)],
     }
 
 
 def _add_ingredients(builder: Any, edit: Edit) -> None:
     """Adds the sources whose formats C2PA knows: names and hashes, not the files."""
-    for label, path, relationship in (("video", edit.video, "parentOf"), ("speech", edit.speech, "inputTo")):
+    for label, path in (("video", edit.video), ("speech", edit.speech)):
         kind = _type_of(path)
         if path is not None and kind is not None:
             with path.open("rb") as file:
-                described = {"title": path.name, "relationship": relationship, "label": label}
-                builder.add_ingredient(json.dumps(described), kind, file)
+                builder.add_ingredient(json.dumps(_described(label, path)), kind, file)
+
+
+def _described(label: str, path: Path) -> dict[str, str]:
+    relationship = {"video": "parentOf", "speech": "inputTo"}[label]
+    return {"title": path.name, "relationship": relationship, "label": label}
 
 
 def _type_of(path: Path | None) -> str | None:

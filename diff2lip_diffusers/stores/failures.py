@@ -84,6 +84,7 @@ def reason_of(error: BaseException) -> str:
     # (whether it applies, what it means), the first one counts
     meanings = (
         ("PrivateAddressError" in names, "leads to a private address, which inputs from the web must not"),
+        (bool(names & {"InvalidURL", "InvalidUrlClientError"}), "is not a valid URL; check its host"),
         ("NoSuchBucket" in codes, "its bucket does not exist; check the name, and the region or endpoint"),
         (bool(names & _CREDENTIAL_NAMES or codes & _CREDENTIAL_CODES or 401 in statuses), CHECK_CREDENTIALS),
         (isinstance(error, FileNotFoundError) or 404 in statuses, "does not exist; check the URL"),

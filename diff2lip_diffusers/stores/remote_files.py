@@ -12,7 +12,7 @@ from ..errors import Diff2LipError, MediaError
 from ..output_paths import VIDEO_SUFFIXES, hidden_folder_beside, writing
 from .input_cache import HeldInputs, InputCache
 from .object_store import ObjectInfo, ObjectStore
-from .urls import Location, Url
+from .urls import Url
 
 DEFAULT_CACHE_GB = 20
 # A store answers slowly, but many requests at a time.
@@ -151,11 +151,6 @@ def name_urls(error: Exception, paths: Mapping[Url, Path]) -> None:
         for url, path in paths.items():
             text = text.replace(str(path), str(url))
         error.args = (text, *error.args[1:])
-
-
-def local_of(location: Location | None, paths: Mapping[Url, Path]) -> Path | None:
-    """The local file of an input."""
-    return paths[location] if isinstance(location, Url) else location
 
 
 def _default_cache_dir() -> Path:

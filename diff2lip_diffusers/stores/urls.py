@@ -11,6 +11,7 @@ STATE_PROTOCOLS = ("s3", "s3a", "gs", "gcs", "az", "abfs", "abfss")
 WEB_PROTOCOLS = ("http", "https")
 PROTOCOLS = (*STATE_PROTOCOLS, "hf", *WEB_PROTOCOLS)
 _SHAPE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?:::|://)", re.ASCII)
+_CHAIN = re.compile(r"::[A-Za-z][A-Za-z0-9+.-]*://", re.ASCII)
 MAX_SHOWN_CHARS = 80
 
 
@@ -32,7 +33,7 @@ class Url:
     def __post_init__(self):
         protocol, found, rest = self.full.partition("://")
         shown = _shown(self.full)
-        if "::" in self.full.partition("?")[0] or not found:
+        if not found or "::" in protocol or _CHAIN.search(rest):
             raise ValueError(f"{shown} chains protocols; name the file itself")
         if protocol.lower() not in PROTOCOLS:
             raise ValueError(f"{shown} has an unknown protocol; known are file, {', '.join(PROTOCOLS)}")

@@ -52,7 +52,7 @@ def test_equal_outputs_are_found_across_windows(rows_file):
 
 
 def test_all_lines_are_checked_before_any_work(rows_file):
-    path = rows_file([*ROWS, {**ROWS[0], "video": "../x.mp4"}, {**ROWS[0], "seed": "many"}][8:])
+    path = rows_file([*ROWS, {**ROWS[0], "video": "../x.mp4"}, {**ROWS[0], "audio": "/x.wav"}][8:])
     with pytest.raises(PairListError) as caught:
         PairStream(path).check()
     assert [problem.partition(":")[0][-1] for problem in caught.value.problems] == (

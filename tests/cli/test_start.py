@@ -33,7 +33,7 @@ def test_every_command_is_listed():
 @pytest.mark.parametrize(
     ("arguments", "code", "expected"),
     [
-        (["--help"], 0, "evaluate         measure lip-synced videos"),
+        (["--help"], 0, "measure lip-synced videos of any system"),
         (["-h"], 0, "usage: diff2lip"),
         (["--version"], 0, "diff2lip-diffusers "),
         ([], 2, "diff2lip: the following arguments are required: COMMAND (see diff2lip --help)"),
@@ -55,9 +55,14 @@ def test_the_help_is_that_of_the_whole_program():
 @pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="sees by /proc that the process loads torch")
 def test_ctrl_c_while_things_load_is_one_line(tmp_path):
     process = subprocess.Popen(
-        [*START, "status", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+        [*START, "status", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # it may be ignored where tests run
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while "libtorch" not in Path(f"/proc/{process.pid}/maps").read_text() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

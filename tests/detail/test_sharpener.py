@@ -81,6 +81,19 @@ def test_the_upper_face_gets_no_detail():
     assert difference[:first].mean() < 1 < difference[first:].mean()
 
 
+def test_blurred_mouths_may_differ_more_where_there_is_more_contrast():
+    faces = [speaking(opening) for opening in (0, 4, 8)]
+    flat = [(60 + face * 0.2).astype(np.uint8) for face in faces]
+    found = {}
+    for name, shown in (("full", faces), ("flat", flat)):
+        bank = Bank([make_exemplar(0, face, SIZE, FRACTION) for face in shown], first_row_of(FRACTION, SIZE))
+        for sigma in (0, 0.1, 0.3, 1):
+            bank.blur(sigma)
+            found[name, sigma] = bank.leniency
+    assert found["full", 0] == found["flat", 1] == 1
+    assert 1 < found["full", 0.1] < found["full", 0.3] <= 1.25
+
+
 def test_a_cut_starts_afresh():
     faces, (first, second) = [speaking(opening) for opening in (0, 4, 8)], (speaking(2), speaking(3))
     other_shot = skimage.data.camera()[100:320, 100:280, None].repeat(3, axis=2)

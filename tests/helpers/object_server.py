@@ -88,6 +88,7 @@ class ObjectServer:
             return _refuse(start, *code, environ)
         if cut < self.faults.cut and late < 0.5:
             self.log.append((method, path, "cut"))
+            start_response("200 OK", [("Content-Length", "9")])
             return _cut(environ, [])
         answer = self._moto(environ, start)
         return _cut(environ, answer) if cut < self.faults.cut else answer
@@ -141,7 +142,12 @@ def environment_for(server: ObjectServer) -> dict[str, str]:
 
 
 def make_bucket(server: ObjectServer) -> None:
-    client_of(server).create_bucket(Bucket=BUCKET)
+    """Makes the bucket; empties that of an earlier server, as those of one process share their objects."""
+    client = client_of(server)
+    client.create_bucket(Bucket=BUCKET)
+    for key in objects_in(server):
+        client.delete_object(Bucket=BUCKET, Key=key)
+    server.log.clear()
 
 
 def client_of(server: ObjectServer) -> Any:

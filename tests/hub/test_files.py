@@ -55,7 +55,7 @@ def test_a_checkpoint_on_the_hub_is_converted(hub, checkpoint, tiny_components, 
     first = repo.sha
     repo.commit("worse", {checkpoint.name: b"nothing"})
     place = f"hf:somebody/original/{checkpoint.name}"
-    convert = ["convert", place, "--head-channels", str(HEADS), "--cache-dir", str(tmp_path / "cache")]
+    convert = ["convert", place, "--head-channels", str(HEADS), "--hub-cache-dir", str(tmp_path / "cache")]
     assert main([*convert, "--output", str(tmp_path / "model"), "--revision", first, "--token", hub.token]) == 0
     assert "no commercial use" in capsys.readouterr().out
     assert_same_weights(load_pipeline(tmp_path / "model", "cpu", "fp32"), tiny_components)

@@ -74,7 +74,7 @@ def test_our_own_loader_runs_no_code_of_a_folder(small_pipe, exported):
 
 
 def test_whoever_does_not_trust_the_code_reads_what_to_install(exported):
-    with pytest.raises(ValueError, match=r"custom code in diff2lip_diffusers\.py.*trust_remote_code=True"):
+    with pytest.raises(ValueError, match=r"(?s)custom code in diff2lip_diffusers\.py.*trust_remote_code=True"):
         DiffusionPipeline.from_pretrained(exported)
     assert "pip install diff2lip-diffusers" in (exported / "diff2lip_diffusers.py").read_text()
     assert "pip install diff2lip-diffusers" in (exported / "README.md").read_text()

@@ -70,8 +70,11 @@ def test_one_changed_byte_makes_it_invalid(small_pipe, folder):
 
 def test_another_kind_of_key_signs_as_well(folder):
     video = write_video(folder / "ed.mp4", [WOMAN] * 2)
-    Signer(write_signer(folder / "ed.pem", "ed25519")).sign(video, "ed.mp4", Edit("model", None, None))
-    assert read_credentials(video).state == "valid" and read_credentials(video).model == "model"
+    frames = folder / "frames.mkv"  # a source in a format that C2PA does not know
+    frames.write_bytes(b"1")
+    Signer(write_signer(folder / "ed.pem", "ed25519")).sign(video, "ed.mp4", Edit("model", frames, None))
+    found = read_credentials(video)
+    assert (found.state, found.model, found.ingredients) == ("valid", "model", ("frames.mkv",))
 
 
 def test_files_that_cannot_sign_are_one_line(folder):
@@ -90,7 +93,7 @@ def test_files_that_cannot_sign_are_one_line(folder):
     video = write_video(folder / "kept.mp4", [WOMAN] * 2)
     before = video.read_bytes()
     with pytest.raises(Diff2LipError, match="swapped.pem"):
-        Signer(folder / "swapped.pem").sign(video, "kept.mp4", Edit("model", None, None))
+        Signer(folder / "swapped.pem").sign(video, "kept.mp4", Edit("model", folder / "face.mp4", None))
     assert video.read_bytes() == before
 
 
