@@ -1,5 +1,8 @@
 """A face for agents of LiveKit: give it to livekit-agents' `AvatarRunner`."""
 
+# Type checkers take this file for the package of the same name.
+# pyright: reportAttributeAccessIssue=false
+
 from collections.abc import AsyncIterator
 
 from livekit import rtc  # pyright: ignore[reportMissingImports]  # an extra of its own
