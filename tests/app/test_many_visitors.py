@@ -37,7 +37,7 @@ def server(tmp_path):
     yield process, line.split(": ")[0], temporary
     process.terminate()
     assert process.wait(120) == 130
-    assert list(temporary.iterdir()) == []
+    assert files_in(temporary) == 0 and not list(temporary.glob("diff2lip-app-*"))
 
 
 def load_page(url: str, number: int) -> None:

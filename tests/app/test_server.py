@@ -185,8 +185,9 @@ def test_requests_that_no_browser_sends_end_without_a_traceback(served, clips):
     assert len(bodies) == 200
     for body, where in zip(bodies, itertools.cycle(["queue/join", "queue/join", "run/lip_sync", "call/lip_sync"])):
         answer = person.http.post(f"/gradio_api/{where}", content=body, headers={"content-type": "application/json"})
-        assert "Traceback" not in answer.text and str(served.desk.files.folder) not in answer.text, body[:300]
-        assert 'File "' not in answer.text
+        assert "Traceback" not in answer.text and 'File "' not in answer.text, body[:300]
+        if answer.status_code != 200:  # others may give a person the address of a file of theirs
+            assert str(served.desk.files.folder) not in answer.text, body[:300]
     assert person.http.post("/gradio_api/queue/join", content=bytes(300_000)).status_code == 413
     end_s = time.monotonic() + WAIT_S
     while served.desk.line.jobs():
