@@ -64,6 +64,9 @@ CHANGED = {
     "crf": (0, 0),
     "lossless": (True, True),
     "mark": (False, False),
+    "watermark": (True, True),
+    "credentials": (Path("c.pem"), "c.pem"),
+    "reference": ("best", "best"),
     "reproduce": (True, True),
 }
 
@@ -101,7 +104,10 @@ def test_an_option_that_decides_the_output_is_in_the_settings(records, name):
 
 def test_all_options_but_how_the_work_is_done_decide_the_output(records, tmp_path):
     assert {option.name for option in fields(SyncOptions)} - CHANGED.keys() == {
+        "allow_remote",
         "batch_size",
+        "cache_dir",
+        "cache_gb",
         "detail_from",  # only with `detail`; see below
         "detections",
         "max_duration",
@@ -394,7 +400,7 @@ def test_settings_of_an_older_version_are_compared_by_their_present_names():
 
 
 def test_settings_that_come_from_json_are_the_same(records):
-    contradict = ("voxceleb2_crop", "crf", "restore", "segments", "reproduce")
+    contradict = ("voxceleb2_crop", "crf", "restore", "segments", "reproduce", "mode")
     settings = settings_of(
         records, **{name: value for name, (value, _) in CHANGED.items() if name not in contradict} | {"length": None}
     )

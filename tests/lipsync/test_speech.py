@@ -71,7 +71,7 @@ def test_the_mel_is_that_of_the_whole_recording(rate, seconds):
 
 @settings(deadline=None, max_examples=30)
 @given(
-    rate=st.sampled_from([700, 800, 1001, 1600, 3200]),
+    rate=st.sampled_from([1000, 1001, 1111, 1600, 3200]),
     chunk_s=st.integers(1, 4),
     border=st.integers(0, 6),
     offset=st.integers(-3, 3),
@@ -99,9 +99,9 @@ def test_recorded_speech_has_the_originals_mel():
 def test_steps_that_fill_no_second_get_longer_margins():
     """22050 Hz and 256 samples a step: only every 128 s a step falls on a whole second."""
     extractor = Diff2LipFeatureExtractor(sampling_rate=22050, hop_length=256, n_fft=1024)
-    samples = sound_like_speech(270, 500)
-    mel = speech_from_blocks([samples], 500, extractor).mel
-    expected = extractor.mel_spectrogram(samples[0] / np.float32(32768), 500)
+    samples = sound_like_speech(270, 1000)
+    mel = speech_from_blocks([samples], 1000, extractor).mel
+    expected = extractor.mel_spectrogram(samples[0] / np.float32(32768), 1000)
     torch.testing.assert_close(mel, expected, atol=1e-6, rtol=0)
 
 

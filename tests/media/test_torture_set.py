@@ -258,7 +258,7 @@ def check_audio(found: Measured, expected: Result) -> None:
 def in_folder(folder, pipe, monkeypatch) -> Path:
     """The command line where the files are, with a model at hand."""
     monkeypatch.chdir(folder / "in")
-    monkeypatch.setattr(cli_options, "load_pipeline", lambda *arguments: pipe)
+    monkeypatch.setattr(cli_options, "load_pipeline", lambda *_, **__: pipe)
     pipe.paints = False
     return folder
 
