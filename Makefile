@@ -50,7 +50,7 @@ demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip train recipes/demo/first_128px.yaml
 	$(BIN)/diff2lip train recipes/demo/looks_128px.yaml
 	$(BIN)/diff2lip train recipes/demo/sharp_128px.yaml
-	$(BIN)/python recipes/demo/ship.py demo-run/sharp_128px/model --as teacher --guidance-scale 1.5
+	$(BIN)/python recipes/demo/ship.py demo-run/sharp_128px/model --as teacher
 	$(BIN)/diff2lip distill recipes/distill_demo.yaml
 	$(BIN)/python recipes/demo/ship.py demo-run/student/model
 
