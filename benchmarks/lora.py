@@ -17,7 +17,7 @@ import torch
 
 from diff2lip_diffusers.corpus.make_corpus import CorpusSettings, clip_seed, make_corpus
 from diff2lip_diffusers.corpus.motion import draw_motion
-from diff2lip_diffusers.demo.demo_clip import demo_model_folder
+from diff2lip_diffusers.demo.demo_clip import teacher_folder
 from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip, draw_clip, draw_crops
 from diff2lip_diffusers.evaluation.measures.picture import psnr_db
 from diff2lip_diffusers.hub import load_pipeline
@@ -37,7 +37,7 @@ LAYERS = ("conv1", "conv2", "to_q", "to_k", "to_v", "to_out.0")
 def main() -> None:
     """Prints the errors before and after, and the adapter's size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default=str(demo_model_folder()), help="model folder (default: the demo's)")
+    parser.add_argument("--model", default=str(teacher_folder()), help="model folder (default: the demo's teacher)")
     parser.add_argument("--steps", type=int, default=100, help="training steps (default: 100)")
     parser.add_argument("--people", type=int, default=1, help="number of people, one after another (default: 1)")
     args = parser.parse_args()

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from diff2lip_diffusers import Diff2LipPipeline
-from diff2lip_diffusers.demo.demo_clip import demo_model_folder
+from diff2lip_diffusers.demo.demo_clip import teacher_folder
 from diff2lip_diffusers.evaluation.agreement import agreement
 from diff2lip_diffusers.evaluation.drawn_clips import DrawnClip, draw_clip
 from diff2lip_diffusers.evaluation.measures.picture import psnr_db
@@ -46,7 +46,7 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default=str(demo_model_folder()), help="model folder (default: the demo's)")
+    parser.add_argument("--model", default=str(teacher_folder()), help="model folder (default: the demo's teacher)")
     parser.add_argument("--people", type=int, default=8, help="crops in the first table (default: 8)")
     parser.add_argument("--sync-people", type=int, default=4, help="clips in the second table (default: 4)")
     parser.add_argument("--steps", type=int, nargs="+", default=[4, 8, 10, 15, 25], help="columns of the first table")
