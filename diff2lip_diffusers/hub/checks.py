@@ -42,10 +42,11 @@ def check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
         raise Diff2LipError(f"{model}: `default_num_inference_steps` is {steps}, expected a whole number above 0")
     defaults = Diff2LipFeatureExtractor().to_dict()
     _check_kinds(model, defaults, {name: getattr(extractor, name, default) for name, default in defaults.items()})
-    for network in (pipe.unet, pipe.audio_encoder):
-        parameters = inspect.signature(type(network).__init__).parameters.values()
-        numbers = {each.name: each.default for each in parameters if isinstance(each.default, (int, float))}
-        _check_kinds(model, numbers, network.config)
+    for component in (pipe.unet, pipe.audio_encoder, pipe.scheduler):
+        parameters = inspect.signature(type(component).__init__).parameters.values()
+        given = {each.name: each.default for each in parameters if isinstance(each.default, (int, float))}
+        numbers = {name: default for name, default in given.items() if math.isfinite(default)}
+        _check_kinds(model, numbers, component.config)
     try:
         mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
         bins, expected = extractor.windows(mel, [0], extractor.fps).shape[1], pipe.audio_encoder.config["num_mel_bins"]
