@@ -3,7 +3,7 @@
 import argparse
 
 from .commands import COMMANDS
-from .training_commands import add_config, add_resuming, quiet, run_to_end
+from .training_commands import add_config, add_resuming, quiet, run_denoiser
 
 
 def add_distill(commands) -> None:
@@ -23,13 +23,9 @@ def add_distill(commands) -> None:
 def _run_distill(args: argparse.Namespace) -> None:
     from ..training.distillation.config import read_distill_config
     from ..training.distillation.distiller import Distiller
-    from ..training.run_folder import LORA_NAME, MODEL_NAME
 
     quiet()
     overrides = [*args.overrides, *([f"teacher={args.teacher}"] if args.teacher else [])]
     config = read_distill_config(args.config, overrides)
     distiller = Distiller(config, args.resume)
-    run_to_end(distiller, args.log_every, measured=lambda record: None)
-    if distiller.accelerator.is_main_process:
-        result = distiller.output / (MODEL_NAME if config.lora is None else LORA_NAME)
-        print(f"{config.output}: {config.max_train_steps} steps done; see {result}")
+    run_denoiser(distiller, args.log_every)

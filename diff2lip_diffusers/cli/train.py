@@ -3,7 +3,7 @@
 import argparse
 
 from .commands import COMMANDS
-from .training_commands import add_config, add_resuming, quiet, run_to_end
+from .training_commands import add_config, add_resuming, quiet, run_denoiser
 
 
 def add_train(commands) -> None:
@@ -22,14 +22,10 @@ def add_train(commands) -> None:
 
 def _run_train(args: argparse.Namespace) -> None:
     from ..training.config import read_train_config
-    from ..training.run_folder import LORA_NAME, MODEL_NAME
     from ..training.trainer import Trainer
 
     quiet()
     overrides = [*args.overrides, *([f"init_from={args.init_from}"] if args.init_from else [])]
     config = read_train_config(args.config, overrides)
     trainer = Trainer(config, args.resume)
-    run_to_end(trainer, args.log_every, measured=lambda record: None)
-    if trainer.accelerator.is_main_process:
-        result = trainer.output / (MODEL_NAME if config.lora is None else LORA_NAME)
-        print(f"{config.output}: {config.max_train_steps} steps done; see {result}")
+    run_denoiser(trainer, args.log_every)

@@ -83,3 +83,13 @@ def run_to_end(trainer: Any, log_every: int, measured: Callable[[Any], Mapping[s
         raise StoppedError("all processes stop; the main process says why") from error
     finally:
         trainer.close()
+
+
+def run_denoiser(run: Any, log_every: int) -> None:
+    """Runs a training or a distillation to its end, and says where its result is."""
+    from ..training.run_folder import LORA_NAME, MODEL_NAME
+
+    run_to_end(run, log_every, measured=lambda record: None)
+    if run.accelerator.is_main_process:
+        result = run.output / (MODEL_NAME if run.config.lora is None else LORA_NAME)
+        print(f"{run.config.output}: {run.config.max_train_steps} steps done; see {result}")

@@ -1,18 +1,13 @@
 """The model card of a personal model: license, consent, and what was measured."""
 
+from ..portable.model_card_diff2lip import CARD_HEAD
 from .base_weights import UNKNOWN, BaseWeights
 from .material import Material
 from .results import PersonalResults
 
-CARD = """---
-{license_line}library_name: diffusers
-pipeline_tag: image-to-video
-tags:
-  - lip-sync
-  - talking-head
-  - diffusers
----
-
+CARD = (
+    CARD_HEAD
+    + """
 # A Diff2Lip model of one person
 
 Repaints the lower half of this person's face crops ({size} × {size}) so that the lips match 0.2 s of speech. It was
@@ -44,6 +39,7 @@ mouth tells how far it is open. `report.html` shows the frames.
 
 {table}
 """
+)
 KNOWN_LICENSES = {
     "apache-2.0": "The weights that it was trained from are under Apache-2.0. So is this model, as far as the person's"
     " rights in their own image do not limit its use.",

@@ -10,7 +10,8 @@ CONVERTED_LICENSE = "cc-by-nc-4.0"  # of the authors' weights, which converting 
 CARD_NAME, LICENSE_NAME = "README.md", "LICENSE.txt"
 # diffusers' own card says so.
 EMPTY_CARD = "automatically generated"
-CARD = """---
+# What the Hub reads of a card.
+CARD_HEAD = """---
 {license_line}library_name: diffusers
 pipeline_tag: image-to-video
 tags:
@@ -18,7 +19,10 @@ tags:
   - talking-head
   - diffusers
 ---
-
+"""
+CARD = (
+    CARD_HEAD
+    + """
 # A Diff2Lip pipeline
 
 Repaints the lower half of face crops ({size} × {size}) so that the lips match 0.2 s of speech.
@@ -43,6 +47,7 @@ diff2lip_diffusers.sync_video(pipe, "face.mp4", "speech.wav", "out.mp4")
 {remote_code}
 Only with the consent of the person shown: a video in which somebody seems to say what they never said can do harm.
 """
+)
 REMOTE_CODE = """
 Without the package, this repository's own code paints face crops:
 

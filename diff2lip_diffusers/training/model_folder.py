@@ -3,17 +3,12 @@
 from pathlib import Path
 
 from ..output_paths import filling_folder
+from ..portable.model_card_diff2lip import CARD_HEAD
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 
-CARD = """---
-{license_line}library_name: diffusers
-pipeline_tag: image-to-video
-tags:
-  - lip-sync
-  - talking-head
-  - diffusers
----
-
+CARD = (
+    CARD_HEAD
+    + """
 # A Diff2Lip model trained with diff2lip-diffusers
 
 Repaints the lower half of face crops ({size} × {size}) so that the lips match 0.2 s of speech. U-Net of
@@ -31,6 +26,7 @@ diff2lip_diffusers.sync_video(pipe, "face.mp4", "speech.wav", "out.mp4")
 
 Only with the consent of the person shown: a video in which somebody seems to say what they never said can do harm.
 """
+)
 
 
 def save_model_folder(pipe: Diff2LipPipeline, folder: str | Path, steps: int, settings: Path) -> None:
