@@ -8,7 +8,7 @@ from pathlib import Path
 from ..hub import DTYPES, load_pipeline
 from .arguments import POSITIVE, number
 from .commands import COMMANDS
-from .options import add_hub_place, hub_place
+from .options import add_hub_place, hub_place, hush_libraries
 
 
 def add_live(commands) -> None:
@@ -62,6 +62,7 @@ def _run(args: argparse.Namespace) -> None:
     check_aiortc()
     given = {name: getattr(args, name) for name in ("max_text", "idle_s", "lost_s") if name in args}
     settings = PageSettings(**given)
+    hush_libraries()
     pipe = load_pipeline(args.model or demo_model_folder(), args.device, args.dtype, **hub_place(args))
     fps = None if args.fps is None else Fraction(args.fps).limit_denominator(1001)
     painting = LivePainting(num_inference_steps=args.steps, detail=args.detail)

@@ -39,6 +39,24 @@ WATCH = """([x, y, size]) => {
   video.requestVideoFrameCallback(look);
 }"""
 
+# How loud the microphone is, every few milliseconds.
+LISTEN = """() => {
+  const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  window.heard = [];
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    const stream = await ask(wanted), context = new AudioContext(), analyser = context.createAnalyser();
+    analyser.fftSize = 1024;
+    context.createMediaStreamSource(stream).connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      const power = samples.reduce((sum, one) => sum + one * one, 0) / samples.length;
+      window.heard.push([performance.now(), Math.log10(power + 1e-6)]);
+    }, 10);
+    return stream;
+  };
+}"""
+
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory) -> Path:
@@ -121,18 +139,20 @@ def test_the_mouth_follows_the_microphone_as_the_offline_result_does(browser):
         box = clip.at(0).box
         x, y = int((box.x1 + box.x2) / 2), int(box.y1 + 0.75 * box.height)
         visitor.page.evaluate(WATCH, [x - 3, y - 3, 6])
+        visitor.page.evaluate(LISTEN)
         visitor.page.click("#microphone")
         visitor.wait_for("window.seen.filter(one => one[1] > 0.1).length > 30")
         time.sleep(8)
         visitor.picture("microphone")
         assert "from your speech to the face" in visitor.page.inner_text("#delay-text")
-        delays = visitor.page.inner_text("#delay-text"), visitor.page.inner_text("dl").split("\n")
-        seen = np.array(visitor.page.evaluate("window.seen"))
+        shown_ms = float(visitor.page.inner_text("#delay-text").split()[0])
+        delays = visitor.page.inner_text("dl").split("\n")
+        seen, spoke = (np.array(visitor.page.evaluate(f"window.{name}")) for name in ("seen", "heard"))
         stats = session.stats
         visitor.leave()
     spoken = [number for number, is_speech, _, _ in given if is_speech]
     late = sum(is_late for _, _, is_late, _ in given) + stats.num_skipped
-    print(f"delays on the page: {delays}; {late} of {len(given)} frames late or skipped; {stats}")
+    print(f"delay on the page: {shown_ms} ms, {delays}; {late} of {len(given)} frames late or skipped; {stats}")
     if late > 0.02 * len(given):
         pytest.skip("this machine is too busy to keep 25 frames/s")
     extractor = engine.pipe.feature_extractor
@@ -146,8 +166,23 @@ def test_the_mouth_follows_the_microphone_as_the_offline_result_does(browser):
         inside = (places >= 10) & (places < min(len(offline), len(spoken)) - 10)
         if inside.sum() > 150 and np.ptp(seen[inside, 1]) > 0.1:
             best = max(best, (float(np.corrcoef(seen[inside, 1], offline[places[inside]])[0, 1]), start))
-    print(f"correlation {best[0]:.4f}, start {best[1]}, {len(seen)} frames seen")
+    delay_ms, agreement = measured_delay(seen, spoke)
+    print(f"correlation {best[0]:.4f}, {len(seen)} frames seen; true delay {delay_ms} ms ({agreement:.2f})")
     assert best[0] >= 0.99
+    assert agreement > 0.8 and abs(delay_ms - shown_ms) < 100
+
+
+def measured_delay(seen: np.ndarray, spoke: np.ndarray) -> tuple[int, float]:
+    """By how many milliseconds the face on the screen is behind the microphone, and how well the two agree."""
+    times_ms, gray = seen[:, 2], seen[:, 1]
+    inside = (times_ms > spoke[0, 0] + 1200) & (times_ms < spoke[-1, 0])
+    found = []
+    for delay_ms in range(0, 1200, 10):
+        # The gray shows the middle of a window of 0.2 s, here of four steps of 12.5 ms from 25 ms on.
+        level = np.interp(times_ms[inside] - delay_ms, spoke[:, 0] - 10, spoke[:, 1])
+        found.append((float(np.corrcoef(gray[inside], level)[0, 1]), delay_ms))
+    agreement, delay_ms = max(found)
+    return delay_ms, agreement
 
 
 def test_text_by_keyboard_and_a_reload_keeps_the_session(browser):

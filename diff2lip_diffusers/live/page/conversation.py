@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import secrets
 from collections import deque
 from collections.abc import Sequence
@@ -18,8 +17,7 @@ from ..pacing import paced_frames
 from ..refusals import QueueFullError
 from ..session import LiveSession
 from .connection import Connection
-from .settings import PageSettings
-from .tracks import SOUND_HZ
+from .settings import SOUND_HZ, PageSettings
 
 logger = logging.getLogger(__name__)
 
@@ -28,28 +26,8 @@ KEY_BYTES = 24
 SPEAKING_LEVEL = 0.01
 # The meter shows the median of so many frames of speech, no older than so many seconds.
 METER_FRAMES, METER_S = 50, 3.0
-# A microphone that sends nothing for so long was switched off.
-MICROPHONE_GAP_S = 0.25
-
-
-class MicrophoneClock:
-    """Tells how long after it was spoken sound arrives: packets are collected first, then come at once.
-
-    Attributes:
-        behind_s: that time, in seconds.
-    """
-
-    def __init__(self):
-        self.behind_s = 0.0
-        self._begun_s, self._heard_s, self._last_s = 0.0, 0.0, -math.inf
-
-    def count(self, length_s: float, now: float) -> None:
-        """Counts sound of a length that arrives now."""
-        if now - self._last_s > MICROPHONE_GAP_S:
-            self.behind_s, self._begun_s, self._heard_s = 0.0, now, 0.0
-        self._heard_s += length_s
-        self._last_s = now
-        self.behind_s = max(self.behind_s, self._heard_s - (now - self._begun_s))
+# Sound of a microphone comes so late: a packet of 20 ms is sent when it is full, and aiortc keeps four back.
+MICROPHONE_S = 0.1
 
 
 class Conversation:
@@ -74,7 +52,6 @@ class Conversation:
         self._is_reading = False  # a text is being said; the microphone waits for its end
         self._failure: str | None = None
         self._delays: deque[tuple[float, float]] = deque(maxlen=METER_FRAMES)
-        self._microphone = MicrophoneClock()
         self._last_connected = self._last_spoken = _now()
 
     async def connect(self, offer: str) -> str:
@@ -103,7 +80,6 @@ class Conversation:
         self._session.max_delay_s = self._settings.max_delay_s
         if np.abs(samples).max(initial=0) > SPEAKING_LEVEL * 32768:
             self._last_spoken = _now()
-        self._microphone.count(len(samples) / sampling_rate, _now())
         try:
             self._session.push_audio(samples, sampling_rate)
         except (QueueFullError, ValueError) as error:
@@ -120,7 +96,6 @@ class Conversation:
         self._session.push_audio(samples, SOUND_HZ)
         self._session.flush()
         self._is_reading = True
-        self._microphone = MicrophoneClock()
         self._last_spoken = _now()
 
     def interrupt(self) -> None:
@@ -195,7 +170,7 @@ class Conversation:
             async for frame in paced_frames(self._session):
                 self._is_reading = self._is_reading and self._session.is_speaking
                 if frame.latency_s is not None:
-                    self._delays.append((_now(), frame.latency_s + self._microphone.behind_s))
+                    self._delays.append((_now(), frame.latency_s + (0 if self._is_reading else MICROPHONE_S)))
                 if self._connection is not None:
                     self._connection.show(frame)
         except Diff2LipError as error:

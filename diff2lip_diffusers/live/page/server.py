@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ...errors import Diff2LipError
 from ..engine import LiveLipSync
-from .settings import PageAddress, PageSettings
+from .settings import SOUND_HZ, PageAddress, PageSettings
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ def serving_live(engine: LiveLipSync, settings: PageSettings, address: PageAddre
         Diff2LipError: if aiortc is missing, the machine is too slow, or the address cannot be used.
     """
     check_aiortc()
-    engine.open_session().close()  # refuses if the machine is too slow; paints the mouth at rest
+    _warm_up(engine)
     begun: Future[tuple[str, Callable[[], None]]] = Future()
 
     def run() -> None:
@@ -81,6 +83,12 @@ def serving_live(engine: LiveLipSync, settings: PageSettings, address: PageAddre
     finally:
         stop()
         thread.join()
+
+
+def _warm_up(engine: LiveLipSync) -> None:
+    """Refuses if the machine is too slow; paints the mouth at rest, and makes the filters for the sound of browsers."""
+    with engine.open_session() as session:
+        session.push_audio(np.zeros(SOUND_HZ // 50, np.float32), SOUND_HZ)
 
 
 async def _serve(engine: LiveLipSync, settings: PageSettings, address: PageAddress, begun: Future) -> None:

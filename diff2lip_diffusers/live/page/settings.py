@@ -5,6 +5,8 @@ from pathlib import Path
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DEFAULT_PORT = 7870
+# Sampling rate of sound over WebRTC, in Hz.
+SOUND_HZ = 48_000
 
 
 @dataclass(frozen=True, kw_only=True)

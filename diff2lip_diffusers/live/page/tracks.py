@@ -12,8 +12,9 @@ from aiortc.mediastreams import MediaStreamError  # pyright: ignore[reportMissin
 
 from ..live_frame import LiveFrame
 from ..pacing import int16_of
+from .settings import SOUND_HZ
 
-SOUND_HZ, PICTURE_HZ = 48_000, 90_000
+PICTURE_HZ = 90_000
 # What Opus takes at a time: 20 ms.
 PACKET = 960
 # Sound that waits longer is left out, oldest first: the connection is too slow.
