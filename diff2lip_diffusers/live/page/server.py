@@ -86,7 +86,7 @@ def serving_live(engine: LiveLipSync, settings: PageSettings, address: PageAddre
 
 
 def _warm_up(engine: LiveLipSync) -> None:
-    """Refuses if the machine is too slow; paints the mouth at rest, and makes the filters for the sound of browsers."""
+    """Refuses if the machine is too slow; paints the mouth at rest, and makes the filters for browsers' sound."""
     with engine.open_session() as session:
         session.push_audio(np.zeros(SOUND_HZ // 50, np.float32), SOUND_HZ)
 
