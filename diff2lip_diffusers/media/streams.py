@@ -138,6 +138,8 @@ def rebased_packets(
 ) -> Iterator[av.Packet]:
     """Yields the packets of a stream for `out_stream` of another container, with time counted from `zero_s`.
 
+    Raw streams that are damaged have packets without time; they are yielded so.
+
     Raises:
         MediaError: as `read_packets`.
     """
@@ -145,7 +147,7 @@ def rebased_packets(
     for packet in read_packets(container, stream, path):
         if packet.size:
             stated = packet.dts if packet.pts is None else packet.pts
-            packet.pts = stated - zero  # pyright: ignore[reportOptionalOperand]  # demuxers give one of both
+            packet.pts = None if stated is None else stated - zero
             packet.dts = packet.pts if packet.dts is None else packet.dts - zero
             packet.stream = out_stream
             yield packet
