@@ -22,7 +22,7 @@ from ..media.containers import HEAVY_BYTES, LARGE_PIXELS
 from ..media.frame import Frame
 from ..media.length import read_to_length
 from ..media.reader import VideoInfo
-from .malloc_trim import trim_heap
+from .malloc_trim import return_large_buffers, trim_heap
 from .option_values import MIN_BOX_PX
 from .options import SyncOptions
 from .source_video import SourceVideo
@@ -109,6 +109,8 @@ class BoxedFrames:
             FaceNotFoundError: in reproduce mode, at a frame without a face.
         """
         options = self.options
+        if self.source.info.frame_bytes > HEAVY_BYTES:
+            return_large_buffers()
         if isinstance(options.box, FaceBox):
             box = options.box
             return (BoxedFrame(number, frame, (_fit(box, frame),)) for number, frame in self.frames())
@@ -155,6 +157,8 @@ class _Search:
                 yield BoxedFrame(number, cast(Frame, frame), boxes)
             return
         found = [boxes for _, _, boxes in self._until_stopped(self._tracked(self._searched(with_frames=False)))]
+        if self.job.is_stopped():
+            return
         trim_heap()
         for (number, frame), boxes in zip(self.job.frames(), found, strict=False):
             yield BoxedFrame(number, frame, boxes)

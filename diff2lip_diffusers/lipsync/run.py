@@ -230,14 +230,16 @@ def _tasks_of(jobs: Iterable[Job], making: list[Job]) -> Generator[FrameTask | _
 def _write_jobs(items: Iterator[_Painted], on_end: Callable[[Any, Any], None]) -> None:
     """Writes the output of each job; the only place that says how a job ended."""
     for first in items:
-        item, _ = first
-        job, of_job = item.job, _through_end(chain([first], items))
+        item = first[0]
+        job, error = item.job, item.error if isinstance(item, _End) else None
+        of_job = _through_end(chain([first], items))
+        del first, item  # or the first frame stays until the job ends
         try:
-            if isinstance(item, _End) and item.error is not None:  # before the output was begun
-                raise item.error
+            if error is not None:  # before the output was begun
+                raise error
             outcome = job.write(_painted_tasks(of_job))
-        except Exception as error:
-            job.error = outcome = error
+        except Exception as failure:
+            job.error = outcome = failure
         for _ in of_job:  # tasks that were made before the other thread saw the error
             pass
         on_end(job, outcome)

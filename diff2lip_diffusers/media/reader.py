@@ -169,7 +169,7 @@ def _read_frames(path: str | Path, fps: Fraction | None, start: int, max_pixels:
     for av_frame, slot, count in _shown(path, fps, start, max_pixels):
         matrix = matrix or display_matrix(av_frame)
         frame = upright_frame(av_frame, matrix, first)
-        first = first or frame
+        first = first or frame.outline()
         yield from [frame] * (slot + count - max(slot, start))
 
 

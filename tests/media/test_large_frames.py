@@ -34,8 +34,8 @@ print(peak() - before)
 """
 
 
-def settings(codec: str, pixels: int) -> tuple[str, str, dict]:
-    encoding = choose_encoding(Path("out.mp4"), codec, "yuv420p", None, False, pixels)
+def settings(codec: str, pixels: int, source: str = "yuv420p") -> tuple[str, str, dict]:
+    encoding = choose_encoding(Path("out.mp4"), codec, source, None, False, pixels)
     return encoding.encoder, encoding.pixel_format, encoding.options
 
 
@@ -51,6 +51,14 @@ def test_encoders_hold_few_large_frames(codec):
     pixels = 4096 * 2304
     few, many = encoded_mib(*settings(codec, pixels)), encoded_mib(*settings(codec, LARGE_PIXELS))
     assert few < 0.75 * many and few < 700
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="measures memory as Linux does")
+def test_the_encoder_holds_few_heavy_frames():
+    pixels = 4096 * 2304
+    assert settings("hevc", pixels)[2] == settings("hevc", LARGE_PIXELS + 1, "yuv420p10le")[2]
+    assert encoded_mib(*settings("hevc", pixels, "yuv420p10le")) < 750
 
 
 def test_large_frames_are_decoded_by_few_threads(tmp_path):

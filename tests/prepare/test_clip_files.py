@@ -9,7 +9,13 @@ from helpers.numbered_clips import noise
 
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
-from diff2lip_diffusers.prepare.clip_files import KEYFRAME_EVERY, clip_lengths, write_clip_speech, write_crops, write_strip
+from diff2lip_diffusers.prepare.clip_files import (
+    KEYFRAME_EVERY,
+    clip_lengths,
+    write_clip_speech,
+    write_crops,
+    write_strip,
+)
 
 
 def moving_crops(count: int, size: int = 96) -> list[np.ndarray]:
