@@ -101,7 +101,7 @@ class WriteBehind(Generic[Item]):
     Args:
         consume: takes an iterator over the items; what it returns is dropped.
         depth: how many items may wait.
-        room: bounds their memory; by default it has no bounds.
+        room: bounds their memory, and that of the item in the consumer's hands; by default it has no bounds.
     """
 
     def __init__(self, consume: Callable[[Iterator[Item]], object], depth: int, room: Room | None = None):
@@ -143,8 +143,8 @@ class WriteBehind(Generic[Item]):
 
     def _taken(self) -> Iterator[Item]:
         for item in iter(self._waiting.get, _END):
-            self._room.remove(item)
             yield item
+            self._room.remove(item)  # it took memory until now
 
     def _until_cancelled(self, items: Iterator[Item]) -> Iterator[Item]:
         for item in items:

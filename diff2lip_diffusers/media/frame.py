@@ -200,7 +200,9 @@ class Frame:
         """Returns pixels (h, w, 3) in [0, 255] as planes of this frame's format."""
         if self.format == "gbrp":
             return pixels[..., 1], pixels[..., 2], pixels[..., 0]
-        levels = np.floor(pixels.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
+        levels = pixels.clip(0, 255)
+        levels += np.float32(0.5)
+        levels = np.floor(levels, out=levels).astype(np.uint8)
         tags = self.tags or ColorTags()
         av_frame = VideoReformatter().reformat(
             av.VideoFrame.from_ndarray(levels, format="rgb24"),
