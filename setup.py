@@ -75,6 +75,7 @@ setup(
         "lpips": ["lpips"],  # the perceptual loss; brings torchvision, which must match the installed torch
         "restore": ["spandrel>=0.4.2"],  # face restorers by file; brings torchvision, which must match torch
         "stores": ["s3fs", "aiohttp", "pyarrow"],  # s3:// and https:// as inputs and outputs, and lists in Parquet
+        "ray": ["ray[data]>=2.60"],  # `diff2lip batch --engine ray`: workers of a Ray cluster
         "s3fd": ["face-alignment>=1.5"],  # the paper's face detector; downloads its weights at first use
         "provenance": ["c2pa-python>=0.38"],  # signed content credentials in the output
         # A backend of the feature extractor. 2.11 is the last one; it names no torch, but needs that of its number.

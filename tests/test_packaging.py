@@ -112,7 +112,7 @@ def test_every_requirement_is_imported():
 
 def test_every_import_of_the_tests_comes_with_the_extra_for_developers():
     tests = sorted((REPOSITORY / "tests").rglob("*.py"))
-    skipped_without = {"torchaudio", "spandrel", "torchvision", "playwright", "livekit-agents", "pipecat-ai"}
+    skipped_without = {"torchaudio", "spandrel", "torchvision", "playwright", "livekit-agents", "pipecat-ai", "ray"}
     of_tests = {"fuzz"}
     declared = REQUIRED | EXTRAS["dev"] | skipped_without | of_tests
     assert {name: path for name, path in imported_by(tests).items() if name not in declared} == {}

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     _clean_up_on_signals()
-    if getattr(args, "processes", 1) > 1 and not args.dry_run:
+    if getattr(args, "processes", 1) > 1 and not args.dry_run and args.engine != "ray":
         return _exit_code(args, lambda: run_group(_run_alone, args, args.processes))
     if argv is None and "processes" in args and hasattr(os, "fork"):
         return _run_alone(args)
