@@ -5,6 +5,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from ..demo.demo_clip import demo_model_folder, teacher_folder
 from ..errors import Diff2LipError
 from ..hub import load_pipeline
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
@@ -58,6 +59,15 @@ class Models:
         if source is None or (name not in self._settings.models and not Path(source).is_dir()):
             raise Diff2LipError(f"There is no model {name!r}; choose one of the list.")
         return source
+
+    def training_source(self, person: str, name: str) -> str | Path:
+        """What the training of a model of a person starts from: a model, or the teacher that it was distilled from.
+
+        Raises:
+            Diff2LipError: if the person has no such model.
+        """
+        source = self.source(person, name)
+        return teacher_folder() if source == demo_model_folder() else source
 
     def pipeline(self, person: str, name: str, scheduler: str) -> tuple[Diff2LipPipeline, dict[str, Any]]:
         """A pipeline with a scheduler, and the number of steps that suits it; for one job at a time.

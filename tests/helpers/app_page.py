@@ -19,7 +19,8 @@ def tiny_settings(folder: Path, **changes) -> AppSettings:
     model = folder / "tiny-model"
     if not model.exists():
         untrained_pipeline(sample_size=16).save_pretrained(model)
-    return AppSettings(models={TINY: model}, **{"device": "cpu", "dtype": "fp32", "max_duration": 2.0, **changes})
+    defaults = {"models": {TINY: model}, "device": "cpu", "dtype": "fp32", "max_duration": 2.0}
+    return AppSettings(**{**defaults, **changes})
 
 
 def write_face(path: Path, num_frames: int = 6) -> Path:
