@@ -153,13 +153,14 @@ def test_the_mouth_follows_the_microphone_as_the_offline_result_does(browser):
     spoken = [number for number, is_speech, _, _ in given if is_speech]
     late = sum(is_late for _, _, is_late, _ in given) + stats.num_skipped
     print(f"delay on the page: {shown_ms} ms, {delays}; {late} of {len(given)} frames late or skipped; {stats}")
-    if late > 0.02 * len(given):
+    numbers = np.round(seen[:, 0] - seen[0, 0]).astype(int)
+    is_gapless = spoken[-1] - spoken[0] + 1 == len(spoken) and np.mean(np.diff(numbers) == 1) > 0.95
+    if late > 0.02 * len(given) or not is_gapless:
         pytest.skip("this machine is too busy to keep 25 frames/s")
     extractor = engine.pipe.feature_extractor
     windows = extractor(np.concatenate(heard).astype(np.float32), SOUND_HZ, 25).mel_windows
     offline = gray_of(windows).numpy()
     # The browser's frame numbers have an unknown start, the same for all: one lag fits all frames.
-    numbers = np.round(seen[:, 0] - seen[0, 0]).astype(int)
     best = (-1.0, 0)
     for start in range(-len(offline), 80):
         places = numbers - start
