@@ -9,6 +9,7 @@ import sys
 import diffusers
 
 from . import broken_torchaudio  # noqa: F401, I001  # before anything that imports transformers
+from .batch.on_ray.settings import RayCluster
 from .batch.pair_lists import read_pairs
 from .batch.pairs import Pair
 from .batch.run import BatchResult, sync_batch
@@ -53,6 +54,7 @@ __all__ = [
     "NoAudioError",
     "Pair",
     "PairListError",
+    "RayCluster",
     "SyncOptions",
     "SyncResult",
     "batch_status",

@@ -32,7 +32,7 @@ MAX_ROOT_FILES = 15
 # Users of the plugin do not wait for these: they are imported where they are used.
 HEAVY = ("corpus", "prepare", "training", "personal", "evaluation", "demo", "live", "integrations", "app", "cli")
 OPTIONAL = {"gradio", "matplotlib", "face_alignment", "mediapipe", "torchaudio", "decord", "skimage", "tensorboard"}
-OPTIONAL |= {"spandrel", "c2pa", "aiortc", "aiohttp", "livekit", "pipecat", "s3fs", "pyarrow"}
+OPTIONAL |= {"spandrel", "c2pa", "aiortc", "aiohttp", "livekit", "pipecat", "s3fs", "pyarrow", "ray"}
 # These import from all folders: the public names of the package, and the start of the command line.
 DOORS = {"__init__", "__main__"}
 

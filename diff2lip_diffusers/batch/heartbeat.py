@@ -110,6 +110,15 @@ class Heartbeat:
             ids = self._ids()
             return {process_id for process_id in ids if not self.is_alive(process_id) and self._forget(process_id)}
 
+    def others_alive(self) -> bool:
+        """Whether other processes work on the folder.
+
+        Raises:
+            MediaError: if the folder cannot be read or written.
+        """
+        with accessing(self._shared):
+            return any(process_id != self.id and self.is_alive(process_id) for process_id in self._ids())
+
     def _forget(self, process_id: str) -> bool:
         try:
             self._remove(process_id)

@@ -53,11 +53,12 @@ class Journal:
                 _write_all(file, start + line)
             self._torn = False
 
-    def read_new(self, about: str | None = None) -> list[dict]:
+    def read_new(self, about: str | None = None, at_once: bool = False) -> list[dict]:
         """The records added since the last call, each process's own in order. Call it from one thread at a time.
 
         Args:
             about: an output whose records must be up to date; here, all of them are.
+            at_once: whether all records must be up to date.
 
         A line that is not a JSON object is skipped with a warning. An incomplete line is left for a later call.
 

@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +101,17 @@ class Leases:
         with accessing(self._shared):
             leases = self._find()
             return {lease.key: lease.holder for lease in leases if lease.key is not None and is_alive(lease.holder)}
+
+    def glance(self, by_name: Mapping[str, str]) -> set[str]:
+        """The keys that seem to be held, as far as that can be told cheaply; their holders may be dead.
+
+        Args:
+            by_name: keys that matter, by their [`name_of_key`].
+
+        Raises:
+            MediaError: if the folder cannot be read or written.
+        """
+        return self.all_keys()
 
     def all_keys(self) -> set[str]:
         """The keys that a live process holds, or that a dead one held when it died.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ..stores.urls import Url
 from .pairs import Pair
 from .split_clip import PartJob, PartResult, SplitClip
+from .work_queue import WorkQueue
 from .workers import Worker
 
 
@@ -18,6 +19,9 @@ class SplitWorker(Worker):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
+        if not isinstance(self.queue, WorkQueue):
+            raise TypeError("parts are shared by way of a `WorkQueue`")
+        self._pairs_left: WorkQueue = self.queue
         self._clips: dict[str, SplitClip] = {}
         self._pairs: dict[PartJob, tuple[Pair, float]] = {}
         self._tracking: threading.Thread | None = None
@@ -48,10 +52,10 @@ class SplitWorker(Worker):
         self.reports.ended(pair.output)
 
     def _next_part(self) -> PartJob | None:
-        pairs = self._in_turn(self.queue.open_pairs())
+        pairs = self._in_turn(self._pairs_left.open_pairs())
         self._clips = {pair.output: self._clips[pair.output] for pair in pairs if pair.output in self._clips}
         for pair in pairs:
-            if self.queue.is_suspect(pair) and self.fail_if_deadly(pair):
+            if self._pairs_left.is_suspect(pair) and self.fail_if_deadly(pair):
                 continue
             started_s = time.time()
             try:
@@ -72,7 +76,7 @@ class SplitWorker(Worker):
 
     def _in_turn(self, pairs: list[Pair]) -> list[Pair]:
         """The pairs to take parts of: all but suspects, or else one suspect while there is no other pair in hand."""
-        others = [pair for pair in pairs if not self.queue.is_suspect(pair)]
+        others = [pair for pair in pairs if not self._pairs_left.is_suspect(pair)]
         if others or not pairs:
             return others
         in_hand = {pair.output for pair, _ in list(self._pairs.values())}

@@ -1,17 +1,24 @@
 """Work queue of a batch, shared by all processes through leases and journals; no process is in charge."""
 
 import json
+import random
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from itertools import chain
+from itertools import chain, islice
 
 from ..errors import Diff2LipError
 from ..stores.urls import Location
 from .journal import Journal
-from .leases import Leases
+from .leases import Leases, name_of_key
 from .pair_records import DIED, DONE, output_of, sort_by_time
 from .pairs import Pair
+
+WAIT_S = 0.5
+# A process that lost more than so many pairs to others goes further down the list with each one; and the binary
+# logarithm of how far at most.
+BAD_LUCK, MOST_SPREAD = 2, 13
 
 
 class ProcessDiedError(Diff2LipError):
@@ -61,6 +68,8 @@ class WorkQueue:
         self._unseen_deaths: Counter[str] = Counter()
         self._seen_deaths: set[tuple[str, str]] = set()
         self._open = {pair.output: pair for pair in pairs}
+        self._by_name = {name_of_key(pair.output): pair.output for pair in pairs}
+        self._uses = Counter(pair.video for pair in pairs)
         self._done: set[str] = set()
         self._failed: set[str] = set()
         self._ours = set(self._open)
@@ -79,20 +88,13 @@ class WorkQueue:
         """
         with self._lock:
             self._update()
-            self._suspects |= {output_of(key) for key in self._leases.left_by_killed()} & self._open.keys()
-            passed = set(self._leases.held())
-            busy = {self._open[output].video for output in passed if output in self._open}
-            while pair := self._next(busy, passed, suspect):
-                passed.add(pair.output)
-                if not self._leases.take(pair.output):
-                    busy.add(pair.video)
-                    continue
-                self._update(pair.output)  # another process may have finished it a moment ago
-                if pair.output in self._open:
-                    self._video = pair.video
+            if not suspect:
+                pair = self._take(self._leases.glance(self._by_name), suspect)
+                if pair is not None:
                     return pair
-                self._leases.release(pair.output)
-            return None
+            # Nothing seems to be left, so it pays to look closely: holders may be dead.
+            self._suspects |= {output_of(key) for key in self._leases.left_by_killed()} & self._open.keys()
+            return self._take(set(self._leases.held()), suspect)
 
     def is_suspect(self, pair: Pair) -> bool:
         """Whether a process was killed while it had this pair in hand, since the pair was done last."""
@@ -116,6 +118,23 @@ class WorkQueue:
         with self._lock:
             self._update()
             return list(self._in_order(set()))
+
+    def has_twin(self, pair: Pair) -> bool:
+        """Whether other pairs of the batch have the same video."""
+        return self._uses[pair.video] > 1
+
+    def wait_for_more(self) -> bool:
+        """Waits a moment for pairs that other processes have in hand; returns False if none is open."""
+        if not self.counts()[-1]:
+            return False
+        time.sleep(WAIT_S)
+        return True
+
+    def catch_up(self) -> None:
+        """Learns at once what all processes have recorded so far."""
+        with self._lock:
+            for record in sort_by_time(self._journal.read_new(at_once=True)):
+                self._apply(record)
 
     def finish(self, record: dict) -> None:
         """Records the outcome of a pair and releases it.
@@ -160,9 +179,30 @@ class WorkQueue:
         sizes = _sizes_when_done(record for record in done.values() if record["status"] == DONE)
         return sorted(sizes.keys() - intact(sizes))
 
-    def _next(self, busy: Set[Location], passed: Set[str], suspect: bool) -> Pair | None:
+    def _take(self, passed: set[str], suspect: bool) -> Pair | None:
+        """Takes the next pair that is not among those to pass."""
+        busy = {self._open[output].video for output in passed if output in self._open}
+        num_lost = 0
+        while pair := self._next(busy, passed, suspect, num_lost):
+            passed.add(pair.output)
+            if not self._leases.take(pair.output):
+                busy.add(pair.video)
+                num_lost += 1
+                continue
+            self._update(pair.output)  # another process may have finished it a moment ago
+            if pair.output in self._open:
+                self._video = pair.video
+                return pair
+            self._leases.release(pair.output)
+        return None
+
+    def _next(self, busy: Set[Location], passed: Set[str], suspect: bool, num_lost: int) -> Pair | None:
+        """The next pair. Whoever lost some to other processes goes further down the list, by chance: thousands that
+        start at the same time would else meet at each pair."""
         in_order = (pair for pair in self._in_order(busy) if (pair.output in self._suspects) == suspect)
-        return next((pair for pair in in_order if pair.output not in passed), None)
+        width = 2 ** min(max(0, num_lost - BAD_LUCK), MOST_SPREAD)
+        left = list(islice((pair for pair in in_order if pair.output not in passed), width))
+        return random.choice(left) if left else None
 
     def _replay(self, intact: Callable[[Mapping[str, Set[int]]], Set[str]]) -> None:
         """Applies the records of earlier calls."""

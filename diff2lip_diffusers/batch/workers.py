@@ -3,7 +3,6 @@
 import errno
 import logging
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from ..stores.remote_files import RemoteFiles
 from .folder import BatchFolder
 from .heartbeat import accessing
 from .leases import Leases
+from .on_ray.handed_pairs import HandedPairs
 from .pairs import Pair
 from .records import BatchRecords
 from .supervisor import Reports
@@ -32,7 +32,6 @@ logger = logging.getLogger(__name__)
 
 # Memory for the decoded frames of a video that several pairs use.
 KEEP_BYTES = 512 * 2**20
-WAIT_S = 0.5
 # A header may be a few frames off; a video with a smaller part of its frames than this was cut short.
 MIN_FRAMES_PART = 0.9
 # Errors that the next pair would meet as well: the disk is full or read-only.
@@ -62,7 +61,7 @@ class Worker:
         folder: BatchFolder,
         leases: Leases,
         process_id: str,
-        queue: WorkQueue,
+        queue: WorkQueue | HandedPairs,
         records: BatchRecords,
         options: Mapping[str, SyncOptions],
         reports: Reports,
@@ -83,9 +82,8 @@ class Worker:
         """
         while True:
             sync_jobs(self.pipe, self.jobs(), self.end, batch_size=batch_size)
-            if not self.queue.counts()[-1]:
+            if not self.queue.wait_for_more():
                 return
-            time.sleep(WAIT_S)
 
     def jobs(self) -> Iterator[Job]:
         """Yields the jobs that this process can take now."""
@@ -153,7 +151,6 @@ class PairWorker(Worker):
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
-        self._uses = Counter(pair.video for pair in self.queue.open_pairs())
         self._source: SourceVideo | None = None
         self._started: dict[SyncJob, tuple[Pair, Path, float]] = {}
 
@@ -211,7 +208,7 @@ class PairWorker(Worker):
 
     def _source_video(self, pair: Pair, video: Path) -> SourceVideo:
         if self._source is None or self._source.path != video:
-            cache_bytes = KEEP_BYTES if self._uses[pair.video] > 1 else 0
+            cache_bytes = KEEP_BYTES if self.queue.has_twin(pair) else 0
             # The limit is the same for all pairs.
             self._source = SourceVideo(video, cache_bytes, self.options[pair.output].max_pixels)
         return self._source

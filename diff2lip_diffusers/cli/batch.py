@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 from tqdm import tqdm
 
+from ..batch.on_ray.settings import RayCluster
 from ..batch.pair_files import describe_first_missing, inspect_files, missing_files
 from ..batch.pair_lists import read_pairs
 from ..batch.pair_streams import PairStream, has_more_rows
@@ -24,6 +25,7 @@ from ..stores.remote_files import RemoteFiles
 from ..stores.urls import located
 from .arguments import NOT_NEGATIVE, POSITIVE
 from .commands import COMMANDS
+from .engine import add_engine, cluster_of, driver_args
 from .options import add_model, add_options, load_model, options_of, show_restorer
 from .status import print_failures
 
@@ -75,6 +77,7 @@ def add_batch(commands) -> None:
         help="how many processes share the work on this machine, one for each GPU or core (default: 1); not with"
         " accelerate launch",
     )
+    add_engine(batch)
     batch.add_argument("--dry-run", action="store_true", help="only check the list and its files")
     batch.add_argument("--check", dest="dry_run", action="store_true", help=argparse.SUPPRESS)  # its old name
     batch.add_argument(
@@ -97,21 +100,30 @@ def _run(args: argparse.Namespace, reports: Reports | None = None) -> int:
     if args.dry_run:
         return _dry_run(args.pairs, windows, count, files)
     reports = reports or Reports()
-    group = ProcessGroup(args.device == "cpu", reports.seat)
+    group = ProcessGroup(args.device == "cpu" or args.engine == "ray", reports.seat)
     try:
-        return _sync(args, windows, count, group, reports)
+        with cluster_of(args) as cluster:
+            return _sync(args, windows, count, group, reports, cluster)
     finally:
         group.leave()
 
 
 def _sync(
-    args: argparse.Namespace, windows: Iterator[list[Pair]], count: int, group: ProcessGroup, reports: Reports
+    args: argparse.Namespace,
+    windows: Iterator[list[Pair]],
+    count: int,
+    group: ProcessGroup,
+    reports: Reports,
+    cluster: RayCluster | None,
 ) -> int:
+    if cluster is not None:
+        args = driver_args(args, cluster)
     # With several GPUs, "cuda" means the one that accelerate assigned to this process.
     device = str(group.device) if args.device in (None, group.device.type) else args.device
     if device.startswith("cpu"):
         torch.set_num_threads(args.threads)
-        _hint_at_processes(args.threads, group)
+        if cluster is None:
+            _hint_at_processes(args.threads, group)
     # Machines may differ in the precision that they compute natively; the outputs must not.
     names = list(DTYPES)
     dtype = args.dtype or names[group.from_main(names.index(default_dtype(device)))]
@@ -136,6 +148,8 @@ def _sync(
                 verify=args.verify,
                 split=args.split,
                 window=window,
+                engine=args.engine,
+                cluster=cluster,
                 on_progress=show,
                 group=group,
                 reports=reports,

@@ -25,6 +25,7 @@ from .demo import add_demo
 from .distill import add_distill
 from .evaluate import add_evaluate
 from .export import add_export
+from .live import add_live
 from .make_corpus import add_make_corpus
 from .personalize import add_personalize
 from .prepare import add_prepare
@@ -47,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     args = build_parser().parse_args(argv)
     _clean_up_on_signals()
-    if getattr(args, "processes", 1) > 1 and not args.dry_run:
+    if getattr(args, "processes", 1) > 1 and not args.dry_run and args.engine != "ray":
         return _exit_code(args, lambda: run_group(_run_alone, args, args.processes))
     if argv is None and "processes" in args and hasattr(os, "fork"):
         return _run_alone(args)
@@ -89,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
     add_app(commands)
+    add_live(commands)
     add_batch(commands)
     add_status(commands)
     add_convert(commands)

@@ -1,11 +1,13 @@
 """Objects below one URL, through fsspec: each is read and written whole, with retries, and errors are one line."""
 
+import os
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +19,8 @@ from .urls import Url
 
 TRIES = 6
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.2, 10.0
+# Where the libraries of the stores look for credentials.
+_CREDENTIALS = ("AWS_", "GOOGLE_", "GCSFS_", "AZURE_", "HF_", "FSSPEC_")
 Answer = TypeVar("Answer")
 
 
@@ -163,17 +167,29 @@ class ObjectStore:
         return StoreError(str(self.base / name if name else self.base), reason_of(error), concerns_all)
 
     def _filesystem(self) -> Any:
-        """The filesystem of this process: fsspec keeps one for each, as connections do not survive a fork."""
-        options: dict[str, Any] = {"use_listings_cache": False}
-        if self.base.is_web:
-            options = {"get_client": session_of_public_hosts}
+        """The filesystem of this process, for the credentials that the environment has now."""
         try:
-            return fsspec.filesystem(self.base.protocol, **options)
+            return _filesystem_of(self.base.protocol, self.base.is_web, os.getpid(), _credentials())
         except ImportError as error:
             cure = "pip install 'diff2lip-diffusers[stores]'"
             if self.base.protocol in ("gs", "gcs", "az", "abfs", "abfss"):
                 cure = f"pip install {'gcsfs' if self.base.protocol[0] == 'g' else 'adlfs'}"
             raise StoreError(str(self.base), f"the library for {self.base.protocol}:// is missing; {cure}") from error
+
+
+@cache
+def _filesystem_of(protocol: str, is_web: bool, process: int, credentials: int) -> Any:
+    """A new filesystem for each process, as connections do not survive a fork, and for each set of credentials.
+
+    fsspec itself would keep that of the first credentials.
+    """
+    options = {"get_client": session_of_public_hosts} if is_web else {"use_listings_cache": False}
+    return fsspec.filesystem(protocol, skip_instance_cache=True, **options)
+
+
+def _credentials() -> int:
+    """A number that changes with the variables that hold or lead to credentials."""
+    return hash(tuple(sorted(item for item in os.environ.items() if item[0].startswith(_CREDENTIALS))))
 
 
 def _info_of(entry: dict) -> ObjectInfo:

@@ -12,7 +12,7 @@ from helpers.commands import run_command
 from helpers.untrained import untrained_pipeline
 
 from diff2lip_diffusers import MediaError, Pair, PairListError, batch_status, read_pairs, sync_batch
-from diff2lip_diffusers.batch import workers
+from diff2lip_diffusers.batch import work_queue, workers
 from diff2lip_diffusers.batch.folder import BatchFolder
 from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.batch.journal import Journal
@@ -49,7 +49,7 @@ def finished(pipe, pairs, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def folder(finished, tmp_path, monkeypatch) -> Path:
-    monkeypatch.setattr(workers, "WAIT_S", 0.02)
+    monkeypatch.setattr(work_queue, "WAIT_S", 0.02)
     return shutil.copytree(finished, tmp_path / "out")
 
 
@@ -230,7 +230,7 @@ def test_deaths_that_nobody_saw_count_once_each(tmp_path):
 
 
 def test_a_pair_whose_processes_died_too_often_fails_without_another_try(pipe, pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "WAIT_S", 0.02)
+    monkeypatch.setattr(work_queue, "WAIT_S", 0.02)
     log = Journal(tmp_path / ".diff2lip", "dead")
     for number in range(2 * workers.UNSEEN_DEATHS):
         death = {"output": NAMES[0], "status": DIED, "process": f"p{number}", "num_suspects": 1, "ended_s": number}

@@ -22,7 +22,7 @@ from diff2lip_diffusers import (
     sync_batch,
     sync_video,
 )
-from diff2lip_diffusers.batch import workers
+from diff2lip_diffusers.batch import work_queue
 from diff2lip_diffusers.lipsync import face_boxes, source_video
 from diff2lip_diffusers.lipsync.sampling import DEFAULT_BATCH_CPU
 from diff2lip_diffusers.media.reader import read_rgb
@@ -43,7 +43,7 @@ def data(tmp_path_factory) -> Path:
 @pytest.fixture(autouse=True)
 def short_wait(monkeypatch):
     """A worker that waits for others, or for the boxes of a split clip, looks again soon."""
-    monkeypatch.setattr(workers, "WAIT_S", 0.02)
+    monkeypatch.setattr(work_queue, "WAIT_S", 0.02)
 
 
 @dataclass(frozen=True)

@@ -79,17 +79,18 @@ class StoredJournal(Journal):
             self._seen.add(name)
             self._own.append(json.loads(json.dumps(record)))
 
-    def read_new(self, about: str | None = None) -> list[dict]:
+    def read_new(self, about: str | None = None, at_once: bool = False) -> list[dict]:
         """The records added since the last call; those of other processes as far as this process has looked.
 
         Args:
             about: an output whose records are to be up to date.
+            at_once: whether all records are to be up to date.
         """
         with self._reading:
             with self._lock:
                 own, self._own = self._own, []
             names: list[str] = []
-            if self._pace.is_due():
+            if self._pace.is_due() or at_once:
                 names = list(self._store.list(FOLDER, deep=True))
                 self._pace.looked()
             elif about is not None:

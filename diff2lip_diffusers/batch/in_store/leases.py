@@ -1,7 +1,7 @@
 """Leases in an object store: objects that are created only if there is none."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class StoredLeases(Leases):
         self._known: dict[Path, tuple[str, Lease]] = {}
         self._pace, self._last_held = Pace(), dict[str, str]()
         self._left_pace, self._last_left = Pace(), set[str]()
+        self._glance_pace, self._last_seen = Pace(), set[str]()
         self._mine: set[str] = set()
 
     def take(self, key: str) -> bool:
@@ -44,6 +45,7 @@ class StoredLeases(Leases):
         super().release(key)
         self._mine.discard(key)
         self._last_held.pop(key, None)
+        self._last_seen.discard(key)
 
     def held(self) -> dict[str, str]:
         """The keys that live processes held when this process looked last, and its own; each with its holder."""
@@ -51,6 +53,14 @@ class StoredLeases(Leases):
             self._last_held = super().held()
             self._pace.looked()
         return self._last_held | dict.fromkeys(self._mine.copy(), self._process.id)
+
+    def glance(self, by_name: Mapping[str, str]) -> set[str]:
+        """The keys that have a lease, when this process looked last, and its own; no lease is read for that."""
+        if self._glance_pace.is_due():
+            names = {name.partition("/")[0] for name in self._store.list(FOLDER, deep=True)}
+            self._last_seen = {by_name[name] for name in names if name in by_name}
+            self._glance_pace.looked()
+        return self._last_seen | self._mine.copy()
 
     def left_by_killed(self) -> set[str]:
         """The keys whose holder was killed and that no live process held, when this process looked last."""

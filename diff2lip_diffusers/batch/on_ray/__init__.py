@@ -1,0 +1,1 @@
+"""A batch on a Ray cluster: Ray hands the pairs out, and replaces workers and nodes that die."""

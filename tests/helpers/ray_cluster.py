@@ -1,0 +1,73 @@
+"""A Ray cluster of several nodes on this machine, whose nodes can be killed."""
+
+import os
+import random
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+ray = pytest.importorskip("ray")
+pytest.importorskip("ray.data")
+
+# A machine that tests share is slow now and then; its nodes are not dead.
+PATIENCE = {"RAY_worker_register_timeout_seconds": "600", "RAY_health_check_failure_threshold": "40"}
+
+
+class Nodes:
+    """The cluster: a head without room for workers, and nodes with room for one worker each.
+
+    Args:
+        count: nodes with room.
+    """
+
+    def __init__(self, count: int = 2):
+        from ray.cluster_utils import Cluster
+
+        head = {"num_cpus": 0, "include_dashboard": False, "no_monitor": True}
+        self.cluster = Cluster(initialize_head=True, head_node_args={**head, **_settings()})
+        self.nodes: list[Any] = []
+        for _ in range(count):
+            self.add()
+
+    @property
+    def address(self) -> str:
+        return self.cluster.address
+
+    def add(self) -> None:
+        """Adds a node with room for one worker."""
+        self.nodes.append(self.cluster.add_node(num_cpus=1, **_settings()))
+
+    def kill_one(self, chance: random.Random) -> None:
+        """Kills a node with all of its processes, as when a machine is taken away; another one takes its place."""
+        self.cluster.remove_node(self.nodes.pop(chance.randrange(len(self.nodes))), allow_graceful=False)
+        self.add()
+
+
+def _settings() -> dict[str, Any]:
+    """A small object store, and ports that are known: a node does not wait for its agents then, which start slowly."""
+    with ExitStack() as sockets:
+        held = [sockets.enter_context(socket.socket()) for _ in range(4)]
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        ports = [one.getsockname()[1] for one in held]
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    return {"object_store_memory": 10**8, **dict(zip(names, ports, strict=True))}
+
+
+@contextmanager
+def running_nodes(count: int = 2) -> Iterator[Nodes]:
+    """A cluster, to which this process is connected."""
+    path = os.pathsep.join(filter(None, [os.path.dirname(os.path.dirname(__file__)), os.environ.get("PYTHONPATH")]))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**PATIENCE, "PYTHONPATH": path}.items():
+            patch.setenv(name, value)
+        nodes = Nodes(count)
+        ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
+        try:
+            yield nodes
+        finally:
+            ray.shutdown()
+            nodes.cluster.shutdown()
