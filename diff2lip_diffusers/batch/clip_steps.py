@@ -105,12 +105,12 @@ class ClipSteps:
         """
         found = self.read_needed(_boxes_name(part))
         try:
-            tracks = (
-                [None if box is None else FaceBox(*map(float, box)) for box in track] for track in found["tracks"]
-            )
-            return [int(number) for number in found["numbers"]], list(zip(*tracks, strict=True))
-        except (TypeError, ValueError) as error:
-            raise self._damaged(_boxes_name(part)) from error
+            tracks = [[_box(edges) for edges in track] for track in found["tracks"]]
+            if all(type(number) is int for number in found["numbers"]):
+                return found["numbers"], list(zip(*tracks, strict=True))
+        except (TypeError, ValueError):
+            pass
+        raise self._damaged(_boxes_name(part))
 
     def exemplars_in(self, part: int) -> list[list[Exemplar]]:
         """The exemplars from the frames of one part, by track.
@@ -176,6 +176,14 @@ class ClipSteps:
             part = self.folder / f".{secrets.token_hex(8)}.{name}"
             write(part)
             part.replace(self.folder / name)
+
+
+def _box(edges: Any) -> FaceBox | None:
+    if edges is None:
+        return None
+    if not all(isinstance(edge, int | float) for edge in edges):
+        raise TypeError("no numbers")
+    return FaceBox(*edges)
 
 
 def _boxes_name(part: int) -> str:
