@@ -67,7 +67,7 @@ def test_deep_frames_beyond_the_limit_are_refused(tmp_path, small_pipe):
     encoder.open(video)
     with encoder:
         encoder.write(np.zeros((1440, 2560, 3), np.uint8))
-    told = "2560 x 1440 pixels in yuv444p16le, 22 MB each, more than the limit of 12; .*(--max-pixels 7372800)"
+    told = "2560 x 1440 pixels in yuv444p16le, 22 MB each, more than the limit of 11; .*(--max-pixels 8346567)"
     options = {"box": (0, 0, 64, 64), "num_inference_steps": 1}
     with pytest.raises(MediaError, match=re.sub(r"[()]", r"\\\g<0>", told)):
         sync_video(small_pipe, video, audio, tmp_path / "out.mp4", max_pixels=4_000_000, **options)
