@@ -102,7 +102,7 @@ class DistillConfig(DenoiserConfig):
     extra_mouth_weight: float = 2.0
     teacher: str
     num_inference_steps: int = 4
-    first_timestep: int = 700
+    first_timestep: int = 500
     teacher_scheduler: str | None = None
     teacher_steps: int | None = None
     guidance_scale: float | None = None
