@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MediaError, PairListError
+from ..media.containers import check_no_pipe
 from ..stores.urls import Location
 from .pair_options import PAIR_OPTIONS, check_key, shortened
 from .pairs import inside_root, stem_of
@@ -25,10 +26,11 @@ def rows_of(path: Path) -> Iterator[Row]:
     """Yields the rows of a list; holds a few thousand at most.
 
     Raises:
-        MediaError: if the list cannot be read, is not UTF-8 or Parquet, or has no header.
+        MediaError: if the list is a pipe, cannot be read, is not UTF-8 or Parquet, or has no header.
         PairListError: if its header cannot be parsed.
     """
     with reading(path):
+        check_no_pipe(path)
         suffix = path.suffix.lower()
         if suffix in PARQUET_SUFFIXES:
             yield from _parquet_rows(path)

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from ..stores.urls import Url
 from .pairs import Pair
-from .split_clip import PartJob, PartResult, SplitClip
+from .part_job import PartJob
+from .split_clip import PartResult, SplitClip
 from .work_queue import WorkQueue
 from .workers import Worker
 

@@ -38,7 +38,7 @@ def sync_option(name: str) -> dict[str, Any]:
     option = OPTIONS[name]
     if isinstance(option.kind, Flag):
         return {"dest": name, "action": "store_false" if option.flag else "store_true", **UNLESS_GIVEN}
-    words = getattr(option.kind, "words", None)
+    words = None if getattr(option.kind, "names_file", False) else getattr(option.kind, "words", None)
     reading = {"choices": words} if words else {"type": parser_of(option.kind), "metavar": option.metavar}
     several = {"nargs": "+"} if isinstance(option.kind, FilePaths) else {}
     return {"dest": name, **reading, **several, **UNLESS_GIVEN}

@@ -17,6 +17,7 @@ from typing import TextIO
 
 from ..boxes import Detection, FaceBox
 from ..errors import MediaError
+from ..media.containers import check_no_pipe
 
 FORMAT, VERSION = "diff2lip-detections", 1
 DECIMALS = 2
@@ -154,7 +155,10 @@ def read_detections(path: str | Path, width: int, height: int, fps: Fraction | f
         MediaError: the file cannot be read, is not a complete file of detections, or is for another size or rate.
     """
     fps = Fraction(fps)
-    with _accessing(path, "read", "check its name and permissions"), open(path, encoding="utf-8") as file:
+    with ExitStack() as stack:
+        stack.enter_context(_accessing(path, "read", "check its name and permissions"))
+        check_no_pipe(Path(path))
+        file = stack.enter_context(open(path, encoding="utf-8"))
         try:
             _check_header(path, _parse(file.readline(MAX_HEADER_CHARS), "line 1"), width, height, fps)
             return _read_frames(path, file)

@@ -34,6 +34,10 @@ def check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
     size, divisor = unet["sample_size"], 2 ** (len(unet["block_out_channels"]) - 1)
     if not isinstance(size, int) or not 8 <= size <= MAX_SAMPLE_PX or size % divisor:
         raise Diff2LipError(f"{model}: `sample_size` is {size}, expected a multiple of {divisor} from 8 on")
+    for part in (unet, pipe.audio_encoder.config):  # a negative number divides the channels, too
+        groups = part["norm_num_groups"]
+        if not isinstance(groups, int) or groups < 1:
+            raise Diff2LipError(f"{model}: `norm_num_groups` is {groups}, expected a whole number above 0")
     fraction = pipe.config["painted_fraction"]
     if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
         raise Diff2LipError(f"{model}: `painted_fraction` is {fraction}, expected a number above 0, up to 1")

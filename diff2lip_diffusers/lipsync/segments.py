@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MediaError
+from ..media.containers import check_no_pipe
 from .options import OPTIONS, SyncOptions
 
 # Options of a job that a segment can choose for itself: how its face is painted.
@@ -74,6 +75,7 @@ def read_segments(given: str | Path | Iterable[Mapping[str, Any]]) -> list[Segme
 
 def _text_of(path: Path) -> str:
     try:
+        check_no_pipe(path)
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise MediaError(path, "is not UTF-8 text; save it as UTF-8") from error

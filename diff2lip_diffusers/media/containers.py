@@ -27,8 +27,9 @@ MAX_PIXELS = 4096 * 2304
 LARGE_PIXELS = 2560 * 1440
 # Of frames that take more memory, fewer still: those of 4K with more than 8 bits, or with full chroma.
 HEAVY_BYTES = 16 << 20
-# A frame of a video may take so much memory for each pixel that one may have: 10 bits in 4:2:0, or 8 bits in 4:4:4.
-MAX_BYTES_PER_PIXEL = 3
+# A heavy frame of a video may take so much memory for each pixel of the limit: by default 25 MB, which is 3840 x 2160
+# with 10 bits in 4:2:0, or with 8 bits in 4:4:4.
+MAX_BYTES_PER_PIXEL = 2.65
 # Larger stills are scaled down to this many: half of 4K takes half the memory, and is as sharp as most screens.
 MAX_STILL_PIXELS = 2560 * 1920
 # Whatever the limit, no frame with more pixels is decoded: 8K has half as many.
@@ -69,10 +70,20 @@ def check_regular(path: str | Path) -> None:
     try:
         if file.is_file() and file.stat().st_size == 0:
             raise MediaError(path, "is empty (0 bytes); copy or download it again")
-        if file.exists() and not file.is_file() and not file.is_dir():
-            raise MediaError(path, "is a pipe or a device, which cannot be read twice; pass a file")
+        check_no_pipe(file)
     except OSError as error:
         raise MediaError(path, _why_unreadable(error)) from error
+
+
+def check_no_pipe(path: Path) -> None:
+    """Makes sure that a path does not lead to a pipe or a device: nobody may write to it, and it can be read once.
+
+    Raises:
+        MediaError: it does.
+        OSError: links lead to themselves.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise MediaError(path, "is a pipe or a device, which cannot be read twice; pass a file")
 
 
 def _why_unreadable(error: FFmpegError | OSError) -> str:

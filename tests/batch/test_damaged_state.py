@@ -6,13 +6,15 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.batch_pairs import decoded, output_names, results, write_pairs
 from helpers.commands import run_command
 from helpers.untrained import untrained_pipeline
 
-from diff2lip_diffusers import MediaError, Pair, PairListError, batch_status, read_pairs, sync_batch
+from diff2lip_diffusers import FaceBox, MediaError, Pair, PairListError, batch_status, read_pairs, sync_batch
 from diff2lip_diffusers.batch import work_queue, workers
+from diff2lip_diffusers.batch.clip_steps import ClipSteps
 from diff2lip_diffusers.batch.folder import BatchFolder
 from diff2lip_diffusers.batch.heartbeat import Heartbeat
 from diff2lip_diffusers.batch.journal import Journal
@@ -21,6 +23,9 @@ from diff2lip_diffusers.batch.output_checks import count_frames
 from diff2lip_diffusers.batch.pair_records import DIED, DONE, FAILED, sort_by_time
 from diff2lip_diffusers.batch.pairs import check_pairs
 from diff2lip_diffusers.batch.work_queue import WorkQueue
+from diff2lip_diffusers.detail.exemplars import Exemplar
+from diff2lip_diffusers.lipsync.exemplar_windows import Stretch
+from diff2lip_diffusers.lipsync.reference_faces import ReferenceFaces
 from diff2lip_diffusers.schedulers import original_scheduler
 
 COUNTS = [5, 6]
@@ -192,6 +197,37 @@ def test_names_that_differ_in_unicode_normalization_alone_are_one(tmp_path):
         check_pairs([Pair(tmp_path, None, composed), Pair(tmp_path, None, apart)])
     (tmp_path / apart).touch()
     assert BatchFolder(tmp_path).existing([composed]) == {composed}
+
+
+BOXES = {"numbers": [0, 1], "tracks": [[[1, 2, 30, 40], None]]}
+
+
+@pytest.mark.parametrize(
+    "change", [{"numbers": 5}, {"numbers": ["x"]}, {"tracks": [5]}, {"tracks": [[[1, 2]]]}, {"tracks": [["abcd"]]}]
+)
+def test_damaged_boxes_of_a_split_clip_are_removed(tmp_path, change):
+    steps = ClipSteps(tmp_path / "clip")
+    steps.write("boxes-000000.json", BOXES)
+    assert steps.boxes_of(0) == ([0, 1], [(FaceBox(1, 2, 30, 40),), (None,)])
+    steps.write("boxes-000000.json", BOXES | change)
+    with pytest.raises(MediaError, match="was damaged; the steps of this clip are removed"):
+        steps.boxes_of(0)
+    assert not steps.folder.exists() and steps.names() == set()
+
+
+@pytest.mark.parametrize("content", [b"", b"junk", b"PK\x03\x04junk", None])
+def test_damaged_arrays_of_a_split_clip_are_removed(tmp_path, content):
+    steps, crop = ClipSteps(tmp_path / "clip"), np.full((4, 4, 3), 7, np.uint8)
+    stretch = Stretch([3], [(FaceBox(1, 2, 30, 40),)], [[Exemplar(3, crop, crop)]])
+    for name, read in (("references.npz", steps.references), ("exemplars-000000.npz", lambda: steps.exemplars_in(0))):
+        steps.write_references(ReferenceFaces([crop], True))
+        steps.write_stretch(0, stretch, True)
+        assert read() is not None
+        path = steps.folder / name
+        path.write_bytes(path.read_bytes()[:-30] if content is None else content)
+        with pytest.raises(MediaError, match="was damaged; the steps of this clip are removed"):
+            read()
+        assert not steps.folder.exists()
 
 
 # Deaths

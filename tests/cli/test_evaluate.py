@@ -14,7 +14,7 @@ from helpers.commands import run_command
 from helpers.face_videos import WOMAN, write_video
 from helpers.judged_clips import JudgedClips, write_judged_clips
 
-COUNT = 20
+COUNT = 11
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def report_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def damaged(tmp_path) -> JudgedClips:
-    """Twenty clips: 3 are missing, 1 is shorter, 1 is damaged, 1 has no face."""
+    """Eleven clips: 3 are missing, 1 is shorter, 1 is damaged, 1 has no face."""
     clips = write_judged_clips(tmp_path / "clips", COUNT)
     for name in ("03", "04"):
         (clips.sharp / f"{name}.mp4").unlink()

@@ -415,8 +415,11 @@ def test_every_option_arrives(in_world, monkeypatch):
         "mark": False,
     }
     seen.clear()
-    run([*sync_arguments(), "--lossless", "--face", "2"])
-    assert (seen["lossless"], seen["face"]) == (True, 2)
+    run([*sync_arguments(), "--lossless", "--face", "2", "--reference", "best"])
+    assert (seen["lossless"], seen["face"], seen["reference"]) == (True, 2, "best")
+    seen.clear()
+    run([*sync_arguments(), "--reference", "me.png"])
+    assert seen["reference"] == Path("me.png")
     seen.clear()
     run(sync_arguments(quality="21"))
     assert seen["crf"] == 21 and "quality" not in seen

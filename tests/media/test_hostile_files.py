@@ -17,7 +17,10 @@ import pytest
 from helpers.face_videos import write_video
 from helpers.processes import start
 
+from diff2lip_diffusers import read_pairs
 from diff2lip_diffusers.errors import MediaError
+from diff2lip_diffusers.faces.detections_file import read_detections
+from diff2lip_diffusers.lipsync.segments import read_segments
 from diff2lip_diffusers.media import read_audio
 from diff2lip_diffusers.media.containers import MAX_STILL_PIXELS
 from diff2lip_diffusers.media.image_files import MAX_DECODED_PIXELS
@@ -112,6 +115,18 @@ def test_a_pipe_in_a_folder_of_images_is_refused_at_once(tmp_path):
         assert "2.png: is a pipe or a device" in process.communicate(timeout=30)[0]
     finally:
         process.kill()
+
+
+@pytest.mark.parametrize(
+    "read",
+    [read_pairs, read_segments, lambda path: read_detections(path, 64, 48, 25)],
+    ids=["pairs", "segments", "boxes"],
+)
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_texts_that_are_pipes_are_refused_at_once(tmp_path, read, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(MediaError, match=f"{name}: is a pipe or a device"):
+        read(tmp_path / name)
 
 
 def test_links_that_lead_to_themselves(tmp_path):
