@@ -3,7 +3,7 @@
 import os
 import random
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ pytest.importorskip("ray.data")
 
 # A machine that tests share is slow now and then; its nodes are not dead.
 PATIENCE = {"RAY_worker_register_timeout_seconds": "600", "RAY_health_check_failure_threshold": "40"}
+STARTS = 5
 
 
 class Nodes:
@@ -27,7 +28,7 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "include_dashboard": False, "no_monitor": True}
-        self.cluster = Cluster(initialize_head=True, head_node_args={**head, **_settings()})
+        self.cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args={**head, **_settings()}))
         self.nodes: list[Any] = []
         for _ in range(count):
             self.add()
@@ -38,12 +39,23 @@ class Nodes:
 
     def add(self) -> None:
         """Adds a node with room for one worker."""
-        self.nodes.append(self.cluster.add_node(num_cpus=1, **_settings()))
+        self.nodes.append(patiently(lambda: self.cluster.add_node(num_cpus=1, **_settings())))
 
     def kill_one(self, chance: random.Random) -> None:
         """Kills a node with all of its processes, as when a machine is taken away; another one takes its place."""
         self.cluster.remove_node(self.nodes.pop(chance.randrange(len(self.nodes))), allow_graceful=False)
         self.add()
+
+
+def patiently(start: Callable[[], Any]) -> Any:
+    """Starts something, and again if it takes more than the half minute that Ray gives it."""
+    for left in reversed(range(STARTS)):
+        try:
+            return start()
+        except Exception as error:
+            if not left or "timed out" not in str(error):
+                raise
+    raise AssertionError("unreachable")
 
 
 def _settings() -> dict[str, Any]:
