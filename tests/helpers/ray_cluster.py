@@ -3,6 +3,7 @@
 import os
 import random
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -14,7 +15,8 @@ pytest.importorskip("ray.data")
 
 # A machine that tests share is slow now and then; its nodes are not dead.
 PATIENCE = {"RAY_worker_register_timeout_seconds": "600", "RAY_health_check_failure_threshold": "40"}
-STARTS = 5
+PATIENCE["RAY_worker_niceness"] = "0"  # 15 would starve them beside anything else
+START_S = 300
 
 
 class Nodes:
@@ -28,7 +30,7 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "include_dashboard": False, "no_monitor": True}
-        self.cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args={**head, **_settings()}))
+        self.cluster = Cluster(initialize_head=True, head_node_args={**head, **_settings()})
         self.nodes: list[Any] = []
         for _ in range(count):
             self.add()
@@ -39,7 +41,7 @@ class Nodes:
 
     def add(self) -> None:
         """Adds a node with room for one worker."""
-        self.nodes.append(patiently(lambda: self.cluster.add_node(num_cpus=1, **_settings())))
+        self.nodes.append(self.cluster.add_node(num_cpus=1, **_settings()))
 
     def kill_one(self, chance: random.Random) -> None:
         """Kills a node with all of its processes, as when a machine is taken away; another one takes its place."""
@@ -47,15 +49,20 @@ class Nodes:
         self.add()
 
 
-def patiently(start: Callable[[], Any]) -> Any:
-    """Starts something, and again if it takes more than the half minute that Ray gives it."""
-    for left in reversed(range(STARTS)):
-        try:
-            return start()
-        except Exception as error:
-            if not left or "timed out" not in str(error):
-                raise
-    raise AssertionError("unreachable")
+def _patient(get_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Waits until a node has started: Ray itself gives up after half a minute."""
+
+    def get(*arguments: Any) -> Any:
+        end_s = time.monotonic() + START_S
+        while True:
+            try:
+                return get_node(*arguments)
+            except RuntimeError:
+                if time.monotonic() > end_s:
+                    raise
+                time.sleep(0.5)
+
+    return get
 
 
 def _settings() -> dict[str, Any]:
@@ -76,6 +83,7 @@ def running_nodes(count: int = 2) -> Iterator[Nodes]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**PATIENCE, "PYTHONPATH": path}.items():
             patch.setenv(name, value)
+        patch.setattr(ray._private.services, "get_node", _patient(ray._private.services.get_node))
         nodes = Nodes(count)
         ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
         try:
