@@ -27,7 +27,7 @@ class Nodes:
     """
 
     def __init__(self, count: int = 2):
-        from ray.cluster_utils import Cluster
+        from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]  # an extra of its own
 
         head = {"num_cpus": 0, "include_dashboard": False, "no_monitor": True}
         self.cluster = Cluster(initialize_head=True, head_node_args={**head, **_settings()})
