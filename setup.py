@@ -38,6 +38,7 @@ setup(
             "weights/*",
             "demo/assets/**",
             "app/*.css",
+            "live/page/files/*",
             "evaluation/**/*.csv",
             "evaluation/assets/**",
             "evaluation/report/*.css",
@@ -62,6 +63,7 @@ setup(
     extras_require={
         "app": ["gradio>=6.31,<7", "starlette", "espeakng-loader"],  # `diff2lip app`; Gradio wants pillow below 13
         "corpus": ["espeakng-loader"],  # espeak-ng and its voices (GPL-3.0), to make speech without any recordings
+        "live": ["aiortc>=1.16,<2", "aiohttp", "espeakng-loader"],  # `diff2lip live`: a face over WebRTC
         "livekit": ["livekit-agents>=1.8,<2"],  # integrations/livekit.py: a face for LiveKit's agents
         "pipecat": ["pipecat-ai>=1.14,<2"],  # integrations/pipecat.py: a face for Pipecat's pipelines
         "lora": ["peft"],  # adapters on the U-Net
@@ -93,6 +95,7 @@ setup(
             "starlette",
             "gradio_client",  # the page over HTTP
             "httpx",  # the same, with requests that no client sends
+            "aiortc>=1.16,<2",  # the live page, and a client of it
             "c2pa-python>=0.38",
             "cryptography",  # certificates for tests
             "nbformat",

@@ -92,11 +92,12 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 def test_what_loads_with_a_module_is_required():
-    pages = [path for path in SOURCES if path.parent.name == "app"]  # loaded by `serving`, after it looked for Gradio
+    # Loaded by `serving` and `serving_live`, after they looked for Gradio and aiortc.
+    pages = [path for path in SOURCES if path.parent.name in ("app", "page")]
     of_agents = [path for path in SOURCES if path.parent.name == "integrations"]  # for those who have these
     others = [path for path in SOURCES if path not in pages + of_agents]
     assert {name: path for name, path in loading(others).items() if name not in REQUIRED} == {}
-    assert loading(pages).keys() - REQUIRED <= {"gradio"}
+    assert loading(pages).keys() - REQUIRED <= {"gradio", "aiortc", "aiohttp"}
     assert loading(of_agents).keys() - REQUIRED <= {"livekit-agents", "pipecat-ai"}
 
 

@@ -7,12 +7,12 @@ import shutil
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..corpus.espeak import Utterance, speak
+from ..corpus.espeak import Utterance
+from ..corpus.reading_voices import read_aloud
 from ..demo.demo_clip import ASSETS
 from ..errors import Diff2LipError
 from ..evaluation.aligned_frames import known_boxes
@@ -23,39 +23,6 @@ from .settings import AppSettings
 SHIPPED_FACE, SHIPPED_SPEECH = ASSETS / "face.mp4", ASSETS / "speech.wav"
 COMMAND_LINE_CURE = re.compile(r"(, or raise the limit)?( \(--[a-z][a-z0-9-]*[^)]*\))?")
 INT16_MAX = 32767
-
-
-@dataclass(frozen=True)
-class SpokenVoice:
-    """A voice of espeak-ng that reads a text.
-
-    Attributes:
-        voice: name of espeak-ng's voice.
-        variant: its variant.
-        rate_wpm: words per minute.
-        pitch: 0 to 99.
-    """
-
-    voice: str
-    variant: str
-    rate_wpm: int = 150
-    pitch: int = 50
-
-
-VOICES = {
-    f"{language}, {person}": SpokenVoice(voice, variant)
-    for language, voice in {
-        "English (US)": "en-us",
-        "English (UK)": "en",
-        "German": "de",
-        "French": "fr",
-        "Spanish": "es",
-        "Italian": "it",
-        "Portuguese": "pt",
-    }.items()
-    for person, variant in {"woman": "f5", "man": "m3"}.items()
-}
-DEFAULT_VOICE = next(iter(VOICES))
 
 
 def take_video(upload: str | None, folder: Path, settings: AppSettings) -> Path:
@@ -129,20 +96,10 @@ def hiding_paths(folder: Path) -> Iterator[None]:
 
 
 def _spoken(text: str, voice: str | None, folder: Path, settings: AppSettings) -> Path:
-    if len(text) > settings.max_text:
-        raise Diff2LipError(f"The text has {len(text)} characters, more than the limit of {settings.max_text}.")
-    chosen = VOICES.get(voice or DEFAULT_VOICE)
-    if chosen is None:
-        raise Diff2LipError(f"There is no voice {voice!r}; choose one of the list.")
-    utterance = speak(_speakable(text), chosen.voice, chosen.rate_wpm, chosen.pitch, chosen.variant)
+    utterance = read_aloud(text, voice, settings.max_text)
     path = folder / "speech.wav"
     _write_wav(path, utterance)
     return path
-
-
-def _speakable(text: str) -> str:
-    """A text without control characters, which espeak-ng may take for commands."""
-    return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 def _write_wav(path: Path, utterance: Utterance) -> None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..corpus.reading_voices import DEFAULT_VOICE
 from ..evaluation.aligned_frames import known_boxes
 from ..hub import default_device
 from ..lipsync.options import SyncOptions
 from ..lipsync.run import sync_video
 from .first_frame import read_first_frame
-from .job_inputs import DEFAULT_VOICE, hiding_paths, take_speech, take_video
+from .job_inputs import hiding_paths, take_speech, take_video
 from .job_line import QueuedJob
 from .models import DEFAULT_SCHEDULER, Models
 from .result_numbers import ResultNumbers, measure_result

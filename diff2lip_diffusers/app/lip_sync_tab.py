@@ -6,10 +6,11 @@ from typing import Any
 
 import gradio as gr
 
+from ..corpus.reading_voices import DEFAULT_VOICE, VOICES
 from ..errors import Diff2LipError
 from .desk import Desk
 from .first_frame import LARGEST, FirstFrame
-from .job_inputs import DEFAULT_VOICE, SHIPPED_FACE, SHIPPED_SPEECH, VOICES
+from .job_inputs import SHIPPED_FACE, SHIPPED_SPEECH
 from .job_line import JobState, QueuedJob, message_of
 from .lip_sync_job import LipSyncRequest
 from .models import DEFAULT_SCHEDULER, SCHEDULER_NAMES

@@ -168,7 +168,7 @@ class SplitClip:
         with timer.stage("speech"):
             plan = self.plan
         source = SourceVideo(self.video, max_pixels=self.options.max_pixels)
-        boxed = boxed_frames(self.pipe, source, plan, self.options, timer)
+        boxed = boxed_frames(self.pipe, source, plan, self.options, timer, stopped.is_set)
         references = reference_faces(self.pipe, boxed, self.options)
         if references is not None:
             self._write_references(references)

@@ -10,6 +10,7 @@ EXIT_USAGE = 2
 COMMANDS = {
     "sync": "make the lips in a video follow a recording",
     "app": "a page in the browser to lip-sync videos",
+    "live": "a page on which a face says what you say or type",
     "batch": "lip-sync a list of pairs, in many processes",
     "status": "progress of a batch",
     "convert": "turn the original checkpoint into a diffusers model folder",

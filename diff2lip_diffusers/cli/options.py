@@ -72,10 +72,7 @@ def hub_place(args: argparse.Namespace) -> dict[str, Any]:
 
 def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) -> Diff2LipPipeline:
     """Loads the pipeline that the arguments name, without log output."""
-    set_verbosity(logging.CRITICAL)  # errors arrive as exceptions, and are printed once
-    if not sys.stderr.isatty():
-        disable_progress_bar()
-        disable_progress_bars()
+    hush_libraries()
     pipe = load_pipeline(args.model, device, dtype, args.variant, args.lora, **hub_place(args))
     if args.scheduler:
         pipe.scheduler = make_scheduler(args.scheduler, pipe.scheduler.config)
@@ -83,6 +80,14 @@ def load_model(args: argparse.Namespace, device: str | None, dtype: str | None) 
     if args.compile:
         _compile(pipe, args)
     return pipe
+
+
+def hush_libraries() -> None:
+    """Keeps diffusers and huggingface_hub from printing: logs always, progress where nobody watches it."""
+    set_verbosity(logging.CRITICAL)  # errors arrive as exceptions, and are printed once
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+        disable_progress_bars()
 
 
 def _compile(pipe: Diff2LipPipeline, args: argparse.Namespace) -> None:

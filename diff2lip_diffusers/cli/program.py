@@ -25,6 +25,7 @@ from .demo import add_demo
 from .distill import add_distill
 from .evaluate import add_evaluate
 from .export import add_export
+from .live import add_live
 from .make_corpus import add_make_corpus
 from .personalize import add_personalize
 from .prepare import add_prepare
@@ -89,6 +90,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     add_sync(commands)
     add_app(commands)
+    add_live(commands)
     add_batch(commands)
     add_status(commands)
     add_convert(commands)

@@ -4,6 +4,7 @@ import argparse
 
 from tqdm import tqdm
 
+from ..lipsync.job import SyncResult
 from ..lipsync.options import SyncOptions
 from ..lipsync.remote_job import check_remote_output, local_inputs
 from ..lipsync.run import sync_video
@@ -55,21 +56,9 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _sync(args: argparse.Namespace, lines: ProgressLines) -> None:
-    # Checked here, too, so that a wrong file name fails before a model is loaded.
     lines.stage("check")
     options = SyncOptions(**options_of(args))
-    place, given = located(args.output), None if args.audio is None else located(args.audio)
-    with local_inputs(located(args.video), given, options) as (video, audio, local_options):
-        if isinstance(place, Url):
-            check_remote_output(place, located(args.video), given, options)
-        else:
-            check_output_path(args.output, video, audio, *local_options.files)
-        probe_video(video, options.max_pixels)
-        if options.segments is None:
-            check_speech(local_options.drive or audio or video)
-        else:
-            for recording in {segment.audio for segment in read_segments(options.segments)}:
-                check_speech(recording)
+    _check(args, options)
     show_restorer(options, args.device)
     lines.stage("load")
     pipe = load_model(args, args.device, args.dtype)
@@ -82,6 +71,26 @@ def _sync(args: argparse.Namespace, lines: ProgressLines) -> None:
             bar.update(done - bar.n)
 
         result = sync_video(pipe, args.video, args.audio, args.output, on_progress=show, **options_of(args))
+    _show_result(result, lines)
+
+
+def _check(args: argparse.Namespace, options: SyncOptions) -> None:
+    """Checks the inputs and the output, so that a wrong file name fails before a model is loaded."""
+    place, given = located(args.output), None if args.audio is None else located(args.audio)
+    with local_inputs(located(args.video), given, options) as (video, audio, local_options):
+        if isinstance(place, Url):
+            check_remote_output(place, located(args.video), given, options)
+        else:
+            check_output_path(args.output, video, audio, *local_options.files)
+        probe_video(video, options.max_pixels)
+        if options.segments is None:
+            check_speech(local_options.drive or audio or video)
+        else:
+            for recording in {segment.audio for segment in read_segments(options.segments)}:
+                check_speech(recording)
+
+
+def _show_result(result: SyncResult, lines: ProgressLines) -> None:
     if lines.is_on:
         lines.result(
             output=str(result.output),

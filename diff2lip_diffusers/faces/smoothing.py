@@ -63,19 +63,22 @@ def smooth_boxes(tracked: Tracked, radius: int = SMOOTHING_RADIUS_FRAMES) -> Tra
     Source: Tomasi and Manduchi 1998, "Bilateral filtering for gray and color images", with the local line of Cleveland
     1979, "Robust locally weighted regression", in place of the mean.
     """
-    window: deque = deque()
+    # Items go as soon as they are yielded; boxes are needed for longer.
+    items: deque = deque()
+    boxes: deque[FaceBox | None] = deque()
     center = 0
-    for pair in tracked:
-        window.append(pair)
-        if len(window) - center > radius:
-            yield window[center][0], _smoothed([box for _, box in window], center)
+    for item, box in tracked:
+        items.append(item)
+        boxes.append(box)
+        if len(boxes) - center > radius:
+            yield items.popleft(), _smoothed(list(boxes), center)
             center += 1
         if center > radius:
-            window.popleft()
+            boxes.popleft()
             center -= 1
-    for index in range(center, len(window)):
+    for index in range(center, len(boxes)):
         first = max(0, index - radius)
-        yield window[index][0], _smoothed([box for _, box in window][first:], index - first)
+        yield items.popleft(), _smoothed(list(boxes)[first:], index - first)
 
 
 def _smoothed(boxes: list[FaceBox | None], center: int) -> FaceBox | None:

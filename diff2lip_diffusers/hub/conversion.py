@@ -130,13 +130,23 @@ def _pipeline_from_original(
 
 def save_with_card(pipe: Diff2LipPipeline, output: str | Path, variant: str | None = None) -> None:
     """Saves a pipeline with its model card and license. No file is ever half-written."""
+    converted_license = PACKAGE / "weights" / "CONVERTED_LICENSE.txt"
+    is_converted = pipe.config["weights_license"] == CONVERTED_LICENSE
     with filling_folder(output) as folder:
         pipe.save_pretrained(folder, variant=variant)
-        if pipe.config["weights_license"] == CONVERTED_LICENSE:
+        if is_converted:
             shutil.copyfile(PACKAGE / "model_card.md", folder / "README.md")
-            shutil.copyfile(PACKAGE / "weights" / "CONVERTED_LICENSE.txt", folder / "LICENSE.txt")
+            shutil.copyfile(converted_license, folder / "LICENSE.txt")
         else:
             write_model_card(pipe, folder, "path/of/this/folder")
+    if not is_converted:
+        _remove_copy(Path(output) / "LICENSE.txt", converted_license)
+
+
+def _remove_copy(file: Path, original: Path) -> None:
+    """Removes a file that weights converted earlier left in the folder; one with other contents stays."""
+    if file.is_file() and file.read_bytes() == original.read_bytes():
+        file.unlink()
 
 
 def _cast(component: ModelMixin, dtype: torch.dtype) -> None:

@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import islice, starmap
+from itertools import islice, starmap, takewhile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -18,9 +18,11 @@ from ..faces.detectors import FaceDetector, load_face_detector
 from ..faces.search import DEFAULT_BATCH_SIZE, find_faces
 from ..faces.smoothing import bridge_gaps, smooth_boxes, smooth_boxes_as_original
 from ..faces.tracks import track_face
-from ..media.containers import LARGE_PIXELS
+from ..media.containers import HEAVY_BYTES, LARGE_PIXELS
 from ..media.frame import Frame
 from ..media.length import read_to_length
+from ..media.reader import VideoInfo
+from .malloc_trim import return_large_buffers, trim_heap
 from .option_values import MIN_BOX_PX
 from .options import SyncOptions
 from .source_video import SourceVideo
@@ -28,7 +30,7 @@ from .stage_timer import StageTimer
 
 _END = object()
 
-FrameAndThumbnail = tuple[Frame, np.ndarray]
+FrameAndThumbnail = tuple[Frame | None, np.ndarray]
 
 
 class BoxedFrame(NamedTuple):
@@ -53,16 +55,19 @@ class BoxedFrame(NamedTuple):
 
 
 class SearchedFrame(NamedTuple):
-    """A frame, the thumbnail that the detector sees, and the faces in it, in pixels of the thumbnail."""
+    """A frame, the thumbnail that the detector sees, and the faces in it, in pixels of the thumbnail.
 
-    frame: Frame
+    The frame is None where only its faces are asked for.
+    """
+
+    frame: Frame | None
     thumbnail: np.ndarray
     faces: list[Detection]
 
     @property
     def nbytes(self) -> int:
         """Bytes of memory that it holds."""
-        return self.frame.nbytes + self.thumbnail.nbytes
+        return self.thumbnail.nbytes + (0 if self.frame is None else self.frame.nbytes)
 
 
 class BoxedFrames:
@@ -77,6 +82,7 @@ class BoxedFrames:
         device: where the package's own detectors run.
         timer: adds up what decoding and detection take.
         faces: which faces to follow, each as `face` of the options; by default that one.
+        is_stopped: asked while frames are searched of which none is yielded; ends the search early.
     """
 
     def __init__(
@@ -89,10 +95,11 @@ class BoxedFrames:
         device: torch.device,
         timer: StageTimer,
         faces: Sequence[Any] = (),
+        is_stopped: Callable[[], bool] = lambda: False,
     ):
         self.source, self.fps, self.min_frames, self.max_frames = source, fps, min_frames, max_frames
         self.options, self.device, self.timer = options, device, timer
-        self.faces = faces or (options.face,)
+        self.faces, self.is_stopped = faces or (options.face,), is_stopped
 
     def __iter__(self) -> Generator[BoxedFrame, None, None]:
         """Yields the frames with their boxes.
@@ -102,6 +109,8 @@ class BoxedFrames:
             FaceNotFoundError: in reproduce mode, at a frame without a face.
         """
         options = self.options
+        if self.source.info.frame_bytes > HEAVY_BYTES:
+            return_large_buffers()
         if isinstance(options.box, FaceBox):
             box = options.box
             return (BoxedFrame(number, frame, (_fit(box, frame),)) for number, frame in self.frames())
@@ -139,8 +148,28 @@ class _Search:
         self.stride = 1 if self.options.reproduce else self.options.detection_stride
 
     def people(self) -> Iterator[BoxedFrame]:
-        """Yields the smoothed boxes of the tracked people."""
-        frames = (((number, found.frame), found.thumbnail, found.faces) for number, found in self._searched())
+        """Yields the smoothed boxes of the tracked people.
+
+        A box depends on later frames. Heavy frames do not wait for it: they are decoded again once all is searched.
+        """
+        if self.info.frame_bytes <= HEAVY_BYTES:
+            for number, frame, boxes in self._tracked(self._searched()):
+                yield BoxedFrame(number, cast(Frame, frame), boxes)
+            return
+        found = [boxes for _, _, boxes in self._until_stopped(self._tracked(self._searched(with_frames=False)))]
+        if self.job.is_stopped():
+            return
+        trim_heap()
+        for (number, frame), boxes in zip(self.job.frames(), found, strict=False):
+            yield BoxedFrame(number, frame, boxes)
+
+    def _until_stopped(self, items: Iterator[Any]) -> Iterator[Any]:
+        return takewhile(lambda _: not self.job.is_stopped(), items)
+
+    def _tracked(
+        self, searched: Iterator[tuple[int, SearchedFrame]]
+    ) -> Iterator[tuple[int, Frame | None, tuple[FaceBox | None, ...]]]:
+        frames = (((number, found.frame), found.thumbnail, found.faces) for number, found in searched)
         choices = [self._in_thumbnail(face) for face in self.job.faces]
         tracks = [
             smooth_boxes(bridge_gaps(track_face(own, choice)))
@@ -148,15 +177,15 @@ class _Search:
         ]
         for of_frame in zip(*tracks, strict=True):
             number, frame = of_frame[0][0]
-            yield BoxedFrame(number, frame, tuple(box and self._fitted(box, frame) for _, box in of_frame))
+            yield number, frame, tuple(box and self._fitted(box) for _, box in of_frame)
 
-    def _fitted(self, box: FaceBox, frame: Frame) -> FaceBox | None:
-        return _fit(box.scaled(*self.scale).padded(*self.options.pads), frame)
+    def _fitted(self, box: FaceBox) -> FaceBox | None:
+        return _fit(box.scaled(*self.scale).padded(*self.options.pads), self.info)
 
     def as_original(self) -> Iterator[BoxedFrame]:
         """Yields the boxes that the original takes."""
         boxed = (
-            ((number, found.frame), _fit(_first_face(found.faces, index).padded(*self.options.pads), found.frame))
+            ((number, found.frame), _fit(_first_face(found.faces, index).padded(*self.options.pads), self.info))
             for index, (number, found) in enumerate(self._searched())
         )
         smoothed = smooth_boxes_as_original(_every_face(boxed))
@@ -165,13 +194,14 @@ class _Search:
     def _in_thumbnail(self, face: Any) -> Any:
         return (face[0] / self.scale[0], face[1] / self.scale[1]) if isinstance(face, tuple) else face
 
-    def _searched(self) -> Iterator[tuple[int, SearchedFrame]]:
+    def _searched(self, with_frames: bool = True) -> Iterator[tuple[int, SearchedFrame]]:
         known = self.job.source.known_faces(
             (self.job.fps, self.size, self.stride, self.options.detector, self.options.detections)
         )
 
         def read(start: int) -> Iterator[SearchedFrame]:
-            frames = ((frame, frame.thumbnail(*self.size)) for frame in self.job.decoded(start))
+            decoded = self.job.decoded(start)
+            frames = ((frame if with_frames else None, frame.thumbnail(*self.size)) for frame in decoded)
             if start == 0 and not known.covers(self.job.max_frames):
                 return known.record(self._found(frames))
             return (SearchedFrame(*pair, known.faces[number]) for number, pair in enumerate(frames, start))
@@ -245,7 +275,7 @@ def _every_face(boxed: Iterator[tuple[Any, FaceBox | None]]) -> Iterator[tuple[A
         yield item, box
 
 
-def _fit(box: FaceBox, frame: Frame) -> FaceBox | None:
+def _fit(box: FaceBox, frame: Frame | VideoInfo) -> FaceBox | None:
     """The box in whole pixels inside the frame; None if hardly anything of it is left."""
     fitted = box.rounded().clipped(frame.width, frame.height)
     return fitted if min(fitted.width, fitted.height) >= MIN_BOX_PX else None

@@ -28,7 +28,7 @@ class Job(Protocol):
     Attributes:
         options: of the job.
         timer: seconds by stage so far.
-        error: what ended the job too early. Only `sync_jobs` sets it, in the thread that encodes.
+        error: what ended the job too early. Only `sync_jobs` sets it.
     """
 
     options: SyncOptions

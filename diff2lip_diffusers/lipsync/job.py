@@ -1,6 +1,6 @@
 """A lip-sync job: from a face video and speech to the finished video."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -113,7 +113,9 @@ class SyncJob:
         if self.options.segments is not None:
             recordings = (segment.stated.audio for segment in self.plan.segments if segment.stated is not None)
             check_output_path(self.output, *recordings)
-        boxed = boxed_frames(self.pipe, self.source, self.plan, self.options, self.timer)
+        boxed = boxed_frames(
+            self.pipe, self.source, self.plan, self.options, self.timer, lambda: self.error is not None
+        )
         references = reference_faces(self.pipe, boxed, self.options)
         _ = self._writer  # made now, so that a codec that is not there fails before the first frame
         masks = masks_of(self.source, self.plan.fps, self.options)
@@ -148,11 +150,16 @@ class SyncJob:
 
 
 def boxed_frames(
-    pipe: Diff2LipPipeline, source: SourceVideo, plan: JobPlan, options: SyncOptions, timer: StageTimer
+    pipe: Diff2LipPipeline,
+    source: SourceVideo,
+    plan: JobPlan,
+    options: SyncOptions,
+    timer: StageTimer,
+    is_stopped: Callable[[], bool],
 ) -> BoxedFrames:
     """The frames of a job with the boxes of the face."""
-    device = pipe._execution_device
-    return BoxedFrames(source, plan.fps, plan.min_frames, plan.max_frames, options, device, timer, plan.faces)
+    device, limits = pipe._execution_device, (plan.min_frames, plan.max_frames)
+    return BoxedFrames(source, plan.fps, *limits, options, device, timer, plan.faces, is_stopped)
 
 
 def shown_frames(boxed: BoxedFrames, options: SyncOptions) -> Generator[BoxedFrame, None, None]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..boxes import FaceBox
 from ..errors import MediaError
+from ..media.containers import HEAVY_BYTES, MAX_BYTES_PER_PIXEL, MAX_PIXELS
 from ..media.length import least_and_most
 from ..media.reader import VideoInfo, exact_rate
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
@@ -64,11 +65,12 @@ def plan_job(pipe: Diff2LipPipeline, source: SourceVideo, audio: str | Path, opt
 
     Raises:
         ValueError: if a place in the options is outside the frame.
-        MediaError: if a file cannot be read, a segment makes no sense, or the output would be longer than the options
-            allow.
+        MediaError: if a file cannot be read, a segment makes no sense, the frames take more memory or the output would
+            be longer than the options allow.
         AudioTooShortError: if there is less than 0.2 s of speech.
     """
     info = source.info
+    _check_frame_bytes(source.path, info, options)
     _check_places_inside(options, info)
     fps = exact_rate(options.fps or (ORIGINAL_FPS if options.reproduce else info.fps))
     segments, faces = _segments(pipe, audio, fps, options)
@@ -112,6 +114,18 @@ def check_duration(video: str | Path, num_frames: int, fps: Fraction, options: S
         length = f"{num_frames} frames, {float(num_frames / fps):.1f} s"
         limit = f"the limit of {options.max_duration:g} s"
         raise MediaError(video, f"gives {length}, more than {limit}; cut it, or raise the limit (--max-duration)")
+
+
+def _check_frame_bytes(video: str | Path, info: VideoInfo, options: SyncOptions) -> None:
+    """Makes sure that the frames do not take too much memory, with their bits and chroma samples."""
+    most = options.max_pixels or MAX_PIXELS
+    needed = math.ceil(info.frame_bytes / MAX_BYTES_PER_PIXEL)
+    if needed > most and info.frame_bytes > HEAVY_BYTES:
+        size = f"{info.width} x {info.height} pixels in {info.pixel_format}, {info.frame_bytes / 1e6:.0f} MB each"
+        cure = f"convert it to 4:2:0, scale it down, or raise the limit (--max-pixels {needed})"
+        raise MediaError(
+            video, f"has frames of {size}, more than the limit of {most * MAX_BYTES_PER_PIXEL / 1e6:.0f}; {cure}"
+        )
 
 
 def _check_places_inside(options: SyncOptions, info: VideoInfo) -> None:

@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ..errors import Diff2LipError
 from ..media.containers import MAX_PIXELS
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..stores.urls import Location, Url, is_url, located
 from .array_inputs import AudioSamples, FilePath, VideoFrames, input_files
-from .background import WriteBehind, prefetch
+from .background import Room, WriteBehind, prefetch
 from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
@@ -29,8 +30,9 @@ from .source_video import SourceVideo
 from .task_restoration import restorer_of
 
 TRIM_FRAMES = 100
-# Frames read ahead, and frames that wait to be encoded.
-MAX_AHEAD = 256
+# Frames read ahead, and frames that wait to be encoded: as many as a batch has crops, but no more than these, and
+# for each crop of a batch no more than so much memory.
+MAX_AHEAD, AHEAD_BYTES = 256, 8 << 20
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
@@ -160,10 +162,16 @@ def sync_jobs(
         callback_on_step_end: called after each step, as in a call of the pipeline.
     """
     batch_size = batch_size or default_batch_size(pipe)
+    depth = min(batch_size, MAX_AHEAD)
+    written, read = (
+        Room(lambda painted: _frame_bytes(painted[0]), depth * AHEAD_BYTES),
+        Room(_frame_bytes, depth * AHEAD_BYTES),
+    )
+    making: list[Job] = []
     with (
         _silent(pipe),
-        WriteBehind[_Painted](lambda items: _write_jobs(items, on_end), min(batch_size, MAX_AHEAD)) as write_later,
-        closing(prefetch(_tasks_of(jobs), min(batch_size, MAX_AHEAD))) as items,
+        WriteBehind[_Painted](lambda items: _write_jobs(items, on_end), depth, written) as write_later,
+        closing(prefetch(_tasks_of(jobs, making), depth, read, lambda: _stop(making))) as items,
     ):
         count = 0
         for item, face in paint_frames(pipe, items, batch_size, callback_on_step_end):
@@ -192,9 +200,21 @@ class _End:
 _Painted = tuple[FrameTask | _End, np.ndarray | None]
 
 
-def _tasks_of(jobs: Iterable[Job]) -> Generator[FrameTask | _End, None, None]:
+def _frame_bytes(item: FrameTask | _End) -> int:
+    return item.frame.nbytes if isinstance(item, FrameTask) else 0
+
+
+def _stop(making: list[Job]) -> None:
+    """Ends the job whose tasks are being made, if there is one, before its next task."""
+    for job in making:
+        job.error = job.error or Diff2LipError("stopped")
+
+
+def _tasks_of(jobs: Iterable[Job], making: list[Job]) -> Generator[FrameTask | _End, None, None]:
+    """Yields the tasks of all jobs; `making` holds the job whose tasks are being made."""
     for job in jobs:
         failure = None
+        making[:] = [job]
         try:
             with closing(job.tasks()) as tasks:
                 for task in tasks:
@@ -203,20 +223,23 @@ def _tasks_of(jobs: Iterable[Job]) -> Generator[FrameTask | _End, None, None]:
                         break
         except Exception as error:
             failure = error
+        making.clear()
         yield _End(job, failure)
 
 
 def _write_jobs(items: Iterator[_Painted], on_end: Callable[[Any, Any], None]) -> None:
     """Writes the output of each job; the only place that says how a job ended."""
     for first in items:
-        item, _ = first
-        job, of_job = item.job, _through_end(chain([first], items))
+        item = first[0]
+        job, error = item.job, item.error if isinstance(item, _End) else None
+        of_job = _through_end(chain([first], items))
+        del first, item  # or the first frame stays until the job ends
         try:
-            if isinstance(item, _End) and item.error is not None:  # before the output was begun
-                raise item.error
+            if error is not None:  # before the output was begun
+                raise error
             outcome = job.write(_painted_tasks(of_job))
-        except Exception as error:
-            job.error = outcome = error
+        except Exception as failure:
+            job.error = outcome = failure
         for _ in of_job:  # tasks that were made before the other thread saw the error
             pass
         on_end(job, outcome)

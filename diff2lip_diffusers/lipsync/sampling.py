@@ -81,8 +81,12 @@ def _settings(chosen: CropOfTask) -> tuple:
 def _painted(
     pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], batch_size: int, end_step: Callable | None
 ) -> Iterator[tuple]:
+    """Yields what waits with its faces, and empties both lists on the way, so that frames go as they are written."""
     faces = iter(_sample(pipe, chosen, batch_size, end_step) if chosen else ())
-    for item in waiting:
+    chosen.clear()
+    waiting.reverse()
+    while waiting:
+        item = waiting.pop()
         yield item, next(faces) if _crop_of(item) else None
 
 

@@ -45,7 +45,7 @@ class Planned:
         window: the mel window (80, 16); None where the mouth rests.
         sound: (T,) float32.
         sampling_rate: of the sound.
-        arrival_s: when its speech came.
+        arrival_s: since when its speech could be spoken.
         is_fresh: whether it does not continue the frame before.
         picture: (H, W, 3) uint8, when it is painted.
         is_taken: whether the painter has it.

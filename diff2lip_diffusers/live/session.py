@@ -76,7 +76,7 @@ class LiveSession:
         self._sampling_rate = DEFAULT_HZ
         self._held: np.ndarray | None = None
         self._is_fresh = True
-        self._due_arrival = -math.inf
+        self._turn_s = -math.inf  # when the speech that is planned next could be spoken
         self._counters = Counters()
         self.is_open = True
 
@@ -98,7 +98,7 @@ class LiveSession:
             raise ValueError(f"`sampling_rate` is {rate}, expected a multiple of 25 from 8000 to 192000 Hz")
         if not (samples.numel() if torch.is_tensor(samples) else np.size(samples)):
             return
-        mono = self._extractor.to_mono(samples).clone()
+        mono, now = self._extractor.to_mono(samples).clone(), self._clock.now()
         with self._lock:
             self._check_open()
             if self.queued_s + len(mono) / rate > self.max_queue_s:
@@ -109,8 +109,8 @@ class LiveSession:
                     last.finish()
                 last = Utterance(self._extractor, rate, self._fps)
                 self._utterances.append(last)
-            self._last_push = self._clock.now()
-            last.push(mono, self._last_push)
+            self._last_push = now
+            last.push(mono, now)
         self._wake()
 
     def flush(self) -> None:
@@ -134,7 +134,7 @@ class LiveSession:
             self._ends.clear()
             self._planned_until = self._next_tick
             self._held = None
-            self._due_arrival = -math.inf
+            self._turn_s = -math.inf
             self._is_fresh = True
 
     def take(self) -> LiveFrame | None:
@@ -249,7 +249,7 @@ class LiveSession:
         if tick < self._next_tick or tick <= due:  # after a pause: time to paint the first frame
             tick = max(self._next_tick, due + self._lead_ticks)
             self._is_fresh = True
-        window, sound, arrival_s = utterance.take()
+        window, sound, arrival_s = self._take(utterance)
         shown = self.source.at(tick)
         wanted = None if shown.crop is None else self._with_rest(window)
         planned = Planned(tick, shown, wanted, sound, utterance.sampling_rate, arrival_s, self._is_fresh)
@@ -257,6 +257,11 @@ class LiveSession:
         self._is_fresh = False
         self._planned_until = tick + 1
         return True
+
+    def _take(self, utterance: Utterance) -> tuple[torch.Tensor, np.ndarray, float]:
+        window, sound, arrival_s = utterance.take(self._turn_s)
+        self._turn_s = arrival_s + 1 / float(self._fps)
+        return window, sound, arrival_s
 
     def _with_rest(self, window: torch.Tensor) -> torch.Tensor | None:
         """The window with the mouth resting in silence; None where it rests completely."""
@@ -274,7 +279,7 @@ class LiveSession:
             return
         utterance = self._utterances[0]
         while self.queued_s > self.max_delay_s and utterance.is_ready():
-            utterance.take()
+            self._take(utterance)
             self._counters.skipped_speech_s += 1 / float(self._fps)
 
     def _frame_at(self, tick: int, now: float) -> LiveFrame:
@@ -303,8 +308,7 @@ class LiveSession:
             picture = planned.shown.at_rest() if self._held is None else self._held
         self._held = picture
         self._sampling_rate = planned.sampling_rate
-        self._due_arrival = max(planned.arrival_s, self._due_arrival + 1 / float(self._fps))
-        rate, latency_s = planned.sampling_rate, now - self._due_arrival
+        rate, latency_s = planned.sampling_rate, now - planned.arrival_s
         return LiveFrame(planned.tick, time_s, picture, planned.sound, rate, True, is_late, latency_s=latency_s)
 
     def _expire(self, due: int) -> None:
@@ -313,9 +317,7 @@ class LiveSession:
             return
         ended = False
         for tick in range(self._next_tick, due):
-            skipped = self._planned.pop(tick, None)
-            if skipped is not None:
-                self._due_arrival = max(skipped.arrival_s, self._due_arrival + 1 / float(self._fps))
+            self._planned.pop(tick, None)
             ended |= tick in self._ends
             self._ends.discard(tick)
         if ended:

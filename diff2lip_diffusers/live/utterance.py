@@ -32,6 +32,7 @@ class Utterance:
         self._unfed: deque[torch.Tensor] = deque()  # what the stream has not seen, so that long chunks cost no more
         self._unheard: deque[torch.Tensor] = deque()
         self._arrivals: deque[tuple[int, float]] = deque()  # end of a chunk, and when it came
+        self._begun_s: float | None = None
 
     @property
     def duration_s(self) -> Fraction:
@@ -69,14 +70,22 @@ class Utterance:
         """Whether it is finished and has no further frame."""
         return self.is_finished and self.next_frame >= self.duration_s * self.fps
 
-    def take(self) -> tuple[torch.Tensor, np.ndarray, float]:
-        """The next frame's mel window (80, 16), its sound (T,) float32, and when that began to arrive."""
+    def take(self, not_before_s: float) -> tuple[torch.Tensor, np.ndarray, float]:
+        """The next frame's mel window (80, 16), its sound (T,) float32, and since when it could be spoken.
+
+        That is when its sound began to arrive; for sound that came faster than it is spoken, when its turn came.
+
+        Args:
+            not_before_s: when the turn of this utterance came, in seconds of the engine's clock.
+        """
         frame = self.next_frame
         window = self._stream.window(frame)
         start, end = (math.floor(number * self.sampling_rate / self.fps) for number in (frame, frame + 1))
         self.next_frame += 1
         arrival = self._arrival_of(start)
-        return window, self._sound(end - start), arrival
+        if self._begun_s is None:
+            self._begun_s = max(arrival, not_before_s)
+        return window, self._sound(end - start), max(arrival, self._begun_s + float(frame / self.fps))
 
     def _arrival_of(self, sample: int) -> float:
         while len(self._arrivals) > 1 and self._arrivals[0][0] <= sample:

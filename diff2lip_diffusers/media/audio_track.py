@@ -86,14 +86,16 @@ class AudioTrack:
     def _copyable_s(self, needed_s: Fraction) -> Fraction:
         """Returns how far packets may be copied, measured on the packets because headers are often wrong.
 
-        It is 0 if their clock jumps, if AAC changes its rate or channels, which mp4 states only once, or if a packet
-        is damaged: some players stop there.
+        It is 0 if their clock jumps or stops, if AAC changes its rate or channels, which mp4 states only once, or if a
+        packet is damaged: some players stop there.
         """
         last, end, header = None, Fraction(0), None
         with open_input(self.path) as container:
             stream = audio_stream(container, self.path)
             for packet in rebased_packets(container, stream, stream, self.path, time_zero(self.path)):
                 start = start_s(packet)
+                if packet.pts is None:
+                    return Fraction(0)
                 if last is not None and (
                     not last - MAX_STEP_BACK_S <= start <= end + MAX_STEP_AHEAD_S or _adts_header(packet) != header
                 ):

@@ -25,6 +25,10 @@ AUDIO_FORMATS = (
 MAX_PIXELS = 4096 * 2304
 # Of larger frames in a video, few are held in memory at a time, also where that takes longer.
 LARGE_PIXELS = 2560 * 1440
+# Of frames that take more memory, fewer still: those of 4K with more than 8 bits, or with full chroma.
+HEAVY_BYTES = 16 << 20
+# A frame of a video may take so much memory for each pixel that one may have: 10 bits in 4:2:0, or 8 bits in 4:4:4.
+MAX_BYTES_PER_PIXEL = 3
 # Larger stills are scaled down to this many: half of 4K takes half the memory, and is as sharp as most screens.
 MAX_STILL_PIXELS = 2560 * 1920
 # Whatever the limit, no frame with more pixels is decoded: 8K has half as many.

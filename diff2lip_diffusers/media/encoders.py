@@ -9,8 +9,9 @@ import torch
 from av.codec.codec import UnknownCodecError
 
 from ..errors import MediaError
-from .containers import LARGE_PIXELS
+from .containers import HEAVY_BYTES, LARGE_PIXELS
 from .frame import ColorTags
+from .pixel_formats import bytes_per_pixel
 
 DEFAULT_CODEC, HDR_CODEC = "h264", "hevc"
 # AVColorTransferCharacteristic of PQ and HLG, whose bright colors show banding in 8 bits.
@@ -47,6 +48,8 @@ FRAME_THREADS = {"threads": "4", "thread_type": "frame"}
 QUIET_X265 = "log-level=error:frame-threads=2"
 # Of large frames, x264 and x265 hold fewer: threads share a frame, and they look less far ahead.
 LARGE_X264, LARGE_X265 = "rc-lookahead=4", "frame-threads=1:rc-lookahead=3:bframes=1"
+# Of heavy ones, x265 looks at each by itself.
+HEAVY_X265 = "frame-threads=1:rc-lookahead=0:bframes=0:b-adapt=0:ref=1:no-scenecut=1:no-cutree=1"
 
 
 def repeatable_x264() -> str:
@@ -161,18 +164,18 @@ def choose_encoding(
         pixel_format = _common_format(source_format, choice, formats)
         options = choice.options(choice.default_crf if crf is None else crf)
     if pixels > LARGE_PIXELS:
-        options = _for_large_frames(name, options)
+        options = _for_large_frames(name, options, pixels * bytes_per_pixel(pixel_format) > HEAVY_BYTES)
     tag = "hvc1" if choice.encoder == "libx265" and suffix != ".mkv" else None  # Apple's players require it
     return Encoding(name, pixel_format, options, tag)
 
 
-def _for_large_frames(encoder: str, options: dict[str, str]) -> dict[str, str]:
+def _for_large_frames(encoder: str, options: dict[str, str], are_heavy: bool) -> dict[str, str]:
     """Returns the options with which an encoder takes less memory."""
     if encoder in ("libx264", "libx264rgb"):
         params = ":".join(filter(None, [options.get("x264-params"), LARGE_X264]))
         return {**options, "x264-params": params, "thread_type": "slice"}
     if encoder == "libx265":
-        return {**options, "x265-params": f"{options['x265-params']}:{LARGE_X265}"}
+        return {**options, "x265-params": f"{options['x265-params']}:{HEAVY_X265 if are_heavy else LARGE_X265}"}
     return options
 
 

@@ -89,6 +89,11 @@ class Frame:
         """Makes a frame from an array uint8 (H, W, 3)."""
         return cls((rgb[..., 1], rgb[..., 2], rgb[..., 0]), "gbrp", None)
 
+    def outline(self) -> "Frame":
+        """Returns a black frame of the same size and format that takes no memory."""
+        planes = (np.broadcast_to(plane.dtype.type(0), plane.shape) for plane in self.planes)
+        return Frame(tuple(planes), self.format, self.tags)
+
     def rgb(self, box: FaceBox | None = None) -> np.ndarray:
         """Returns a copy of the pixels, uint8 (h, w, 3), of the frame or of a box of whole pixels inside it."""
         box = box or FaceBox(0, 0, self.width, self.height)
@@ -195,7 +200,9 @@ class Frame:
         """Returns pixels (h, w, 3) in [0, 255] as planes of this frame's format."""
         if self.format == "gbrp":
             return pixels[..., 1], pixels[..., 2], pixels[..., 0]
-        levels = np.floor(pixels.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
+        levels = pixels.clip(0, 255)
+        levels += np.float32(0.5)
+        levels = np.floor(levels, out=levels).astype(np.uint8)
         tags = self.tags or ColorTags()
         av_frame = VideoReformatter().reformat(
             av.VideoFrame.from_ndarray(levels, format="rgb24"),

@@ -22,6 +22,13 @@ def bits(name: str) -> int:
     return av.VideoFormat(name).components[0].bits
 
 
+@lru_cache
+def bytes_per_pixel(name: str) -> float:
+    """Returns the memory that a frame of a planar format takes for each of its pixels, without alpha."""
+    columns, rows = subsampling(name)
+    return (1 + 2 / (1 << columns + rows)) * (2 if bits(name) > 8 else 1)
+
+
 def encodable_size(width: int, height: int, format: str) -> tuple[int, int]:
     """Returns the size rounded up to whole chroma samples, as encoders require."""
     columns, rows = subsampling(format)

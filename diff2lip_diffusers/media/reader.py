@@ -19,6 +19,7 @@ from .containers import MAX_PIXELS, MAX_STILL_PIXELS
 from .decoded_frames import display_matrix, swaps_sides, upright_frame
 from .frame import ColorTags, Frame
 from .image_files import image_files, read_images
+from .pixel_formats import bytes_per_pixel
 from .streams import (
     MAX_STEP_AHEAD_S,
     MAX_STEP_BACK_S,
@@ -69,6 +70,11 @@ class VideoInfo:
     pixel_aspect: Fraction = Fraction(1)
     pixel_format: str = "yuv420p"
     is_still: bool = False
+
+    @property
+    def frame_bytes(self) -> float:
+        """Memory that a frame takes, in bytes."""
+        return self.width * self.height * bytes_per_pixel(self.pixel_format)
 
 
 def probe_video(path: str | Path, max_pixels: int | None = None) -> VideoInfo:
@@ -163,7 +169,7 @@ def _read_frames(path: str | Path, fps: Fraction | None, start: int, max_pixels:
     for av_frame, slot, count in _shown(path, fps, start, max_pixels):
         matrix = matrix or display_matrix(av_frame)
         frame = upright_frame(av_frame, matrix, first)
-        first = first or frame
+        first = first or frame.outline()
         yield from [frame] * (slot + count - max(slot, start))
 
 

@@ -16,7 +16,8 @@ from av.frame import Frame as AVFrame
 from av.stream import Disposition, Stream
 
 from ..errors import MediaError, NoAudioError
-from .containers import LARGE_PIXELS, LARGEST_PIXELS, MAX_PIXELS, open_input
+from .containers import HEAVY_BYTES, LARGE_PIXELS, LARGEST_PIXELS, MAX_PIXELS, open_input
+from .pixel_formats import bytes_per_pixel, format_without_alpha
 
 # Audio that starts this much early or late overlaps or leaves a gap; less is time-stamp jitter, as browsers write it.
 GAP_S = Fraction(1, 20)
@@ -30,7 +31,7 @@ LOUDEST = 1e6
 # A recording with another rate in Hz is damaged: 192 kHz is the most that microphones give.
 SAMPLING_RATES = (1_000, 768_000)
 
-# Threads that decode large frames, on machines of any size.
+# Threads that decode large frames that are not heavy, on machines of any size.
 LARGE_THREADS = 2
 
 Decodable = av.VideoStream | av.AudioStream
@@ -56,9 +57,14 @@ def video_stream(container: InputContainer, path: str | Path, max_pixels: int = 
     if width * height > max_pixels:
         raise MediaError(path, too_many_pixels(width, height, max_pixels))
     stream.thread_type = "AUTO"
-    if width * height > LARGE_PIXELS:
-        stream.codec_context.thread_count = LARGE_THREADS  # each thread holds a frame
+    if width * height > LARGE_PIXELS:  # each thread holds a frame
+        stream.codec_context.thread_count = 1 if _is_heavy(stream.codec_context) else LARGE_THREADS
     return stream
+
+
+def _is_heavy(context: av.VideoCodecContext) -> bool:
+    name = context.pix_fmt and format_without_alpha(context.pix_fmt)
+    return bool(name) and context.width * context.height * bytes_per_pixel(name) > HEAVY_BYTES
 
 
 def too_many_pixels(width: int, height: int, max_pixels: int) -> str:
@@ -138,6 +144,8 @@ def rebased_packets(
 ) -> Iterator[av.Packet]:
     """Yields the packets of a stream for `out_stream` of another container, with time counted from `zero_s`.
 
+    Raw streams that are damaged have packets without time; they are yielded so.
+
     Raises:
         MediaError: as `read_packets`.
     """
@@ -145,7 +153,7 @@ def rebased_packets(
     for packet in read_packets(container, stream, path):
         if packet.size:
             stated = packet.dts if packet.pts is None else packet.pts
-            packet.pts = stated - zero  # pyright: ignore[reportOptionalOperand]  # demuxers give one of both
+            packet.pts = None if stated is None else stated - zero
             packet.dts = packet.pts if packet.dts is None else packet.dts - zero
             packet.stream = out_stream
             yield packet

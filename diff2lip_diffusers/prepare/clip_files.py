@@ -72,7 +72,7 @@ def clip_lengths(video: Path, speech: Path) -> tuple[int, int] | None:
         with wave.open(str(speech), "rb") as file:
             whole = len(file.readframes(file.getnframes())) == 2 * file.getnframes()
             return (frames, file.getnframes()) if whole else None
-    except (FFmpegError, OSError, EOFError, ValueError, wave.Error):
+    except (FFmpegError, OSError, EOFError, ValueError, IndexError, RuntimeError, wave.Error):
         return None
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from ..corpus.corpus_folder import CorpusClip, find_corpus_clips
@@ -19,6 +18,7 @@ from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .audio_encoder_folder import load_audio_encoder
 from .divergence import DivergedError
+from .mouth_lessons import AlignedMouthLesson, MouthLesson, MouthReader
 
 # A louder or softer recording changes all mel bins by the same amount; 0.4 on their scale is 5 dB.
 GAIN_SPREAD = 0.4
@@ -33,6 +33,8 @@ class AudioPretrainingConfig:
         data: Corpus folder that `diff2lip make-corpus` wrote, or a list of such folders.
         output: Folder that the audio encoder is written to.
         init_from: Folder of an audio encoder to start from, which then decides the sizes.
+        embeddings_of: Folder of an audio encoder whose embeddings the new one learns to give, besides the mouths: so a
+            U-Net that was trained with the other one understands the new one at once.
         embed_dim: Size of the embeddings: four times the channels of the U-Net's first level.
         input_channels: Channels after the first convolution.
         block_out_channels: Channels per level, four levels.
@@ -49,6 +51,7 @@ class AudioPretrainingConfig:
     data: str | tuple[str, ...]
     output: str
     init_from: str | None = None
+    embeddings_of: str | None = None
     embed_dim: int = 128
     input_channels: int = 64
     block_out_channels: tuple[int, ...] = (32, 32, 64, 64)
@@ -93,18 +96,6 @@ class AudioPretrainingRecord:
     correlations: dict[str, float] | None = None
 
 
-class MouthReader(nn.Module):
-    """Reads the mouth parameters from audio embeddings like the U-Net's residual blocks: SiLU, then a linear layer."""
-
-    def __init__(self, embed_dim: int):
-        super().__init__()
-        self.linear = nn.Linear(embed_dim, len(MOUTH_PARAMETERS))
-
-    def forward(self, audio_embeds: torch.Tensor) -> torch.Tensor:
-        """Returns mouth parameters (N, 6), about 0 to 1, for embeddings (N, E)."""
-        return self.linear(F.silu(audio_embeds))
-
-
 def pretrain_audio_encoder(
     config: AudioPretrainingConfig, measure_every: int = 250
 ) -> Iterator[AudioPretrainingRecord]:
@@ -125,8 +116,8 @@ def pretrain_audio_encoder(
 
     torch.manual_seed(config.seed)
     encoder = _initial_encoder(config)
-    mouth_reader = MouthReader(encoder.config["embed_dim"])
-    parameters = [*encoder.parameters(), *mouth_reader.parameters()]
+    lesson = _lesson(config, encoder.config["embed_dim"], windows, mouths)
+    parameters = [*encoder.parameters(), *(weight for weight in lesson.parameters() if weight.requires_grad)]
     optimizer = torch.optim.AdamW(parameters, lr=config.learning_rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, config.learning_rate, total_steps=config.max_train_steps + 1, pct_start=0.05
@@ -135,7 +126,7 @@ def pretrain_audio_encoder(
     for step in range(1, config.max_train_steps + 1):
         chosen = torch.randint(len(windows), (config.train_batch_size,), generator=generator)
         heard = _with_random_loudness(_warped(windows[chosen], config.frequency_warp, generator), generator)
-        loss = F.mse_loss(mouth_reader(encoder(heard)), mouths[chosen])
+        loss = lesson(heard, encoder(heard), mouths[chosen], step / config.max_train_steps)
         if not torch.isfinite(loss):
             cure = f"lower `learning_rate`, which is {config.learning_rate:g}"
             raise DivergedError(f"{config.output}: training diverged: the loss is not finite at step {step}; {cure}")
@@ -145,10 +136,24 @@ def pretrain_audio_encoder(
         optimizer.step()
         schedule.step()
         measured = step % measure_every == 0 or step == config.max_train_steps
-        correlations = _correlations(encoder, mouth_reader, test_windows, test_mouths) if measured else None
+        correlations = _correlations(encoder, lesson.mouth_reader, test_windows, test_mouths) if measured else None
         yield AudioPretrainingRecord(step, loss.item(), correlations)
     with filling_folder(config.output) as folder:
         encoder.save_pretrained(folder)
+
+
+def _lesson(
+    config: AudioPretrainingConfig, embed_dim: int, windows: torch.Tensor, mouths: torch.Tensor
+) -> MouthLesson:
+    if config.embeddings_of is None:
+        return MouthLesson(MouthReader(embed_dim))
+    other = load_audio_encoder(config.embeddings_of)
+    if other.config["embed_dim"] != embed_dim:
+        raise ValueError(
+            f"`embeddings_of` has embeddings of {other.config['embed_dim']} numbers, expected {embed_dim}, the"
+            " `embed_dim` of the new encoder"
+        )
+    return AlignedMouthLesson(other, windows, mouths, config.seed)
 
 
 def _split(config: AudioPretrainingConfig) -> tuple[list[CorpusClip], list[CorpusClip]]:

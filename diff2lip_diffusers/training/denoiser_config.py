@@ -33,7 +33,8 @@ class DenoiserConfig(RunConfig):
         lora: Settings of a low-rank adapter, which is trained on `init_from` instead of all weights.
         size_px: Height and width of the training crops. By default the model's `sample_size`. The network is
             convolutional, so a model for 64 pixels may be trained at 32 first.
-        frames_per_sample: Consecutive frames per sample, 1 or 5. SyncNet and the discriminator need 5.
+        frames_per_sample: Consecutive frames per sample, 1 or 5. SyncNet needs 5. The discriminator
+            sees as many at once.
         train_batch_size: Samples per process and micro-step.
         gradient_accumulation_steps: Micro-steps per optimizer step.
         gradient_checkpointing: Whether activations are recomputed in the backward pass, which saves memory.
@@ -80,10 +81,9 @@ class DenoiserConfig(RunConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.frames_per_sample == 1 and (self.uses_syncnet or self.uses_discriminator):
+        if self.frames_per_sample == 1 and self.uses_syncnet:
             raise ValueError(
-                "`frames_per_sample` is 1, but SyncNet and the discriminator need 5; set it to 5, or set"
-                " losses.syncnet_weight and losses.adversarial_weight to 0"
+                "`frames_per_sample` is 1, but SyncNet needs 5; set it to 5, or losses.syncnet_weight to 0"
             )
 
     @property

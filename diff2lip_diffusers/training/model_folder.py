@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..output_paths import filling_folder
-from ..portable.model_card_diff2lip import CARD_HEAD
+from ..portable.model_card_diff2lip import CARD_HEAD, CONVERTED_LICENSE
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 
 CARD = (
@@ -13,8 +13,7 @@ CARD = (
 
 Repaints the lower half of face crops ({size} × {size}) so that the lips match 0.2 s of speech. U-Net of
 {unet:.1f} M, audio encoder of {audio:.1f} M parameters; weights after {steps} steps. The settings of the
-run are in `training.yaml`. These weights may be used as the data they were trained on allows; a model that was
-trained further from the authors' weights stays under their license, CC BY-NC 4.0.
+run are in `training.yaml`. {terms}
 
 ```python
 import diff2lip_diffusers  # importing registers the plugin with diffusers
@@ -27,6 +26,12 @@ diff2lip_diffusers.sync_video(pipe, "face.mp4", "speech.wav", "out.mp4")
 Only with the consent of the person shown: a video in which somebody seems to say what they never said can do harm.
 """
 )
+
+CONVERTED_TERMS = (
+    "They were trained further from the authors' weights and stay under\n"
+    "the license of these, CC BY-NC 4.0: no commercial use."
+)
+OWN_TERMS = "These weights may be used as the data they were trained on allows."
 
 
 def save_model_folder(pipe: Diff2LipPipeline, folder: str | Path, steps: int, settings: Path) -> None:
@@ -53,6 +58,7 @@ def _card(pipe: Diff2LipPipeline, steps: int) -> str:
     )
     license = pipe.config["weights_license"]
     return CARD.format(
+        terms=CONVERTED_TERMS if license == CONVERTED_LICENSE else OWN_TERMS,
         license_line=f"license: {license}\n" if license else "",
         size=pipe.unet.config.sample_size,
         unet=unet,

@@ -174,8 +174,8 @@ def _read_wav(path: Path) -> tuple[np.ndarray, int]:
             sampling_rate = file.getframerate()
             if len(samples) < file.getnframes():
                 raise MediaError(path, "was cut short; run diff2lip prepare again")
-    except (OSError, EOFError, ValueError, wave.Error) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (OSError, EOFError, ValueError, RuntimeError, wave.Error) as error:  # RuntimeError: of a chunk's end
+        reason = getattr(error, "strerror", None) or str(error) or "damaged"
         raise MediaError(path, f"cannot be read as a clip's speech ({reason}); run diff2lip prepare again") from error
     if not len(samples):
         raise MediaError(path, "is empty; run diff2lip prepare again")

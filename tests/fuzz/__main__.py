@@ -74,7 +74,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="decides on all cases")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--cases", type=int, default=sys.maxsize, help="at most so many")
-    parser.add_argument("--seconds", type=float, default=HANG_S, help="after which a case hangs")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=HANG_S,
+        help="after which a case hangs, without those in which it stood in line for a core",
+    )
     parser.add_argument("--processes", type=int, default=2, help="cases at a time")
     parser.add_argument("--keep", default="fuzz-faults", metavar="DIR", help="where the files of bad cases go")
     return parser.parse_args()
@@ -97,7 +102,7 @@ def _run_all(args: argparse.Namespace, maker: CaseMaker, work: Path, keep: Path,
         for key, (case, folder, process) in list(running.items()):
             if (ended := process.ended()) is not None:
                 del running[key]
-                faults = faults_of(case, folder, ended, args.seconds)
+                faults = faults_of(case, folder, ended)
                 counts.add(case, ended, faults)
                 _finish(key, case, folder, ended, faults, keep)
 
@@ -121,13 +126,13 @@ def _not_copied(folder: str, names: list[str]) -> list[str]:
     return [name for name, path in paths.items() if not (path.is_file() or path.is_dir())]
 
 
-def faults_of(case: Case, folder: Path, ended: Ended, limit_s: float) -> list[str]:
+def faults_of(case: Case, folder: Path, ended: Ended) -> list[str]:
     """What is wrong with a case, in words; empty if nothing is."""
     output = None if case.output is None else folder / case.output
     wrong = {
         "traceback": "Traceback (most recent call last)" in ended.errors,
-        "hang": ended.seconds > limit_s,
-        "crash": ended.exit_code >= 128 and ended.seconds <= limit_s,
+        "hang": ended.is_overdue,
+        "crash": ended.exit_code >= 128 and not ended.is_overdue,
         "exit code": ended.exit_code not in EXIT_CODES and ended.exit_code < 128,
         "memory": ended.peak_bytes > MAX_BYTES,
         "no reason": ended.exit_code in (1, 2) and not ended.errors.strip(),

@@ -10,7 +10,7 @@ import pytest
 
 from fuzz.__main__ import faults_of
 from fuzz.cases import Case, CaseMaker, drawn_values
-from fuzz.limited_process import LimitedProcess
+from fuzz.limited_process import Ended, LimitedProcess
 from fuzz.mutations import mutated
 
 LIMIT_S = 1.5
@@ -42,6 +42,12 @@ def leave(name: str, code: int):
     return run
 
 
+def wait_for(process: LimitedProcess) -> Ended:
+    while (ended := process.ended()) is None:
+        time.sleep(0.01)
+    return ended
+
+
 @pytest.mark.parametrize(
     ("run", "faults"),
     [
@@ -58,9 +64,32 @@ def leave(name: str, code: int):
 )
 def test_faults_are_seen(tmp_path, run, faults):
     process = LimitedProcess(run, tmp_path, LIMIT_S)
-    while (ended := process.ended()) is None:
-        time.sleep(0.01)
-    assert faults_of(Case("video", []), tmp_path, ended, LIMIT_S) == faults
+    ended = wait_for(process)
+    assert faults_of(Case("video", []), tmp_path, ended) == faults
+
+
+def compute() -> int:
+    end = time.process_time() + LIMIT_S / 3
+    while time.process_time() < end:
+        pass
+    return 0
+
+
+def test_time_in_line_for_a_core_is_no_hang(tmp_path):
+    """Eight processes on one core take more than the limit together, but none of them by itself."""
+    core = min(os.sched_getaffinity(0))
+
+    def on_one_core() -> int:
+        os.sched_setaffinity(0, {core})
+        return compute()
+
+    processes = []
+    for number in range(8):
+        (tmp_path / str(number)).mkdir()
+        processes.append(LimitedProcess(on_one_core, tmp_path / str(number), LIMIT_S))
+    ended = [wait_for(process) for process in processes]
+    assert max(one.seconds for one in ended) > LIMIT_S
+    assert [(one.exit_code, one.is_overdue) for one in ended] == [(0, False)] * 8
 
 
 def test_the_same_seed_gives_the_same_cases(tmp_path):

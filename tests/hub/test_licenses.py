@@ -61,6 +61,16 @@ def test_the_authors_weights_stay_the_authors(tiny_state_dict, tmp_path):
     assert "license: cc-by-nc-4.0" in card and (tmp_path / "again" / "LICENSE.txt").is_file()
 
 
+@pytest.mark.parametrize(("text", "stays"), [(None, False), ("Ours: see the contract.", True)])
+def test_own_weights_in_an_old_folder_lose_the_authors_license_and_no_other(tiny_state_dict, tmp_path, text, stays):
+    torch.save(tiny_state_dict, tmp_path / "some.pt")
+    file = convert_checkpoint(tmp_path / "some.pt", tmp_path / "model", HEAD_CHANNELS["tiny"]) / "LICENSE.txt"
+    if text is not None:
+        file.write_text(text)
+    convert_checkpoint(tmp_path / "some.pt", tmp_path / "model", HEAD_CHANNELS["tiny"], license="mit")
+    assert file.exists() == stays
+
+
 @pytest.mark.parametrize(
     ("license", "expected"),
     [("cc-by-nc-4.0", "license: cc-by-nc-4.0\n"), ("mit", "license: mit\n"), (None, "have named no license")],

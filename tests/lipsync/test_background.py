@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from diff2lip_diffusers.lipsync.background import Cancelled, WriteBehind, prefetch
+from diff2lip_diffusers.lipsync.background import Cancelled, Room, WriteBehind, prefetch
 
 
 def test_items_come_in_order_from_another_thread():
@@ -26,6 +26,45 @@ def test_no_more_than_the_depth_is_made_ahead(depth):
         time.sleep(0.002)
         assert len(made) <= index + 1 + depth
     assert len(made) == 100
+
+
+def test_large_items_wait_one_at_a_time():
+    made = []
+    sizes = [1, 1, 1, 1, 9, 9, 9, 1, 1, 1]
+    source = (made.append(size) or size for size in sizes)
+    items = prefetch(source, 4, Room(lambda size: size, 4))
+    ahead = []
+    for index, _ in enumerate(items):
+        time.sleep(0.005)
+        ahead.append(len(made) - index - 1)
+    assert made == sizes and ahead[4:6] == [1, 1] and max(ahead) <= 4
+
+
+def test_the_consumer_gets_large_items_one_at_a_time():
+    waiting = []
+
+    def consume(items):
+        for size in items:
+            time.sleep(0.005)
+            waiting.append(later._waiting.qsize())
+            assert size == 9
+
+    with WriteBehind(consume, 4, Room(lambda size: size, 10)) as later:
+        for _ in range(10):
+            later(9)
+    assert len(waiting) == 10 and max(waiting[:8]) == 0  # then the end waits
+
+
+def test_an_item_that_takes_long_is_given_up():
+    stopped = threading.Event()
+
+    def items():
+        yield 0
+        assert stopped.wait(30)
+
+    source = prefetch(items(), 2, stop=stopped.set)
+    assert next(source) == 0
+    source.close()
 
 
 def test_an_error_comes_after_the_items_before_it():

@@ -5,6 +5,7 @@ import re
 import struct
 import warnings
 import zlib
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from diff2lip_diffusers.media.containers import MAX_STILL_PIXELS
 from diff2lip_diffusers.media.image_files import MAX_DECODED_PIXELS
 from diff2lip_diffusers.media.raw_streams import MOST_JUNK_BLOCKS
 from diff2lip_diffusers.media.reader import probe_video, read_frames
+from diff2lip_diffusers.media.streams import rebased_packets
 from diff2lip_diffusers.media.video_writer import VideoWriter
 from diff2lip_diffusers.output_paths import check_output_path
 
@@ -241,6 +243,17 @@ def test_damaged_packets_are_not_copied(tmp_path, codec, name):
             writer.write(np.zeros((48, 64, 3), np.uint8))
     assert errors_in(tmp_path / name) >= 5
     assert errors_in(tmp_path / "out.mp4") == 0
+
+
+def test_packets_without_a_time_stay_so(tmp_path):
+    with av.open(str(tmp_path / "a.h264"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, width=64, height=48, options={"bf": "0"})
+        for _ in range(5):
+            out.mux(stream.encode(av.VideoFrame.from_image(picture())))
+        out.mux(stream.encode(None))
+    with av.open(str(tmp_path / "a.h264")) as container:
+        packets = list(rebased_packets(container, container.streams[0], container.streams[0], "a.h264", Fraction(1)))
+    assert len(packets) == 5 and {packet.pts for packet in packets} == {None}
 
 
 def damaged(packet: av.Packet, stream: av.AudioStream, rng: np.random.Generator) -> av.Packet:

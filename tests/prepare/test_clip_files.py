@@ -9,7 +9,13 @@ from helpers.numbered_clips import noise
 
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.reader import probe_video, read_audio, read_rgb
-from diff2lip_diffusers.prepare.clip_files import KEYFRAME_EVERY, write_clip_speech, write_crops, write_strip
+from diff2lip_diffusers.prepare.clip_files import (
+    KEYFRAME_EVERY,
+    clip_lengths,
+    write_clip_speech,
+    write_crops,
+    write_strip,
+)
 
 
 def moving_crops(count: int, size: int = 96) -> list[np.ndarray]:
@@ -78,3 +84,14 @@ def test_no_place_to_write(tmp_path):
     ):
         with pytest.raises(MediaError, match="nowhere.*cannot be written"):
             write(tmp_path / "nowhere" / "a", value)
+
+
+def test_lengths_of_files_that_are_no_clip_are_unknown(tmp_path):
+    video, speech = tmp_path / "a.mp4", tmp_path / "a.wav"
+    write_crops(video, moving_crops(3, 64))
+    write_clip_speech(speech, np.zeros(1920, np.int16))
+    assert clip_lengths(video, speech) == (3, 1920)
+    assert clip_lengths(speech, speech) is None  # no video in it
+    content = speech.read_bytes()
+    speech.write_bytes(content[:4] + b"\x20\0\0\0WAVEjunk\0\1\0\0" + content[12:])  # a chunk that ends too late
+    assert clip_lengths(video, speech) is None

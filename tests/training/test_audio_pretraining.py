@@ -12,10 +12,10 @@ from diff2lip_diffusers.errors import Diff2LipError
 from diff2lip_diffusers.portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.training.audio_pretraining import (
     AudioPretrainingConfig,
-    MouthReader,
     _warped,
     pretrain_audio_encoder,
 )
+from diff2lip_diffusers.training.mouth_lessons import RIDGE, AlignedMouthLesson, MouthReader
 
 SMALL = {"embed_dim": 32, "input_channels": 16, "block_out_channels": (8, 8, 8, 8), "norm_num_groups": 4}
 
@@ -106,3 +106,44 @@ def test_values_are_checked():
         AudioPretrainingConfig("corpus", "out", frequency_warp=0.5)
     with pytest.raises(ValueError, match="`data` is empty"):
         AudioPretrainingConfig((), "out")
+
+
+def test_an_encoder_of_other_sizes_can_take_the_place_of_one_that_a_u_net_knows(corpus, tmp_path):
+    known = str(tmp_path / "known")
+    settings = {"max_train_steps": 60, "train_batch_size": 32}
+    list(pretrain_audio_encoder(AudioPretrainingConfig(str(corpus), known, **settings, **SMALL)))
+    wider = SMALL | {"block_out_channels": (8, 8, 16, 16)}
+    fitting, free = str(tmp_path / "fitting"), str(tmp_path / "free")
+    config = AudioPretrainingConfig(
+        str(corpus),
+        fitting,
+        embeddings_of=known,
+        max_train_steps=120,
+        train_batch_size=32,
+        learning_rate=3e-3,
+        **wider,
+    )
+    last = list(pretrain_audio_encoder(config))[-1]
+    assert last.correlations["opening"] > 0.8
+    list(pretrain_audio_encoder(AudioPretrainingConfig(str(corpus), free, **settings, **wider)))
+    windows = torch.randn(64, 80, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        old, new, other = (Diff2LipAudioEncoder.from_pretrained(folder)(windows) for folder in (known, fitting, free))
+    assert (new - old).square().mean() < 0.5 * (other - old).square().mean()
+    with pytest.raises(ValueError, match="`embeddings_of` has embeddings of 32 numbers, expected 64"):
+        bad = SMALL | {"embed_dim": 64}
+        next(pretrain_audio_encoder(AudioPretrainingConfig(str(corpus), free, embeddings_of=known, **bad)))
+
+
+def test_the_fixed_reader_is_the_least_squares_fit(corpus):
+    torch.manual_seed(0)
+    encoder = Diff2LipAudioEncoder(**SMALL)
+    windows, mouths = torch.randn(200, 80, 16), torch.rand(200, 6)
+    lesson = AlignedMouthLesson(encoder, windows, mouths, seed=0)
+    with torch.no_grad():
+        features = torch.nn.functional.silu(encoder(windows))
+        read = lesson.mouth_reader(encoder(windows))
+    # Ridge regression is least squares with one more row for each coefficient.
+    inputs = np.r_[np.c_[features.double().numpy(), np.ones(200)], np.sqrt(RIDGE) * np.eye(33)]
+    theirs = np.linalg.lstsq(inputs, np.r_[mouths.double().numpy(), np.zeros((33, 6))], rcond=None)[0]
+    np.testing.assert_allclose(read.numpy(), inputs[:200] @ theirs, atol=1e-4)

@@ -80,7 +80,7 @@ def test_the_paper_preset_has_the_authors_weights():
         ("timestep_bias_begin: 900\ntimestep_bias_end: 100", "`timestep_bias_begin` is 900, expected less than"),
         ("timestep_bias_strategy: late", "`timestep_bias_strategy` is 'late', known are none, earlier, later, range"),
         ("timestep_bias_multiplier: 0", "`timestep_bias_multiplier` is 0.0, expected 1e-12 to 1e+12"),
-        ("frames_per_sample: 1", "`frames_per_sample` is 1, but SyncNet and the discriminator need 5"),
+        ("frames_per_sample: 1\nsyncnet: net", "`frames_per_sample` is 1, but SyncNet needs 5"),
         ("lora: {rank: 4}", "`lora` needs `init_from`"),
     ],
 )

@@ -265,6 +265,17 @@ def test_a_student_can_be_an_adapter(configure, teacher):
     assert (pipe(frames, **settings).frames - plain).abs().max() > 1e-4
 
 
+def test_true_frames_alone_teach_a_student_and_its_discriminator(configure):
+    losses = {"teacher_weight": 0, "x0_weight": 2, "x0_edge_weight": 1, "adversarial_weight": 0.1}
+    config = configure(losses=losses)
+    records = losses_of(config)
+    assert not (Path(config.output) / "targets").exists()
+    for record in records:
+        weighted = 2 * record["x0"] + record["x0_edge"] + 0.1 * record["adversarial"]
+        assert record["total"] == pytest.approx(weighted, rel=1e-5)
+        assert record["discriminator"] > 0
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -272,7 +283,8 @@ def test_a_student_can_be_an_adapter(configure, teacher):
         ({"teacher_scheduler": "fast"}, "`teacher_scheduler` is 'fast', known are ddim"),
         ({"num_inference_steps": 0}, "`num_inference_steps` is 0, expected 1 to 1000"),
         ({"losses": {"syncnet_weight": -1}}, "`losses.syncnet_weight` is -1"),
-        ({"losses": {"adversarial_weight": 1}}, "`frames_per_sample` is 1, but SyncNet and the discriminator need 5"),
+        ({"syncnet": "net", "losses": {"syncnet_weight": 1}}, "`frames_per_sample` is 1, but SyncNet needs 5"),
+        ({"losses": {"teacher_weight": 0}}, "`losses.teacher_weight` and `losses.x0_weight` are 0"),
         ({"timestep_bias_begin": 3}, "`timestep_bias_begin` is not known"),
     ],
 )

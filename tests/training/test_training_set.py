@@ -170,9 +170,12 @@ def test_damaged_files_of_a_clip_are_named(tmp_path):
     clip = data.clips[0]
     with pytest.raises(MediaError, match=r"mp4: ends before frame 9 of 8"):
         read_clip_frames(clip, 6, 4)
-    clip.speech.write_bytes(b"RIFF")
-    with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's speech"):
-        data[0]
+    speech = clip.speech.read_bytes()
+    # A chunk that ends behind the file that it is a part of.
+    for damaged in (b"RIFF", speech[:4] + b"\x20\0\0\0WAVEjunk\0\1\0\0" + speech[12:]):
+        clip.speech.write_bytes(damaged)
+        with pytest.raises(MediaError, match=r"wav: cannot be read as a clip's speech \(.+\)"):
+            data[0]
 
 
 @pytest.mark.parametrize(

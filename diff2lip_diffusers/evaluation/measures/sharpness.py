@@ -15,10 +15,15 @@ BAND_SIGMA_PX = 1.5
 # The border is looked for within this part of the face's width, because soft masks end near the box, not on it.
 BORDER_REACH = 0.02
 MIN_PART_PX = 8
+# Width of the face that pictures are reduced to for `laplacian_ratio_128`.
+REDUCED_FACE_PX = 128
 
 
 class SharpnessGroup(MeasureGroup):
-    """`laplacian_ratio`, `high_band_ratio` and `seam_ratio`: 1 is as the reference.
+    """`laplacian_ratio`, `laplacian_ratio_128`, `high_band_ratio` and `seam_ratio`: 1 is as the reference.
+
+    A model cannot paint more detail than its crops have room for. `laplacian_ratio_128` compares pictures that are
+    reduced to a face of 128 pixels, so it judges the weights, and `laplacian_ratio` what a viewer sees.
 
     Numbers of all frames are added up before the ratio is taken, so that a flat frame does not decide.
 
@@ -30,7 +35,7 @@ class SharpnessGroup(MeasureGroup):
             raise NotMeasurable("needs a reference video (--reference)")
         if not any(view.boxes):
             raise NotMeasurable("needs a face, and none was found")
-        self._sums = np.zeros((3, 2))
+        self._sums = np.zeros((4, 2))
 
     def add(self, frame: AlignedFrame) -> None:
         """Takes in one frame."""
@@ -40,12 +45,13 @@ class SharpnessGroup(MeasureGroup):
         for column, pixels in enumerate((frame.output, reference_of(frame))):
             part = luma(cut(pixels, box))
             self._sums[0, column] += laplacian_variance(part)
-            self._sums[1, column] += high_band_energy(part)
-            self._sums[2, column] += border_gradient(luma(pixels), box)
+            self._sums[1, column] += laplacian_variance(reduced(part, REDUCED_FACE_PX / box.width))
+            self._sums[2, column] += high_band_energy(part)
+            self._sums[3, column] += border_gradient(luma(pixels), box)
 
     def values(self) -> dict[str, float]:
         """Ratios of the sums, output to reference."""
-        names = ("laplacian_ratio", "high_band_ratio", "seam_ratio")
+        names = ("laplacian_ratio", "laplacian_ratio_128", "high_band_ratio", "seam_ratio")
         ratios = {name: sums for name, sums in zip(names, self._sums, strict=True) if sums[1] > 0}
         if not ratios:
             raise NotMeasurable("the reference is flat where the mouth is")
@@ -55,6 +61,15 @@ class SharpnessGroup(MeasureGroup):
 def luma(pixels: np.ndarray) -> np.ndarray:
     """Returns the luma (H, W) float32 in [0, 255] of RGB pixels (H, W, 3) uint8. Source: ITU-R BT.601."""
     return pixels @ LUMA
+
+
+def reduced(part: np.ndarray, scale: float) -> np.ndarray:
+    """Returns luma (H, W) float32 scaled by a factor below 1, each pixel a mean of those it covers; else as it is."""
+    if scale >= 1:
+        return part
+    size = [max(MIN_PART_PX, round(scale * length)) for length in part.shape]
+    pixels = torch.from_numpy(np.ascontiguousarray(part))[None, None]
+    return F.interpolate(pixels, size, mode="bilinear", antialias=True)[0, 0].numpy()
 
 
 def laplacian_variance(part: np.ndarray) -> float:

@@ -21,15 +21,22 @@ class DistillLossWeights:
     Args:
         teacher_weight: Squared error against the teacher's frame.
         edge_weight: Squared error of the differences between neighboring pixels, against the teacher's.
+        x0_weight: Squared error against the true frame.
+        x0_edge_weight: Squared error of the differences between neighboring pixels, against the true frame's.
         coarse_weight: Squared error of the means of 8 x 8 pixels, against the true frame: colors and openings that
             the teacher gets wrong.
         syncnet_weight: SyncNet loss, if a SyncNet is given.
         lpips_weight: Perceptual distance to the teacher's frame, if LPIPS weights are given.
         adversarial_weight: Loss from the sequence discriminator, which compares with true frames.
+
+    Raises:
+        ValueError: if a weight is below 0, or no loss compares frames.
     """
 
     teacher_weight: float = 1.0
     edge_weight: float = 0.0
+    x0_weight: float = 0.0
+    x0_edge_weight: float = 0.0
     coarse_weight: float = 0.0
     syncnet_weight: float = 0.0
     lpips_weight: float = 0.0
@@ -38,6 +45,16 @@ class DistillLossWeights:
     def __post_init__(self):
         for one in fields(self):
             check_range(self, "losses.", one.name, 0)
+        if self.teacher_weight + self.x0_weight == 0:
+            raise ValueError(
+                "`losses.teacher_weight` and `losses.x0_weight` are 0, expected one above 0: the student needs frames"
+                " to learn from"
+            )
+
+    @property
+    def need_teacher(self) -> bool:
+        """Whether a loss compares with the teacher's frames."""
+        return self.teacher_weight + self.edge_weight + self.lpips_weight > 0
 
     def of(self, loss: str) -> float:
         """Returns the weight of a loss by its name in the log, such as `teacher`."""
@@ -62,7 +79,7 @@ class DistillConfig(DenoiserConfig):
             With 0, each sample is new, and nothing is stored.
         targets: Folder of the teacher's stored results, which several runs may share. By default `targets` in
             `output`.
-        losses: Weights of the losses.
+        losses: Weights of the losses. The teacher only paints if one of them needs it.
 
     Raises:
         ValueError: if a value is out of range, or settings contradict each other.
@@ -85,7 +102,7 @@ class DistillConfig(DenoiserConfig):
     extra_mouth_weight: float = 2.0
     teacher: str
     num_inference_steps: int = 4
-    first_timestep: int = 700
+    first_timestep: int = 500
     teacher_scheduler: str | None = None
     teacher_steps: int | None = None
     guidance_scale: float | None = None

@@ -61,15 +61,16 @@ class Distiller(DenoiserRun[DistillConfig]):
     def _load_teaching(self) -> None:
         config = self.config
         self.schedule = StudentSchedule(config.num_inference_steps, config.first_timestep)
-        self.teacher = Teacher(config, self.size_px, self.device)
+        self.teacher = Teacher(config, self.size_px, self.device) if config.losses.need_teacher else None
         self.objective = DistillObjective(config, load_experts(config, self.device))
 
     def _training_set(self) -> TrainingSet:
         return training_set(self.config, self.size_px, partial(StudentSamples, count=self.config.teacher_samples))
 
     def _noisy_batch(self, samples: dict[str, torch.Tensor]) -> StudentBatch:
+        targets = samples["frames"].flatten(0, 1) if self.teacher is None else self.teacher.targets(samples)
         # Its own steps need no gradients, so the module without its wrapper for several processes makes them.
-        return student_batch(samples, self.teacher.targets(samples), self.schedule, self.denoiser)
+        return student_batch(samples, targets, self.schedule, self.denoiser)
 
     def _pipeline(self) -> Diff2LipPipeline:
         pipe = super()._pipeline()

@@ -1,4 +1,4 @@
-"""The objective of a distillation: the weighted sum of the losses against the teacher's frames."""
+"""The objective of a distillation: the weighted sum of the losses against the teacher's and the true frames."""
 
 import torch
 from torch import nn
@@ -45,11 +45,7 @@ class DistillObjective:
         x0 = batch.x0(output.float()[:, :3])
         painted = batch.painted(x0)
         region = mouth_weight(batch.mask, self.config.extra_mouth_weight)
-        losses = {"teacher": x0_loss(x0, batch.targets, region)}
-        if self.config.losses.edge_weight:
-            losses["edge"] = edge_loss(x0, batch.targets, region)
-        if self.config.losses.coarse_weight:
-            losses["coarse"] = coarse_loss(x0, batch.frames, region)
+        losses = self._pixel_losses(x0, batch, region)
         if self.experts.distance is not None:
             losses["lpips"] = lpips_loss(self.experts.distance, painted, batch.painted(batch.targets))
         if self.experts.similarity is not None:
@@ -61,6 +57,17 @@ class DistillObjective:
         weighted = [self.config.losses.of(name) * value for name, value in means.items()]
         means["total"] = sum(weighted[1:], weighted[0])
         return means, painted
+
+    def _pixel_losses(self, x0: torch.Tensor, batch: StudentBatch, region: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Returns the losses on pixels that have a weight, (N,) each, by name."""
+        compared = {
+            "teacher": (x0_loss, batch.targets),
+            "edge": (edge_loss, batch.targets),
+            "x0": (x0_loss, batch.frames),
+            "x0_edge": (edge_loss, batch.frames),
+            "coarse": (coarse_loss, batch.frames),
+        }
+        return {name: loss(x0, goal, region) for name, (loss, goal) in compared.items() if self.config.losses.of(name)}
 
     def of_discriminator(self, discriminator: nn.Module, batch: StudentBatch, painted: torch.Tensor) -> torch.Tensor:
         """Returns the discriminator's loss."""

@@ -18,7 +18,8 @@ class StudentBatch(NoisyBatch):
     not come from the true frames, but from the student's own steps before.
 
     Attributes:
-        targets: (N, 3, S, S) in [-1, 1], the frames that the teacher paints from the same noise.
+        targets: (N, 3, S, S) in [-1, 1], the frames that the teacher paints from the same noise; the true
+            frames if there is no teacher.
     """
 
     targets: torch.Tensor

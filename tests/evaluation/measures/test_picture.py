@@ -13,6 +13,7 @@ from diff2lip_diffusers.evaluation.measures.sharpness import (
     high_band_energy,
     laplacian_variance,
     luma,
+    reduced,
 )
 from diff2lip_diffusers.evaluation.measures.steadiness import shift_between
 
@@ -44,6 +45,16 @@ def test_the_variance_of_the_laplacian_is_skimages():
     gray = luma(WOMAN)
     theirs = skimage_laplace(gray.astype(np.float64))[1:-1, 1:-1].var()
     assert laplacian_variance(gray) == pytest.approx(theirs, rel=1e-4)
+
+
+def test_what_only_a_larger_picture_can_show_does_not_count_in_a_reduced_one():
+    gray = luma(WOMAN)[:256, :256]
+    finest = 20 * (np.indices(gray.shape).sum(0) % 2).astype(np.float32)
+    assert laplacian_variance(gray + finest) > 5 * laplacian_variance(gray)
+    with_finest, without = (reduced(part, 0.5)[1:-1, 1:-1] for part in (gray + finest, gray))
+    assert laplacian_variance(with_finest) == pytest.approx(laplacian_variance(without), rel=1e-3)
+    assert reduced(gray, 0.5).shape == (128, 120)
+    assert reduced(gray, 1.5) is gray
 
 
 def test_the_high_band_is_what_skimages_gaussian_takes_away():
