@@ -50,7 +50,10 @@ demo-weights: $(INSTALLED)
 	$(BIN)/diff2lip train recipes/demo/first_128px.yaml
 	$(BIN)/diff2lip train recipes/demo/looks_128px.yaml
 	$(BIN)/diff2lip train recipes/demo/sharp_128px.yaml
-	$(BIN)/python recipes/demo/ship.py demo-run/sharp_128px/model --as teacher
+	$(BIN)/diff2lip make-corpus demo-run/even_more_nonsense --clips 1478 --seed 4 --no-video --nonsense --workers 2
+	$(BIN)/diff2lip pretrain-audio recipes/demo/audio_wide.yaml
+	$(BIN)/python recipes/demo/swap_audio_encoder.py demo-run/sharp_128px/model demo-run/audio_wide demo-run/wide_128px
+	$(BIN)/python recipes/demo/ship.py demo-run/wide_128px --as teacher
 	$(BIN)/diff2lip distill recipes/distill_demo.yaml
 	$(BIN)/python recipes/demo/ship.py demo-run/student/model
 

@@ -65,8 +65,9 @@ def main() -> None:
     args = parse_args()
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
-        model = Path(folder) / "model"
-        convert_checkpoint(args.checkpoint, model)
+        model = args.model or Path(folder) / "model"
+        if args.model is None:
+            convert_checkpoint(args.checkpoint, model)
         found: dict[str, Any] = {"machine": machine(args.device, args.threads), "steps": steps_of(model, args)}
         show_steps(found["steps"])
         found["pipeline"] = [pipeline_of(model, steps, args) for steps in args.steps]
@@ -84,7 +85,9 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     """Parses the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, help="checkpoint in the authors' layout, released size")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", help="checkpoint in the authors' layout, released size")
+    source.add_argument("--model", type=Path, help="a model folder, to see the cost of other weights")
     parser.add_argument("--device", default=default_device())
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
@@ -224,19 +227,18 @@ def matmul_limit(rows: list[dict[str, Any]], args: argparse.Namespace) -> dict[s
     timed(lambda: matrix @ matrix, args.device)
     seconds = statistics.median(timed(lambda: matrix @ matrix, args.device)[0] for _ in range(10))
     limit = 2 * MATMUL_SIZE**3 / seconds
-    per_frame = flops_of(args)
+    per_frame = flops_of()
     best_s = min(row["wall_s"] for row in rows)
     measured = {"matmul_tflops": limit / 1e12, "gflops_per_frame_and_step": per_frame / 1e9}
     return measured | {"frames_per_s": 1 / best_s, "limit_frames_per_s": limit / per_frame}
 
 
-def flops_of(args: argparse.Namespace) -> float:
+def flops_of() -> float:
     """Floating-point operations of the released U-Net for a frame and step."""
-    with torch.device("meta"):
-        unet = Diff2LipUNet2DConditionModel().eval()
-        images, mask = torch.empty(3, 1, 3, 128, 128), torch.empty(1, 1, 128, 128)
-        with FlopCounterMode(display=False) as counter:
-            unet(images[0], torch.empty(()), images[1], images[2], mask, torch.empty(1, 512))
+    unet = Diff2LipUNet2DConditionModel().eval()
+    images, mask = torch.zeros(3, 1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        unet(images[0], 500, images[1], images[2], mask, torch.zeros(1, 512))
     return float(counter.get_total_flops())
 
 

@@ -52,8 +52,8 @@ def main() -> None:
             f"| {row['tail_s']:.0f} s | {row['requests_per_pair']:.0f} | {row['made_twice']} |",
             flush=True,
         )
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+        if args.json:
+            args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def parse_args() -> argparse.Namespace:

@@ -33,13 +33,14 @@ def main() -> None:
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--dtype", choices=("fp32", "bf16"), help="default: the fastest good one")
     parser.add_argument("--detail", action="store_true")
     parser.add_argument("--effect", action="store_true", help="leave the network out")
     parser.add_argument("--real-time", action="store_true")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
-    pipe = load_pipeline(args.model, "cpu", "fp32")
+    pipe = load_pipeline(args.model, "cpu", args.dtype)
     pipe.scheduler = make_scheduler("ddim", pipe.scheduler.config)
     settings = LivePainting(num_inference_steps=args.steps, detail=args.detail)
     if args.real_time:

@@ -18,8 +18,8 @@ PUBLIC = {
     "AudioTooShortError", "BatchResult", "BatchStatus", "CheckpointError", "Detection", "Diff2LipAudioEncoder",
     "Diff2LipError", "Diff2LipFeatureExtractor", "Diff2LipPipeline", "Diff2LipPipelineOutput",
     "Diff2LipUNet2DConditionModel", "FaceBox", "FaceNotFoundError", "MediaError", "NoAudioError", "Pair",
-    "PairListError", "SyncOptions", "SyncResult", "batch_status", "convert_checkpoint", "load_face_detector",
-    "load_pipeline", "read_pairs", "sync_batch", "sync_video",
+    "PairListError", "RayCluster", "SyncOptions", "SyncResult", "batch_status", "convert_checkpoint",
+    "load_face_detector", "load_pipeline", "read_pairs", "sync_batch", "sync_video",
 }  # fmt: skip
 # Names outside `__all__` that the README or a docstring tells users to import.
 DOCUMENTED = [

@@ -79,7 +79,7 @@ class Desk:
         if not self.settings.personal:
             raise Diff2LipError("Models of people are switched off here.")
         self._check(person, consent, uploads)
-        source = self.models.source(person, model)
+        source = self.models.training_source(person, model)
 
         def make(folder: Path) -> Callable:
             inputs = take_videos(uploads, source, minutes, folder, self.settings)

@@ -5,15 +5,18 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from ..demo.demo_clip import demo_model_folder, teacher_folder
 from ..errors import Diff2LipError
 from ..hub import load_pipeline
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import SCHEDULERS, make_scheduler
 from .settings import DEMO_MODEL, AppSettings
 
-MODELS_OWN = "the model's own"
-DEFAULT_SCHEDULER = "dpmsolver++"
-SCHEDULER_NAMES = (DEFAULT_SCHEDULER, *(name for name in SCHEDULERS if name != DEFAULT_SCHEDULER), MODELS_OWN)
+MODELS_OWN, SUITED = "the model's own", "what suits the model"
+# Takes few steps with any model, except for one that was made for even fewer, with its own scheduler.
+FAST_SCHEDULER, FEW_STEPS = "dpmsolver++", 4
+DEFAULT_SCHEDULER = SUITED
+SCHEDULER_NAMES = (SUITED, *SCHEDULERS, MODELS_OWN)
 # Pipelines kept in memory.
 MAX_LOADED = 2
 
@@ -59,6 +62,15 @@ class Models:
             raise Diff2LipError(f"There is no model {name!r}; choose one of the list.")
         return source
 
+    def training_source(self, person: str, name: str) -> str | Path:
+        """What the training of a model of a person starts from: a model, or the teacher that it was distilled from.
+
+        Raises:
+            Diff2LipError: if the person has no such model.
+        """
+        source = self.source(person, name)
+        return teacher_folder() if source == demo_model_folder() else source
+
     def pipeline(self, person: str, name: str, scheduler: str) -> tuple[Diff2LipPipeline, dict[str, Any]]:
         """A pipeline with a scheduler, and the number of steps that suits it; for one job at a time.
 
@@ -69,6 +81,9 @@ class Models:
         if scheduler not in SCHEDULER_NAMES:
             raise Diff2LipError(f"There is no scheduler {scheduler!r}; choose one of the list.")
         pipe, own_scheduler = self._pipeline_of(source, name)
+        if scheduler == SUITED:
+            own_steps: int = pipe.config["default_num_inference_steps"]
+            scheduler = MODELS_OWN if own_steps <= FEW_STEPS else FAST_SCHEDULER
         if scheduler == MODELS_OWN:
             pipe.scheduler = type(own_scheduler).from_config(own_scheduler.config)
             return pipe, {}

@@ -36,7 +36,8 @@ def build_page(desk: Desk) -> gr.Blocks:
             with gr.Tab("A face of your own"):
                 PersonalTab(desk, consent, lip_sync)
         quiet = {"show_progress": "hidden", "api_visibility": "private", "queue": False}
-        page.load(lambda agreed: agreed is True, remembered, consent, **quiet)
+        # No update otherwise: it could come after the person's own click.
+        page.load(lambda agreed: True if agreed is True else gr.skip(), remembered, consent, **quiet)
         consent.input(lambda agreed: agreed is True, consent, remembered, **quiet)
         page.unload(_leaving(desk))
     return page

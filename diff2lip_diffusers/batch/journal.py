@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -14,6 +14,10 @@ from ..stores.urls import Location
 from .heartbeat import accessing, names_in
 
 logger = logging.getLogger(__name__)
+
+# A journal may have millions of lines; so many bytes are read at a time.
+CHUNK_BYTES = 8 * 2**20
+Sift = Callable[[dict], bool]
 
 
 class Journal:
@@ -53,12 +57,13 @@ class Journal:
                 _write_all(file, start + line)
             self._torn = False
 
-    def read_new(self, about: str | None = None, at_once: bool = False) -> list[dict]:
+    def read_new(self, about: str | None = None, at_once: bool = False, sift: Sift | None = None) -> list[dict]:
         """The records added since the last call, each process's own in order. Call it from one thread at a time.
 
         Args:
             about: an output whose records must be up to date; here, all of them are.
             at_once: whether all records must be up to date.
+            sift: called with each record; those for which it returns False are dropped at once.
 
         A line that is not a JSON object is skipped with a warning. An incomplete line is left for a later call.
 
@@ -67,7 +72,8 @@ class Journal:
         """
         with accessing(self._shared):
             names = sorted(name for name in names_in(self._folder) if name.endswith(".jsonl"))
-            return [record for name in names for record in self._read_on(name)]
+            new = (record for name in names for record in self._read_on(name))
+            return [record for record in new if sift is None or sift(record)]
 
     def write_summary(self, path: Location, records: Iterable[dict]) -> None:
         """Writes a file with one record a line; a reader sees the old file or the whole new one.
@@ -93,24 +99,31 @@ class Journal:
             with suppress(OSError):
                 part.unlink()
 
-    def _read_on(self, name: str) -> list[dict]:
+    def _read_on(self, name: str) -> Iterator[dict]:
         with suppress(FileNotFoundError):
             size = (self._folder / name).stat().st_size
             if size != self._sizes.get(name):
-                return parsed_records(name, self._new_lines(name, size))
-        return []
+                for lines in self._new_lines(name, size):
+                    yield from parsed_records(name, lines)
 
-    def _new_lines(self, name: str, size: int) -> list[bytes]:
+    def _new_lines(self, name: str, size: int) -> Iterator[list[bytes]]:
+        """The lines that a file got since, some at a time."""
         offset = self._offsets.get(name, 0)
         if size < offset:  # somebody deleted it, and its writer created it again
             offset = 0
+        at_a_time = CHUNK_BYTES
         with (self._folder / name).open("rb") as file:
-            file.seek(offset)
-            # Zeros stand for bytes that an NFS server has not received yet, though it has later ones.
-            content = file.read().partition(b"\0")[0]
-        whole = content[: content.rfind(b"\n") + 1]
-        self._offsets[name], self._sizes[name] = offset + len(whole), offset + len(content)
-        return whole.split(b"\n")
+            while True:
+                file.seek(offset)
+                # Zeros stand for bytes that an NFS server has not received yet, though it has later ones.
+                content = file.read(at_a_time).partition(b"\0")[0]
+                whole = content[: content.rfind(b"\n") + 1]
+                self._offsets[name], self._sizes[name] = offset + len(whole), offset + len(content)
+                yield whole.split(b"\n")
+                if len(content) < at_a_time:
+                    return
+                offset += len(whole)
+                at_a_time = CHUNK_BYTES if whole else 2 * at_a_time
 
 
 def _line_of(record: dict) -> bytes:

@@ -1,6 +1,5 @@
 """Work queue of a batch, shared by all processes through leases and journals; no process is in charge."""
 
-import json
 import random
 import threading
 import time
@@ -11,6 +10,7 @@ from itertools import chain, islice
 from ..errors import Diff2LipError
 from ..stores.urls import Location
 from .journal import Journal
+from .kept_records import KeptRecords
 from .leases import Leases, name_of_key
 from .pair_records import DIED, DONE, output_of, sort_by_time
 from .pairs import Pair
@@ -41,7 +41,7 @@ class WorkQueue:
         journal: records of all processes.
         tries: how many failures end a pair.
         forgiven: how many of the failures of each output do not count, as [`WorkQueue.failures_by_output`] gives them.
-        keep_done: whether to keep the records of pairs that are done, for `records`; takes 1 KB each.
+        keep_done: whether to keep the records of pairs that are done, for `records`.
 
     Raises:
         MediaError: if the folder cannot be read or written; also from the methods.
@@ -61,7 +61,7 @@ class WorkQueue:
         self._leases, self._journal, self._tries = leases, journal, tries
         self._lock = threading.RLock()
         self._keep_done = keep_done
-        self._records: dict[str, bytes] = {}
+        self._kept = KeptRecords()
         self._failures: Counter[str] = Counter({output: -number for output, number in (forgiven or {}).items()})
         self._suspects: set[str] = set()
         # Deaths that no supervisor saw, since the last failure of each output, and those that a supervisor saw.
@@ -133,7 +133,7 @@ class WorkQueue:
     def catch_up(self) -> None:
         """Learns at once what all processes have recorded so far."""
         with self._lock:
-            for record in sort_by_time(self._journal.read_new(at_once=True)):
+            for record in sort_by_time(self._journal.read_new(at_once=True, sift=self._sift)):
                 self._apply(record)
 
     def finish(self, record: dict) -> None:
@@ -159,24 +159,29 @@ class WorkQueue:
 
     def records(self) -> Iterator[dict]:
         """The last record of each output, sorted by name, including outputs that are in no pair."""
-        with self._lock:
-            lines = sorted(self._records.items())
-        return (json.loads(line) for _, line in lines)
+        after = None
+        while True:
+            with self._lock:
+                page = self._kept.page(after)
+            if not page:
+                return
+            yield from page
+            after = page[-1]["output"]
 
     def has_record(self, output: str) -> bool:
         """Whether there is a record of an output."""
-        return output in self._records
+        with self._lock:
+            return self._kept.get(output) is not None
 
     def failures(self) -> list[dict]:
         """The last record of each pair that has failed for good."""
         with self._lock:
-            return [json.loads(self._records[output]) for output in sorted(self._failed)]
+            return list(self._kept.of(sorted(self._failed)))
 
     def lost(self, intact: Callable[[Mapping[str, Set[int]]], Set[str]]) -> list[str]:
         """The outputs of pairs that are done but whose files are not there any more, sorted by name."""
         with self._lock:
-            done = {output: json.loads(line) for output, line in self._records.items() if output in self._ours}
-        sizes = _sizes_when_done(record for record in done.values() if record["status"] == DONE)
+            sizes = _sizes_when_done(record for record in self._kept.of(self._ours) if record["status"] == DONE)
         return sorted(sizes.keys() - intact(sizes))
 
     def _take(self, passed: set[str], suspect: bool) -> Pair | None:
@@ -206,7 +211,7 @@ class WorkQueue:
 
     def _replay(self, intact: Callable[[Mapping[str, Set[int]]], Set[str]]) -> None:
         """Applies the records of earlier calls."""
-        past = sort_by_time(self._journal.read_new())
+        past = sort_by_time(self._journal.read_new(sift=self._sift))
         done = {record["output"]: number for number, record in enumerate(past) if record["status"] == DONE}
         # Look for outputs after reading the journal: an output is in place before its record is written.
         present = intact(_sizes_when_done(record for record in past if record["status"] == DONE))
@@ -217,15 +222,31 @@ class WorkQueue:
 
     def _update(self, output: str | None = None) -> None:
         """Applies new records; those of an output at once, others when they are known."""
-        for record in sort_by_time(self._journal.read_new(output)):
+        for record in sort_by_time(self._journal.read_new(output, sift=self._sift)):
             self._apply(record)
+
+    def _sift(self, record: dict) -> bool:
+        """Whether a record is of a pair of this list. Others, of which there may be millions, are kept at once."""
+        if not isinstance(record.get("output"), str) or record["output"] in self._ours:
+            return True
+        for sound in sort_by_time([record]):
+            last = self._kept.get(sound["output"]) or {}
+            # What is done stays so; otherwise the later record counts.
+            ranks = [(one.get("status") == DONE, one.get("ended_s", 0)) for one in (last, sound)]
+            if ranks[0] <= ranks[1]:
+                self._keep(sound)
+        return False
+
+    def _keep(self, record: dict) -> None:
+        """Keeps the last record of an output, if it is told."""
+        if record["status"] != DIED and (record["status"] != DONE or self._keep_done):
+            self._kept.put(record)
 
     def _apply(self, record: dict, counts: bool = True) -> None:
         output, is_done = record["output"], record["status"] == DONE
         if output in self._done and not is_done:
             return  # from a process that was taken for dead, after its successor was done
-        if record["status"] != DIED and (not is_done or self._keep_done):
-            self._records[output] = json.dumps(record).encode()  # a quarter of the memory of a dict
+        self._keep(record)
         if counts and is_done:
             self._apply_done(output)
         elif counts and record["status"] == DIED:

@@ -93,6 +93,8 @@ class LiveSession:
             ValueError: if the samples have another shape or are not finite, or for another rate.
             QueueFullError: if more than `max_queue_s` would wait; nothing was taken then.
         """
+        if sampling_rate is None:
+            raise ValueError("`sampling_rate` is missing: give that of the samples, in Hz")
         rate = self._extractor.checked_rate(sampling_rate)
         if rate % RATE_STEP_HZ or not LOWEST_HZ <= rate <= HIGHEST_HZ:
             raise ValueError(f"`sampling_rate` is {rate}, expected a multiple of 25 from 8000 to 192000 Hz")

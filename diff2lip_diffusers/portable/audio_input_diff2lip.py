@@ -27,7 +27,9 @@ def to_mono(audio: Any) -> torch.Tensor:
         ValueError: if it has another shape, type or range.
     """
     samples = _to_tensor(audio)
-    if samples.ndim not in (1, 2) or samples.numel() == 0 or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
+    if samples.numel() == 0:
+        raise ValueError("`audio` is empty, expected samples")
+    if samples.ndim not in (1, 2) or (samples.ndim == 2 and min(samples.shape) > MAX_CHANNELS):
         raise ValueError(
             f"`audio` has shape {tuple(samples.shape)}, expected (T,), (T, C) or (C, T), or a list of these"
         )

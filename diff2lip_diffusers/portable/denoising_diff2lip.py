@@ -52,14 +52,16 @@ def denoise(
     latents, audio_embeds = batch.latents, batch.audio_embeds
     frames, references = batch.frames.to(latents.device), batch.references.to(latents.device)
     masked_frames = torch.where(mask, latents, 2 * frames - 1)
-    scheduler, timesteps = call.scheduler, call.start(latents.device)
-    sample = latents * scheduler.init_noise_sigma
+    # A scheduler reads the values of its timesteps: on a GPU, each step would wait for all that is still computed.
+    scheduler, timesteps = call.scheduler, call.start(torch.device("cpu"))
+    timesteps_for_unet = timesteps.to(latents.device, non_blocking=True)
+    sample, unet_mask = latents * scheduler.init_noise_sigma, mask.to(latents.dtype)
     for step, timestep in enumerate(timesteps):
         if call.interrupt:
             break
         model_input = scheduler.scale_model_input(sample, timestep)
         crops = (model_input, masked_frames, 2 * references - 1)
-        model_output = predict_noise(unet, crops, timestep, mask.to(sample.dtype), audio_embeds, call)
+        model_output = predict_noise(unet, crops, timesteps_for_unet[step], unet_mask, audio_embeds, call)
         if not learns_variance(scheduler):
             model_output = model_output[:, : sample.shape[1]]
         sample = scheduler.step(model_output, timestep, sample, **step_kwargs).prev_sample

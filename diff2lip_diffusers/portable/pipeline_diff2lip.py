@@ -138,7 +138,8 @@ class Diff2LipPipeline(
             return_dict: whether to return a dataclass or a tuple.
             callback_on_step_end: called as `(pipeline, step, timestep, tensors)` after each step of each batch. It may
                 return a dict of tensors that replace those of the loop.
-            callback_on_step_end_tensor_inputs: the tensors that the callback gets: `"latents"`, `"audio_embeds"`.
+            callback_on_step_end_tensor_inputs: the tensors that the callback gets: `"latents"`, `"audio_embeds"`. A
+                `PipelineCallback` of diffusers names its own.
             guidance_scale: w in `unheard + w * (heard - unheard)`, where `heard` is the noise predicted with the
                 speech, and `unheard` without. Not above 1 is off, above doubles the work; the pipeline's
                 `default_guidance_scale` by default.
@@ -172,7 +173,9 @@ class Diff2LipPipeline(
         num_inference_steps = default_steps if num_inference_steps is None else num_inference_steps
         own_scale: float = self.config["default_guidance_scale"]
         scale = own_scale if guidance_scale is None else guidance_scale
-        self.check_inputs(num_inference_steps, batch_size, eta, output_type, callback_on_step_end_tensor_inputs)
+        # Callbacks of diffusers name the tensors that they need.
+        wanted = getattr(callback_on_step_end, "tensor_inputs", callback_on_step_end_tensor_inputs)
+        self.check_inputs(num_inference_steps, batch_size, eta, output_type, wanted)
         check_guidance(scale, guidance_rescale)
         scheduler = self.scheduler if scheduler is None else scheduler
         check_scheduler(scheduler)
@@ -217,7 +220,7 @@ class Diff2LipPipeline(
                 progress_bar.update()
                 if callback_on_step_end is None:
                     return tensors
-                chosen = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
+                chosen = {name: tensors[name] for name in wanted}
                 return tensors | (callback_on_step_end(self, step, timestep, chosen) or {})
 
             for batch in batches:

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from helpers.app_page import tiny_settings, write_face, write_half_second
+from helpers.app_page import tiny_settings, write_camera, write_face, write_half_second
 from helpers.face_videos import WOMAN, on_background, other_person, write_video
 
 pytest.importorskip("gradio")
@@ -44,9 +44,10 @@ def served(folder):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(folder):
+    camera = f"--use-file-for-fake-video-capture={write_camera(folder / 'camera.y4m')}"
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, camera])
         yield browser
         browser.close()
 
@@ -225,6 +226,20 @@ def test_by_keyboard_and_consent_is_remembered(visitor, folder):
 
 def test_camera_and_microphone(visitor):
     visitor.agree()
-    visitor.page.locator("#face [aria-label='Capture from camera'], #face [data-testid='webcam']").first.click()
-    visitor.page.wait_for_timeout(2000)
+    face, speech = visitor.page.locator("#face"), visitor.page.locator("#speech")
+    face.locator("[aria-label='Capture from camera']").click()
+    face.get_by_text("Click to Access Webcam").click()
+    face.locator("[aria-label='start recording']").click()
+    visitor.page.wait_for_timeout(1500)
     visitor.picture("camera")
+    face.locator("button.capture-button").click()
+    visitor.page.wait_for_selector("#first-frame img")
+    speech.locator("[aria-label='Record audio']").click()
+    speech.locator("button.record").click()
+    visitor.page.wait_for_timeout(1200)
+    speech.locator("button.stop-button").click()
+    visitor.page.wait_for_selector("#speech button[aria-label='Play']")
+    visitor.start()
+    visitor.wait_for_result()
+    assert visitor.play() > 0
+    visitor.picture("camera_result")

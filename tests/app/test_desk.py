@@ -9,13 +9,15 @@ from helpers.app_page import TINY, tiny_settings, wait_for, write_face, write_ha
 from helpers.corpus_speech import needs_espeak
 from helpers.face_videos import WOMAN, on_background, other_person, write_video
 
-from diff2lip_diffusers.app.desk import Desk
+from diff2lip_diffusers.app.desk import MY_FACE, Desk
 from diff2lip_diffusers.app.first_frame import LARGEST
 from diff2lip_diffusers.app.job_inputs import SHIPPED_FACE
 from diff2lip_diffusers.app.job_line import JobState
 from diff2lip_diffusers.app.lip_sync_job import LipSyncRequest
-from diff2lip_diffusers.app.models import MODELS_OWN
+from diff2lip_diffusers.app.models import DEFAULT_SCHEDULER, MODELS_OWN, Models
+from diff2lip_diffusers.app.settings import DEMO_MODEL
 from diff2lip_diffusers.app.texts import numbers_html
+from diff2lip_diffusers.demo.demo_clip import demo_model_folder, teacher_folder
 from diff2lip_diffusers.errors import Diff2LipError
 from diff2lip_diffusers.media.reader import probe_video, read_rgb
 
@@ -144,6 +146,22 @@ def test_the_shipped_face_brings_its_boxes(desk):
     upload = desk.files.folder / "face_copy.mp4"
     shutil.copyfile(SHIPPED_FACE, upload)
     assert len(desk.first_frame(str(upload)).faces) == 1
+
+
+def test_a_model_of_a_person_starts_at_the_teacher_of_the_demos_model(folder):
+    models = Models(tiny_settings(folder, models={DEMO_MODEL: demo_model_folder(), "ours": folder}))
+    assert models.training_source("a", DEMO_MODEL) == teacher_folder()
+    assert models.training_source("a", "ours") == folder
+    with pytest.raises(Diff2LipError, match="There is no model 'my own face'"):
+        models.training_source("a", MY_FACE)
+
+
+def test_a_model_that_was_made_for_few_steps_keeps_them(folder):
+    settings = tiny_settings(folder)
+    models = Models(tiny_settings(folder, models={DEMO_MODEL: demo_model_folder(), **settings.models}))
+    pipe, options = models.pipeline("a", DEMO_MODEL, DEFAULT_SCHEDULER)
+    assert options == {} and pipe.config["default_num_inference_steps"] <= 4
+    assert models.pipeline("a", TINY, DEFAULT_SCHEDULER)[1] == models.pipeline("a", TINY, "dpmsolver++")[1] != {}
 
 
 def test_two_people_do_not_disturb_each_other(desk, face, speech):

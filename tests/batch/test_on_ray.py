@@ -82,6 +82,39 @@ def test_a_dataset_of_pairs(nodes, pipe, pairs_file, by_processes, tmp_path):
     assert outputs_in(tmp_path).items() <= by_processes.items()
 
 
+def test_a_pair_that_kills_its_worker_fails_alone(nodes, pipe, pairs_file, by_processes, tmp_path):
+    deadly = tmp_path / "oom.mp4"
+    deadly.write_bytes((pairs_file.parent / "face/00.mp4").read_bytes())
+    pairs = [*read_pairs(pairs_file)[:5], Pair(deadly, pairs_file.parent / "speech/00.wav", "deadly.mp4")]
+    out = tmp_path / "out"
+    result = on_ray(pipe, pairs, out, detector=DeadlyDetector())
+    assert result.num_done == 5
+    (failure,) = result.failures
+    assert failure["output"] == "deadly.mp4" and failure["error_type"] == "ProcessDiedError"
+    assert outputs_in(out).items() <= by_processes.items()
+    assert sum(record["output"] == "deadly.mp4" and record["status"] == "failed" for record in logged(out)) == 2
+
+
+def test_frames_of_a_long_pair_are_shared(nodes, pipe, pairs_file, tmp_path):
+    pairs, alone, shared = read_pairs(pairs_file)[:2], tmp_path / "alone", tmp_path / "shared"
+    assert sync_batch(pipe, pairs, alone, split="frames", **OPTIONS).num_done == 2
+    assert on_ray(pipe, pairs, shared, split="frames").num_done == 2
+    assert outputs_in(shared) == outputs_in(alone)
+
+
+def test_bad_input_is_one_line(nodes, pipe, pairs_file, tmp_path):
+    pairs = read_pairs(pairs_file)[:1]
+    with pytest.raises(RayError, match="^the Ray cluster has 0 GPUs, and no node has 1 for a worker; start it with"):
+        sync_batch(pipe, pairs, tmp_path / "a", engine="ray", cluster=RayCluster(device="cuda"), **OPTIONS)
+    with pytest.raises(ValueError, match="^`engine` is 'spark', known are processes, ray$"):
+        sync_batch(pipe, pairs, tmp_path / "a", engine="spark")
+    assert not (tmp_path / "a").exists()
+    assert SyncOptions().detector is None
+    missing = Pair(tmp_path / "none.mp4", None, "none.mp4")
+    with pytest.raises(MediaError, match="and all other pairs' files"):
+        on_ray(pipe, [missing], tmp_path / "b")
+
+
 class NodeKiller(threading.Thread):
     """Kills a node whenever a few more outputs are there, so often at most.
 
@@ -122,36 +155,3 @@ def test_nodes_are_killed_ten_times(nodes, pipe, pairs_file, by_processes, tmp_p
         assert done_in(folder) == output_names(COUNT)
         assert not list(folder.glob(".diff2lip/unfinished/*"))
         kills += killer.kills
-
-
-def test_a_pair_that_kills_its_worker_fails_alone(nodes, pipe, pairs_file, by_processes, tmp_path):
-    deadly = tmp_path / "oom.mp4"
-    deadly.write_bytes((pairs_file.parent / "face/00.mp4").read_bytes())
-    pairs = [*read_pairs(pairs_file)[:5], Pair(deadly, pairs_file.parent / "speech/00.wav", "deadly.mp4")]
-    out = tmp_path / "out"
-    result = on_ray(pipe, pairs, out, detector=DeadlyDetector())
-    assert result.num_done == 5
-    (failure,) = result.failures
-    assert failure["output"] == "deadly.mp4" and failure["error_type"] == "ProcessDiedError"
-    assert outputs_in(out).items() <= by_processes.items()
-    assert sum(record["output"] == "deadly.mp4" and record["status"] == "failed" for record in logged(out)) == 2
-
-
-def test_frames_of_a_long_pair_are_shared(nodes, pipe, pairs_file, tmp_path):
-    pairs, alone, shared = read_pairs(pairs_file)[:2], tmp_path / "alone", tmp_path / "shared"
-    assert sync_batch(pipe, pairs, alone, split="frames", **OPTIONS).num_done == 2
-    assert on_ray(pipe, pairs, shared, split="frames").num_done == 2
-    assert outputs_in(shared) == outputs_in(alone)
-
-
-def test_bad_input_is_one_line(nodes, pipe, pairs_file, tmp_path):
-    pairs = read_pairs(pairs_file)[:1]
-    with pytest.raises(RayError, match="^the Ray cluster has 0 GPUs, and no node has 1 for a worker; start it with"):
-        sync_batch(pipe, pairs, tmp_path / "a", engine="ray", cluster=RayCluster(device="cuda"), **OPTIONS)
-    with pytest.raises(ValueError, match="^`engine` is 'spark', known are processes, ray$"):
-        sync_batch(pipe, pairs, tmp_path / "a", engine="spark")
-    assert not (tmp_path / "a").exists()
-    assert SyncOptions().detector is None
-    missing = Pair(tmp_path / "none.mp4", None, "none.mp4")
-    with pytest.raises(MediaError, match="and all other pairs' files"):
-        on_ray(pipe, [missing], tmp_path / "b")

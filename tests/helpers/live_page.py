@@ -85,7 +85,7 @@ class Client:
             await self.peer.close()
         return status
 
-    async def wait_for(self, condition, most_s: float = 20.0) -> None:
+    async def wait_for(self, condition, most_s: float = 90.0) -> None:
         end = asyncio.get_running_loop().time() + most_s
         while not condition():
             assert asyncio.get_running_loop().time() < end, "it did not happen"

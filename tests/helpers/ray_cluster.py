@@ -3,7 +3,8 @@
 import os
 import random
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -14,6 +15,8 @@ pytest.importorskip("ray.data")
 
 # A machine that tests share is slow now and then; its nodes are not dead.
 PATIENCE = {"RAY_worker_register_timeout_seconds": "600", "RAY_health_check_failure_threshold": "40"}
+PATIENCE["RAY_worker_niceness"] = "0"  # 15 would starve them beside anything else
+START_S = 300
 
 
 class Nodes:
@@ -24,7 +27,7 @@ class Nodes:
     """
 
     def __init__(self, count: int = 2):
-        from ray.cluster_utils import Cluster
+        from ray.cluster_utils import Cluster  # pyright: ignore[reportMissingImports]  # an extra of its own
 
         head = {"num_cpus": 0, "include_dashboard": False, "no_monitor": True}
         self.cluster = Cluster(initialize_head=True, head_node_args={**head, **_settings()})
@@ -46,6 +49,22 @@ class Nodes:
         self.add()
 
 
+def _patient(get_node: Callable[..., Any]) -> Callable[..., Any]:
+    """Waits until a node has started: Ray itself gives up after half a minute."""
+
+    def get(*arguments: Any) -> Any:
+        end_s = time.monotonic() + START_S
+        while True:
+            try:
+                return get_node(*arguments)
+            except RuntimeError:
+                if time.monotonic() > end_s:
+                    raise
+                time.sleep(0.5)
+
+    return get
+
+
 def _settings() -> dict[str, Any]:
     """A small object store, and ports that are known: a node does not wait for its agents then, which start slowly."""
     with ExitStack() as sockets:
@@ -64,6 +83,7 @@ def running_nodes(count: int = 2) -> Iterator[Nodes]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**PATIENCE, "PYTHONPATH": path}.items():
             patch.setenv(name, value)
+        patch.setattr(ray._private.services, "get_node", _patient(ray._private.services.get_node))
         nodes = Nodes(count)
         ray.init(address=nodes.address, logging_level="ERROR", log_to_driver=False)
         try:

@@ -40,7 +40,7 @@ def at_page(url: str, visit) -> None:
                     await client.ask(f"/sessions/{client.key}/end", {})
                     await client.leave()
 
-    asyncio.run(asyncio.wait_for(run(), 60))
+    asyncio.run(asyncio.wait_for(run(), 120))
 
 
 def microphone_of(seconds: float) -> Microphone:
@@ -142,8 +142,8 @@ def test_a_lost_connection_comes_back_to_its_session_and_one_more_is_refused(pag
 @pytest.mark.parametrize(
     ("limits", "leaves", "reason"),
     [
-        ({"idle_s": 0.5}, False, "The session ended: nobody spoke for 0.5 seconds."),
-        ({"lost_s": 0.5}, True, "The session ended: its connection was lost for 0.5 seconds."),
+        ({"idle_s": 1}, False, "The session ended: nobody spoke for 1 seconds."),
+        ({"lost_s": 2}, True, "The session ended: its connection was lost for 2 seconds."),
     ],
 )
 def test_idle_and_lost_sessions_end_and_say_why(limits, leaves, reason):

@@ -153,13 +153,14 @@ def test_the_mouth_follows_the_microphone_as_the_offline_result_does(browser):
     spoken = [number for number, is_speech, _, _ in given if is_speech]
     late = sum(is_late for _, _, is_late, _ in given) + stats.num_skipped
     print(f"delay on the page: {shown_ms} ms, {delays}; {late} of {len(given)} frames late or skipped; {stats}")
-    if late > 0.02 * len(given):
+    numbers = np.round(seen[:, 0] - seen[0, 0]).astype(int)
+    is_gapless = spoken[-1] - spoken[0] + 1 == len(spoken) and np.mean(np.diff(numbers) == 1) > 0.95
+    if late > 0.02 * len(given) or not is_gapless:
         pytest.skip("this machine is too busy to keep 25 frames/s")
     extractor = engine.pipe.feature_extractor
     windows = extractor(np.concatenate(heard).astype(np.float32), SOUND_HZ, 25).mel_windows
     offline = gray_of(windows).numpy()
     # The browser's frame numbers have an unknown start, the same for all: one lag fits all frames.
-    numbers = np.round(seen[:, 0] - seen[0, 0]).astype(int)
     best = (-1.0, 0)
     for start in range(-len(offline), 80):
         places = numbers - start
@@ -186,7 +187,7 @@ def measured_delay(seen: np.ndarray, spoke: np.ndarray) -> tuple[int, float]:
 
 
 def test_text_by_keyboard_and_a_reload_keeps_the_session(browser):
-    with loudness_page(sessions=1) as (url, engine, _):
+    with loudness_page(sessions=1) as (url, engine, clip):
         visitor = Visitor(browser, url)
         keys = visitor.page.keyboard
         visitor.page.locator("body").press("Tab")
@@ -197,13 +198,25 @@ def test_text_by_keyboard_and_a_reload_keeps_the_session(browser):
             keys.press("Tab")
             reached.append(visitor.page.evaluate("document.activeElement.id"))
         assert reached == ["microphone", "stop", "sound", "text"]
-        keys.type("Good morning to you. I am a face.")
+        keys.type("Good morning to you. I am a face, and I shall go on until a key is pressed, or until all is said.")
         visitor.picture("keyboard")
         keys.press("Enter")
         visitor.wait_for("document.getElementById('text').value === ''")
         visitor.wait_for("document.getElementById('delay').value > 0")
+        box = clip.at(0).box
+        x, y = int((box.x1 + box.x2) / 2), int(box.y1 + 0.75 * box.height)
+        visitor.page.evaluate(WATCH, [x - 3, y - 3, 6])
+        visitor.wait_for("window.seen.some(one => one[1] > 0.15)")
+        visitor.page.evaluate(
+            "() => addEventListener('keydown', () => { window.pressed = performance.now(); }, { capture: true })"
+        )
         keys.press("Escape")
         visitor.wait_for("document.getElementById('status').innerText === 'Quiet.'")
+        time.sleep(0.5)
+        seen, pressed = visitor.page.evaluate("[window.seen, window.pressed]")
+        stopped_ms = max(now for _, gray, now in seen if gray > 0.1) - pressed
+        print(f"the mouth rests {stopped_ms:.0f} ms after the key")
+        assert stopped_ms < 200
         (session,) = engine.sessions
         assert not session.is_speaking
         visitor.page.reload()

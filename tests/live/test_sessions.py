@@ -198,6 +198,9 @@ def test_what_cannot_be_spoken_is_refused_in_one_line(engine):
             (np.zeros((3, 4, 5)), 16000, "`audio` has shape"),
             (np.zeros(100), 7000, "`sampling_rate` is 7000"),
             (np.zeros(100), 44056, "`sampling_rate` is 44056"),
+            (np.zeros(100), None, "`sampling_rate` is missing"),
+            (b"abcd", 16000, "`audio` is of type bytes"),
+            (np.full(100, 1e30), 16000, r"`audio` has values up to 1e\+30"),
         ]:
             with pytest.raises(ValueError, match=words_of_error):
                 session.push_audio(samples, rate)

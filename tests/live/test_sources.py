@@ -1,14 +1,17 @@
 """Idle clips, cameras, and what a machine carries."""
 
+import cv2
 import numpy as np
 import pytest
 from helpers.face_videos import WOMAN, WOMAN_FACE, on_background, write_video
-from helpers.live_faces import loudness_pipeline, manual_engine, play, words
+from helpers.live_faces import demo_idle_clip, loudness_pipeline, manual_engine, play, words
+from helpers.untrained import untrained_pipeline
 
-from diff2lip_diffusers import Detection, FaceNotFoundError, MediaError
+from diff2lip_diffusers import Detection, Diff2LipPipeline, Diff2LipPipelineOutput, FaceNotFoundError, MediaError
 from diff2lip_diffusers.lipsync import face_boxes
 from diff2lip_diffusers.live import Camera, IdleClip, LiveLipSync, SessionRefusedError, measure_capacity
 from diff2lip_diffusers.live.idle_clip import ping_pong
+from diff2lip_diffusers.live.painting import LivePainting
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,34 @@ def test_a_clip_that_is_too_large_or_has_no_face_is_refused(pipe, clip_file, tmp
     wall = write_video(tmp_path / "wall.mp4", [on_background([], 320, 288)] * 2)
     with pytest.raises(FaceNotFoundError, match="no face found"):
         IdleClip(pipe, wall)
+
+
+class BlurredPainter(Diff2LipPipeline):
+    """Paints the face as it was, but blurred."""
+
+    def __call__(self, frames, **_arguments):
+        return Diff2LipPipelineOutput(frames=np.stack([cv2.GaussianBlur(one, (0, 0), 1.5) for one in frames]) / 255)
+
+
+def test_detail_brings_a_blurred_mouth_closer_to_that_of_the_clip():
+    pipe = BlurredPainter(**untrained_pipeline(sample_size=16).components)
+    pipe.unet.register_to_config(sample_size=64)
+    errors = []
+    for detail in (False, True):
+        clip = demo_idle_clip(pipe, 6)
+        engine = manual_engine(pipe, clip, settings=LivePainting(detail=detail))
+        with engine.open_session(rests=False) as session:
+            session.push_audio(words(0.5), 16000)
+            frames = [frame for frame in play(engine, session, 0.6) if frame.is_speech]
+        assert len(frames) > 8 and not any(frame.is_late for frame in frames)
+        for frame in frames:
+            shown = clip.at(frame.number)
+            changed = (frame.picture != shown.rgb).any(axis=2)
+            changed[shown.area] = False
+            assert not changed.any()  # only the face
+        pairs = [(frame.picture, clip.at(frame.number)) for frame in frames]
+        errors.append(np.mean([np.abs(a[b.area].astype(int) - b.rgb[b.area]).mean() for a, b in pairs]))
+    assert errors[1] < 0.9 * errors[0]
 
 
 def test_a_camera_shows_its_newest_frame_with_the_face(pipe):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler, UniPCMultistepScheduler
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback, SDCFGCutoffCallback
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
 WINDOWS = torch.from_numpy(np.random.default_rng(1).uniform(-4, 4, (2, 80, 16)).astype(np.float32))
@@ -94,6 +95,26 @@ def test_an_interrupted_call_stops_at_the_next_step_and_the_next_call_does_not(s
     assert seen == [0, 1] and output.shape == (2, 16, 16, 3) and small_pipe.interrupt
     assert not np.array_equal(output, sample(small_pipe, 4))
     assert not small_pipe.interrupt
+
+
+class KeepsSpeech(PipelineCallback):
+    """Notes what it gets."""
+
+    tensor_inputs = ["audio_embeds"]
+
+    def callback_fn(self, pipeline, step_index, timestep, callback_kwargs):
+        assert step_index < pipeline.num_timesteps == 4
+        self.seen = [*getattr(self, "seen", []), *callback_kwargs]
+        return callback_kwargs
+
+
+def test_callbacks_of_diffusers_get_the_tensors_that_they_name(small_pipe):
+    one, other = (KeepsSpeech(cutoff_step_ratio=0.5) for _ in range(2))
+    for callback in (one, MultiPipelineCallbacks([one, other])):
+        sample(small_pipe, 4, callback_on_step_end=callback)
+    assert set(one.seen) == set(other.seen) == {"audio_embeds"} and len(one.seen) == 2 * len(other.seen) == 8
+    with pytest.raises(ValueError, match="has 'prompt_embeds', known are"):
+        sample(small_pipe, callback_on_step_end=SDCFGCutoffCallback(cutoff_step_ratio=0.5))
 
 
 def test_interrupting_stops_the_call_of_a_callback_only_and_from_outside_all_of_them(small_pipe):

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 
 from ...stores.object_store import ObjectStore
 from ...stores.urls import Location
-from ..journal import Journal, parsed_records
+from ..journal import Journal, Sift, parsed_records
 from ..leases import name_of_key
 from ..pair_records import DIED, DONE
 from .pace import Pace
@@ -79,12 +80,13 @@ class StoredJournal(Journal):
             self._seen.add(name)
             self._own.append(json.loads(json.dumps(record)))
 
-    def read_new(self, about: str | None = None, at_once: bool = False) -> list[dict]:
+    def read_new(self, about: str | None = None, at_once: bool = False, sift: Sift | None = None) -> list[dict]:
         """The records added since the last call; those of other processes as far as this process has looked.
 
         Args:
             about: an output whose records are to be up to date.
             at_once: whether all records are to be up to date.
+            sift: called with each record; those for which it returns False are dropped at once.
         """
         with self._reading:
             with self._lock:
@@ -97,7 +99,7 @@ class StoredJournal(Journal):
                 folder = name_of_key(about)
                 names = [f"{folder}/{name}" for name in self._store.list(f"{FOLDER}/{folder}")]
             new = [name for name in names if name not in self._seen]
-            records = [*own, *self._read_all(new)]
+            records = [record for record in chain(own, self._read_all(new)) if sift is None or sift(record)]
             self._seen.update(new)
             self._is_first = False
             return records

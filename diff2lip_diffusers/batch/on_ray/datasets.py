@@ -15,20 +15,15 @@ GROUP_PAIRS = 8
 
 
 def dataset_of(ray: Any, pairs: list[Pair]) -> Any:
-    """A Dataset with a row for each pair, in blocks that one worker takes whole.
+    """A Dataset with a row for each group of pairs, which one worker takes whole.
 
     Args:
         ray: connected to the cluster.
         pairs: those of one video follow each other.
     """
-    import pyarrow  # pyright: ignore[reportMissingImports]  # Ray's data library brings it
-
     uses = Counter(pair.video for pair in pairs)
-    blocks = []
-    for group in _groups(pairs):
-        rows = {"pair": [pickle.dumps(pair) for pair in group], "has_twin": [uses[one.video] > 1 for one in group]}
-        blocks.append(pyarrow.table(rows))
-    return ray.data.from_arrow(blocks)
+    groups = [[(pair, uses[pair.video] > 1) for pair in group] for group in _groups(pairs)]
+    return ray.data.from_items([{"group": pickle.dumps(group)} for group in groups], override_num_blocks=len(groups))
 
 
 def pairs_of(dataset: Any, root: str = ".") -> list[Pair]:

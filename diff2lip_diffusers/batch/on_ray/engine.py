@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -78,7 +79,7 @@ class RayEngine:
             return
         ledger = _ledger_beside_us(ray)
         model, threads = ray.put(_on_cpu(pipe)), torch.get_num_threads()
-        setup = WorkerSetup(model, place, dict(options), self._room, threads, self._compile, run, ledger)
+        setup = WorkerSetup(model, place, dict(options), self._room, threads, self._compile, run, ledger, os.getcwd())
         share = _share_frames if split == "frames" else _share_pairs
         try:
             while pairs:

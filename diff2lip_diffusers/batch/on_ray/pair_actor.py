@@ -49,16 +49,17 @@ class PairActor:
         """Lip-syncs pairs.
 
         Args:
-            rows: `pair`, pickled, and `has_twin`.
+            rows: `group`: pickled pairs, each with whether another pair has the same video.
 
         Returns:
             `output`, `status` and `error` of each.
         """
-        pairs = [pickle.loads(pair) for pair in rows["pair"]]
+        handed = [one for group in rows["group"] for one in pickle.loads(group)]
+        pairs = [pair for pair, _ in handed]
         if self._stopped is not None:
             return _ends(pairs, [STOPPED] * len(pairs), self._stopped)
         try:
-            return _ends(pairs, self._make(pairs, list(rows["has_twin"])))
+            return _ends(pairs, self._make(pairs, [has_twin for _, has_twin in handed]))
         except Diff2LipError as error:
             return _ends(pairs, [STOPPED] * len(pairs), first_line(error))
 
@@ -69,6 +70,7 @@ class PairActor:
         return self._ray.get(joined)
 
     def _start(self, setup: WorkerSetup, death: Death | None) -> None:
+        setup.begin()
         self._folder, files = setup.open_folder()
         self._resources.enter_context(self._folder.working())
         setup.check_shared(self._folder)

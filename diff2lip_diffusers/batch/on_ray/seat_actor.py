@@ -27,6 +27,7 @@ class SeatActor:
 
     def __init__(self, setup: WorkerSetup, pairs: tuple[Any]):
         self._setup, self._pairs, self._ray = setup, pairs, installed_ray()
+        setup.begin()
         self._pipe = setup.load_pipe(self._ray)
 
     def __call__(self, seats: dict[str, np.ndarray]) -> dict[str, list[str]]:

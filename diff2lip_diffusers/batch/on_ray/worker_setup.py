@@ -1,7 +1,9 @@
 """What an actor needs to become a worker of a batch: the model, the folder and the options."""
 
+import os
 import secrets
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,6 +35,7 @@ class WorkerSetup:
         compile: whether to compile the model.
         run: number of the run, whose plan is in the folder.
         ledger: the [`Ledger`] of the run.
+        folder: that relative names belong to: where the run was started.
     """
 
     pipe: Any
@@ -43,11 +46,17 @@ class WorkerSetup:
     compile: bool
     run: int
     ledger: Any
+    folder: str
+
+    def begin(self) -> None:
+        """Called first: this process works where the run was started, with as many threads."""
+        with suppress(OSError):  # not every node has that folder; those that need it say so
+            os.chdir(self.folder)
+        if self.room.device == "cpu":
+            torch.set_num_threads(self.num_threads)
 
     def load_pipe(self, ray: Any) -> Diff2LipPipeline:
         """The pipeline on the device of this worker."""
-        if self.room.device == "cpu":
-            torch.set_num_threads(self.num_threads)
         pipe = ray.get(self.pipe).to(self.room.device)
         if self.compile:
             chosen = checked_options(self.options, "sync_batch")
