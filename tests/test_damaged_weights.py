@@ -60,6 +60,8 @@ FEATURES, UNET = "feature_extractor/preprocessor_config.json", "unet/config.json
         ("scheduler/scheduler_config.json", "dynamic_thresholding_ratio", [0.995]),
         (UNET, "norm_eps", [1e-5]),
         (UNET, "norm_num_groups", -1),
+        (UNET, "layers_per_block", 10**6),
+        ("audio_encoder/config.json", "layers_per_block", 10**6),
         ("audio_encoder/config.json", "norm_num_groups", -1),
         ("audio_encoder/config.json", "norm_eps", "small"),
         ("audio_encoder/config.json", "downsample_strides", [[[37, "["], 1], [2, 1], [2, 2]]),

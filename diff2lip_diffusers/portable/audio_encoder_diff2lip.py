@@ -7,6 +7,9 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.resnet import ResnetBlock2D
 from torch import nn
 
+# More layers are a mistake, and would fill the memory.
+MAX_LAYERS = 100
+
 
 class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
     """Encoder of mel windows: one audio embedding per frame, the same for all diffusion steps and images.
@@ -27,7 +30,7 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         null_embeds: (1, E), the embedding that stands for no speech, or None.
 
     Raises:
-        ValueError: if the number of strides is not the number of levels minus one.
+        ValueError: if the number of strides is not the number of levels minus one, or the layers are too many.
 
     Source: the original program, recorded in `tests/data/tiny_forward.safetensors`.
     """
@@ -49,6 +52,8 @@ class Diff2LipAudioEncoder(ModelMixin, ConfigMixin):
         has_null_embeds: bool = False,
     ):
         super().__init__()
+        if not 0 < layers_per_block <= MAX_LAYERS:
+            raise ValueError(f"`layers_per_block` is {layers_per_block}, expected 1 to {MAX_LAYERS}")
         if len(downsample_strides) != len(block_out_channels) - 1:
             raise ValueError(
                 f"`downsample_strides` has {len(downsample_strides)} pairs, {len(block_out_channels)} levels in"

@@ -18,6 +18,9 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel, UNet2
 from diffusers.utils import is_accelerate_available
 from torch import nn
 
+# More layers are a mistake, and would fill the memory.
+MAX_LAYERS = 100
+
 
 class FP32GroupNorm(nn.GroupNorm):
     """Group normalization, computed and returned in float32 for weights and inputs of any dtype."""
@@ -58,7 +61,8 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
         dropout: dropout probability inside residual blocks, in [0, 1).
 
     Raises:
-        ValueError: if a block type is unknown, or if two arguments have different numbers of levels.
+        ValueError: if a block type is unknown, if two arguments have different numbers of levels, or the layers are
+            too many.
 
     Source: the original program, recorded in `tests/data`; Dhariwal and Nichol 2021 (ADM); Mukhopadhyay et al. 2024
     (Diff2Lip), section 3.
@@ -92,6 +96,8 @@ class Diff2LipUNet2DConditionModel(UNet2DConditionModel):
     ):
         # The base constructor has no argument for residual ("resnet") downsampling and upsampling.
         super(UNet2DConditionModel, self).__init__()
+        if not 0 < layers_per_block <= MAX_LAYERS:
+            raise ValueError(f"`layers_per_block` is {layers_per_block}, expected 1 to {MAX_LAYERS}")
         has_attention = _read_block_types(down_block_types, block_out_channels)
         self.sample_size = sample_size
         embed_dim = time_embedding_dim or 4 * block_out_channels[0]
