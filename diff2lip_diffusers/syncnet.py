@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from .errors import CheckpointError, MediaError
+from .network_building import one_at_a_time
 from .original_checkpoint import StateDict, load_checkpoint_file
 from .portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 
@@ -183,6 +184,7 @@ def sync_loss(
     return F.binary_cross_entropy(probability, wanted)
 
 
+@one_at_a_time
 def load_syncnet(path: str | Path) -> SyncNet:
     """Loads a trained SyncNet from its folder, or from the Wav2Lip expert's file, in evaluation mode.
 

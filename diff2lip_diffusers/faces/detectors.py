@@ -7,6 +7,7 @@ import torch
 
 from ..boxes import Detection
 from ..errors import Diff2LipError
+from ..network_building import one_at_a_time
 from .mtcnn import MTCNN, to_detections
 from .second_look import DOUBTFUL_SCORE, SecondLook
 
@@ -65,6 +66,7 @@ def _detect_with_s3fd(detector, frame: np.ndarray) -> list[Detection]:
 FACE_DETECTORS: dict[str, Callable[[str | torch.device], FaceDetector]] = {"mtcnn": load_mtcnn, "s3fd": load_s3fd}
 
 
+@one_at_a_time
 def load_face_detector(name: str = "mtcnn", device: str | torch.device = "cpu") -> FaceDetector:
     """Returns the face detector called `name`, on `device`.
 

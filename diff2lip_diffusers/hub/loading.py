@@ -12,6 +12,7 @@ from huggingface_hub import hf_hub_download, snapshot_download
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CheckpointError, Diff2LipError, MediaError
+from ..network_building import one_at_a_time
 from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
@@ -24,6 +25,7 @@ from .precisions import torch_dtype
 ADAPTER_NAME = "pytorch_lora_weights.safetensors"
 
 
+@one_at_a_time
 def load_pipeline(
     model: str | Path,
     device: str | None = None,

@@ -116,7 +116,7 @@ def test_saved_numbers_come_back(extractor, tmp_path):
     ("audio", "arguments", "message"),
     [
         (np.zeros((2, 3, 4)), {}, "`audio` has shape"),
-        (np.zeros(0), {}, "`audio` has shape"),
+        (np.zeros(0), {}, "`audio` is empty"),
         (np.zeros((500, 500)), {}, "`audio` has shape"),
         (np.array([0.0, np.nan]), {}, "not finite"),
         (np.zeros(8000), {"sampling_rate": 0}, "`sampling_rate` is 0"),

@@ -120,7 +120,7 @@ def test_the_student_learns_from_what_the_pipeline_would_show_it(configure):
         callback_on_step_end=keep,
     )
     distiller.close()
-    assert len(seen) == 5 and batch.timesteps.tolist() == [time for time in (699, 524, 349, 174) for _ in range(5)]
+    assert len(seen) == 5 and batch.timesteps.tolist() == [time for time in (499, 374, 249, 124) for _ in range(5)]
     for number in range(4):
         rows = slice(5 * number, 5 * number + 5)
         torch.testing.assert_close(batch.noisy[rows], seen[number][rows], rtol=1e-4, atol=1e-5)
