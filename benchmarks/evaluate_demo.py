@@ -5,7 +5,7 @@ Each person is lip-synced with the speech of the next one, by the teacher, and b
 steps. The reference of all measures is the truth: the same person in the same poses, saying the target speech.
 Controls made from the truth show that the measures do what they should. Stopped runs resume.
 
-    python benchmarks/evaluate_demo.py [--output evaluate-demo] [--people 20] [--frames 50] [--systems NAME...]
+    python benchmarks/evaluate_demo.py [--output evaluate-demo] [--people 20] [--frames 120] [--systems NAME...]
 """
 
 import argparse
@@ -75,7 +75,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS), metavar="NAME", help="which")
     parser.add_argument("--syncnet", metavar="DIR", help="a SyncNet of drawn people (default: the package's)")
     parser.add_argument("--people", type=int, default=20, help="how many (default: 20)")
-    parser.add_argument("--frames", type=int, default=50, help="longest clip in frames (default: 50)")
+    parser.add_argument("--frames", type=int, default=120, help="longest clip in frames (default: 120, a sentence)")
     parser.add_argument("--workers", type=int, default=1, help="processes that measure (default: 1)")
     return parser.parse_args()
 

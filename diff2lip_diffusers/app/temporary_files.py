@@ -125,9 +125,14 @@ def _size(path: Path) -> int:
 
 
 def _changed_s(path: Path) -> float:
-    """When something in a file or folder changed; a copy keeps the old `mtime`, so `ctime` counts as well."""
+    """When a file came, or when something in a folder changed.
+
+    A copied file keeps its old `mtime`; that of its folder tells when it came. The `ctime` of a file in a folder does
+    not count: it also changes when another link to the file goes, as jobs with the same upload have.
+    """
     newest = 0.0
     for each in _tree(path):
         with suppress(OSError):
-            newest = max(newest, each.stat().st_mtime, each.stat().st_ctime)
+            found = each.stat()
+            newest = max(newest, found.st_mtime, found.st_ctime if each == path or each.is_dir() else 0.0)
     return newest

@@ -33,6 +33,21 @@ def test_files_are_deleted_after_an_hour_except_those_in_use(files):
     assert not working.exists() and files.size_bytes() == 0
 
 
+def test_a_job_does_not_stay_longer_because_others_with_the_same_upload_go(files, tmp_path):
+    upload = tmp_path / "face.mp4"
+    upload.write_bytes(b"12345")
+    first, second = files.new_job_folder(), files.new_job_folder()
+    for folder in (first, second):
+        (folder / "video.mp4").hardlink_to(upload)
+        files.release(folder, keep=True)
+    released_s = time.time()
+    time.sleep(0.2)
+    files.release(first, keep=False)
+    assert (second / "video.mp4").stat().st_ctime > released_s
+    files.sweep(released_s + HOUR_S)
+    assert not second.exists()
+
+
 def test_an_age_of_a_second_deletes_by_itself(tmp_path):
     files = TemporaryFiles(1, tmp_path)
     (files.folder / "upload").write_bytes(b"1")
