@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ..errors import Diff2LipError
+from ..lipsync.malloc_trim import trim_heap
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class TemporaryFiles:
                 self.sweep()
             except OSError:
                 logger.exception("old files could not be deleted")
+            trim_heap()  # what served requests held goes back to the system as well
 
 
 def _entries(folder: Path) -> list[Path]:
