@@ -11,7 +11,7 @@ from helpers.deadly_detector import DeadlyDetector
 from helpers.ray_cluster import Nodes, ray, running_nodes
 from helpers.untrained import untrained_pipeline
 
-from diff2lip_diffusers import Pair, RayCluster, SyncOptions, read_pairs, sync_batch
+from diff2lip_diffusers import Pair, RayCluster, read_pairs, sync_batch
 from diff2lip_diffusers.batch.on_ray.connection import RayError
 from diff2lip_diffusers.errors import MediaError
 
@@ -109,7 +109,6 @@ def test_bad_input_is_one_line(nodes, pipe, pairs_file, tmp_path):
     with pytest.raises(ValueError, match="^`engine` is 'spark', known are processes, ray$"):
         sync_batch(pipe, pairs, tmp_path / "a", engine="spark")
     assert not (tmp_path / "a").exists()
-    assert SyncOptions().detector is None
     missing = Pair(tmp_path / "none.mp4", None, "none.mp4")
     with pytest.raises(MediaError, match="and all other pairs' files"):
         on_ray(pipe, [missing], tmp_path / "b")
