@@ -14,6 +14,8 @@ from fuzz.limited_process import Ended, LimitedProcess
 from fuzz.mutations import mutated
 
 LIMIT_S = 1.5
+# What a case may take here beyond what this process holds, as a forked process begins with all of that.
+SPARE_BYTES = 200 << 20
 
 
 def crash() -> int:
@@ -42,6 +44,19 @@ def leave(name: str, code: int):
     return run
 
 
+def take(size: int):
+    def run() -> int:
+        bytearray(os.urandom(1 << 20)) * (size >> 20)
+        return end_with(1)()
+
+    return run
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 def wait_for(process: LimitedProcess) -> Ended:
     while (ended := process.ended()) is None:
         time.sleep(0.01)
@@ -58,11 +73,13 @@ def wait_for(process: LimitedProcess) -> Ended:
         (lambda: 1 // 0, ["traceback"]),
         (crash, ["crash"]),
         (hang, ["hang"]),
+        (take(2 * SPARE_BYTES), ["memory"]),
         (leave("out.mp4", 1), ["half file"]),
         (leave(".out.x", 1), ["leftover"]),
     ],
 )
-def test_faults_are_seen(tmp_path, run, faults):
+def test_faults_are_seen(tmp_path, monkeypatch, run, faults):
+    monkeypatch.setattr("fuzz.__main__.MAX_BYTES", resident_bytes() + SPARE_BYTES)
     process = LimitedProcess(run, tmp_path, LIMIT_S)
     ended = wait_for(process)
     assert faults_of(Case("video", []), tmp_path, ended) == faults
