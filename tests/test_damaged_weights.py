@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 
@@ -60,6 +61,7 @@ FEATURES, UNET = "feature_extractor/preprocessor_config.json", "unet/config.json
         ("scheduler/scheduler_config.json", "dynamic_thresholding_ratio", [0.995]),
         (UNET, "norm_eps", [1e-5]),
         (UNET, "norm_num_groups", -1),
+        (UNET, "attention_head_dim", -16),
         (UNET, "layers_per_block", 10**6),
         ("audio_encoder/config.json", "layers_per_block", 10**6),
         ("audio_encoder/config.json", "norm_num_groups", -1),
@@ -72,11 +74,18 @@ FEATURES, UNET = "feature_extractor/preprocessor_config.json", "unet/config.json
         ("model_index.json", "default_num_inference_steps", 0),
         (FEATURES, "hop_length", 0),
         (FEATURES, "n_fft", 10**12),
+        (FEATURES, "n_fft", 7),
+        (FEATURES, "window_size", 0),
+        (FEATURES, "window_size", 10**6),
+        (FEATURES, "min_level_db", 0),
+        (FEATURES, "sampling_rate", -16000),
+        (FEATURES, "sampling_rate", "16000"),
         (FEATURES, "feature_size", 63),
         (FEATURES, "preemphasis", []),
         (FEATURES, "window_size", 1.5),
         (FEATURES, "sampling_rate", [0]),
         (FEATURES, "min_level_db", 10**12),
+        ("scheduler/scheduler_config.json", "beta_end", 2),
         ("scheduler/scheduler_config.json", "lambda_min_clipped", {}),
         ("scheduler/scheduler_config.json", "num_train_timesteps", 0),
     ],
@@ -86,6 +95,31 @@ def test_edited_settings_are_refused_by_name(model, file, name, value):
     with pytest.raises((Diff2LipError, ValueError)) as caught:
         load_pipeline(model, "cpu", "fp32")
     assert "\n" not in str(caught.value) and str(model) in str(caught.value)
+
+
+CONFIGS = ["model_index.json", UNET, "audio_encoder/config.json", FEATURES, "scheduler/scheduler_config.json"]
+
+
+@pytest.mark.parametrize("file", CONFIGS)
+@pytest.mark.parametrize("content", ['"stranger/repository"', "5", "[]", "null", "", "[" * 9999, "\0", "{"])
+def test_a_configuration_that_is_no_object_is_refused_without_a_request(model, file, content, monkeypatch):
+    (model / file).write_text(content)
+
+    def request(*_arguments, **_options):
+        raise AssertionError("a request was made")
+
+    monkeypatch.setattr(socket, "getaddrinfo", request)
+    with pytest.raises(Diff2LipError) as caught:
+        load_pipeline(model, "cpu", "fp32")
+    assert "\n" not in str(caught.value) and file in str(caught.value)
+
+
+def test_libraries_say_nothing_of_edited_settings(model, recwarn):
+    """They would warn in several lines of filters without a frequency."""
+    set_value(model, FEATURES, "n_fft", 7)
+    with pytest.raises(Diff2LipError, match="its settings cannot work"):
+        load_pipeline(model, "cpu", "fp32")
+    assert not recwarn.list
 
 
 def test_a_sound_model_is_not_refused(model):
