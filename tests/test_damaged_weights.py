@@ -17,6 +17,7 @@ from helpers.untrained import untrained_pipeline
 from diff2lip_diffusers.errors import CheckpointError, Diff2LipError
 from diff2lip_diffusers.hub import convert_checkpoint, load_pipeline
 from diff2lip_diffusers.original_checkpoint import components_to_original, load_original_checkpoint
+from diff2lip_diffusers.restoration.restorer_file import load_restorer
 from diff2lip_diffusers.syncnet import SyncNet, load_syncnet
 from diff2lip_diffusers.training.audio_encoder_folder import load_audio_encoder
 
@@ -173,6 +174,8 @@ ODD = {
     "a sparse tensor": lambda state: {"time_embed.0.weight": torch.eye(4).to_sparse()},
     "a meta tensor": lambda state: {"time_embed.0.weight": torch.empty(4, 1, device="meta")},
     "whole numbers": lambda state: {name: value.to(torch.int32) for name, value in state.items()},
+    "numbers of 8 bits": lambda state: {name: value.to(torch.float8_e4m3fn) for name, value in state.items()},
+    "a tuple as a key": lambda state: {(1, 2): next(iter(state.values()))},
     "a scalar": lambda state: state | {"time_embed.0.weight": torch.tensor(1.0)},
     "a vector": lambda state: state | {"out.2.weight": torch.zeros(3)},
     "a quantized tensor": lambda state: {"a": torch.quantize_per_tensor(torch.zeros(4), 0.1, 0, torch.qint8)},
@@ -214,7 +217,36 @@ def test_pickles_are_refused_everywhere(model, tmp_path):
         load_syncnet(as_pickle(tmp_path / "syncnet", syncnet))
     with pytest.raises(Diff2LipError):
         load_audio_encoder(as_pickle(tmp_path / "audio", pipe.audio_encoder))
-    shutil.rmtree(model / "unet")
-    as_pickle(model / "unet", pipe.unet)
-    with pytest.raises(Diff2LipError):
-        load_pipeline(model, "cpu", "fp32")
+    for name in ("pytorch_lora_weights.bin", "pytorch_lora_weights.safetensors"):
+        (tmp_path / name).mkdir()
+        torch.save({"unet.lora": torch.zeros(1)}, tmp_path / name / name)
+        with pytest.raises(Diff2LipError):
+            load_pipeline(model, "cpu", "fp32", lora=[(tmp_path / name, 1.0)])
+    for name in ("unet", "audio_encoder"):
+        shutil.copytree(model, tmp_path / f"no_{name}")
+        shutil.rmtree(tmp_path / f"no_{name}" / name)
+        as_pickle(tmp_path / f"no_{name}" / name, getattr(pipe, name))
+        with pytest.raises(Diff2LipError):
+            load_pipeline(tmp_path / f"no_{name}", "cpu", "fp32")
+
+
+class RunsCode:
+    """Its pickle would run a program when it is loaded."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["face.pth", "face.pt", "face.ckpt", "face.bin"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_code_runs_from_checkpoints(tmp_path, name, zipped):
+    path = tmp_path / name
+    torch.save({"a": RunsCode(tmp_path / "ran")}, path, _use_new_zipfile_serialization=zipped)
+    for read in (load_original_checkpoint, lambda file: load_restorer(file, torch.device("cpu")), load_syncnet):
+        with pytest.raises((Diff2LipError, ValueError)) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
