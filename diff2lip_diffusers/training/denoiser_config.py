@@ -39,6 +39,7 @@ class DenoiserConfig(RunConfig):
         gradient_accumulation_steps: Micro-steps per optimizer step.
         gradient_checkpointing: Whether activations are recomputed in the backward pass, which saves memory.
         discriminator_learning_rate: Peak learning rate of the discriminator.
+        discriminator_sees_reference: Whether the discriminator also sees the reference frame.
         use_ema: Whether the saved model has the exponential moving average of the weights.
         ema_decay: Largest decay of the moving average, which rises to it.
         extra_mouth_weight: Pixels at the mouth count up to 1 + this in the losses on pixels.
@@ -71,6 +72,7 @@ class DenoiserConfig(RunConfig):
     gradient_accumulation_steps: int = 1
     gradient_checkpointing: bool = False
     discriminator_learning_rate: float = 1e-4
+    discriminator_sees_reference: bool = False
     use_ema: bool = True
     ema_decay: float = 0.9999
     extra_mouth_weight: float = 0.0

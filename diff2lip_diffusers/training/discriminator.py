@@ -15,29 +15,35 @@ class SequenceDiscriminator(nn.Module):
     Args:
         num_frames: T.
         base_channels: channels of the first convolution; they double twice.
+        sees_reference: whether it also sees the lower half of the reference frame, and so whether colors are
+            this person's.
 
-    Source: Isola et al. 2017 (PatchGAN); Miyato et al. 2018 (spectral normalization).
+    Source: Isola et al. 2017 (PatchGAN; its discriminator sees what the generator sees); Miyato et al. 2018
+        (spectral normalization).
     """
 
-    def __init__(self, num_frames: int = 5, base_channels: int = 32):
+    def __init__(self, num_frames: int = 5, base_channels: int = 32, sees_reference: bool = False):
         super().__init__()
-        self.num_frames = num_frames
-        channels = [3 * num_frames, base_channels, 2 * base_channels, 4 * base_channels]
+        self.num_frames, self.sees_reference = num_frames, sees_reference
+        channels = [3 * (num_frames + sees_reference), base_channels, 2 * base_channels, 4 * base_channels]
         layers: list[nn.Module] = []
         for before, after in zip(channels[:-1], channels[1:], strict=True):
             layers += [_conv(before, after, stride=2), nn.LeakyReLU(0.2)]
         self.layers = nn.Sequential(*layers, _conv(channels[-1], 1, stride=1))
 
-    def forward(self, frames: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def forward(self, frames: torch.Tensor, references: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """Returns the scores of patches, 1 for true and 0 for painted, (B, 1, H, W).
 
         Args:
             frames: (B * T, 3, S, S) in [-1, 1], the frames of a sample one after another.
+            references: (B * T, 3, S, S) in [-1, 1], the reference frame of each; those of a sample are equal.
             mask: (1, 1, S, S), 1 in the rows that are painted.
         """
+        seen = frames.unflatten(0, (-1, self.num_frames)).flatten(1, 2)
+        if self.sees_reference:
+            seen = torch.cat([seen, references[:: self.num_frames]], dim=1)
         rows = mask[0, 0, :, 0].bool()
-        painted = frames[:, :, rows]
-        return self.layers(painted.unflatten(0, (-1, self.num_frames)).flatten(1, 2))
+        return self.layers(seen[:, :, rows])
 
 
 def _conv(before: int, after: int, stride: int) -> nn.Module:
