@@ -195,11 +195,13 @@ class Diff2LipPipeline(
         references = one_or_each(references, num_frames, "reference_frames")
 
         # 3. Encode the audio, once for each frame
-        batch_size = batch_size or num_frames
-        audio_embeds = self.encode_audio(num_frames, audio, sampling_rate, fps, mel_windows, audio_embeds, batch_size)
+        batch_size, device = batch_size or num_frames, self._execution_device  # diffusers looks at all modules for it
+        audio_embeds = self.encode_audio(
+            num_frames, audio, sampling_rate, fps, mel_windows, audio_embeds, batch_size, device
+        )
 
         # 4. Prepare the noise, once for all batches
-        latents = self.prepare_latents(num_frames, generator, latents)
+        latents = self.prepare_latents(num_frames, generator, latents, device)
         generator = drawn_generator() if generator is None else generator
 
         # 5. Denoise batch by batch
@@ -209,7 +211,7 @@ class Diff2LipPipeline(
         crops, mask = CropBatch(frames, references, audio_embeds, latents), self.painted_mask(latents.device)
         batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
         painted = []
-        total = len(batches) * len(call.start(self._execution_device))
+        total = len(batches) * len(call.start(device))
         # `torch.compiler.disable` around the method hides its arguments from type checkers.
         with (
             self._as_running(call),
@@ -268,14 +270,16 @@ class Diff2LipPipeline(
         mel_windows: torch.Tensor | np.ndarray | None = None,
         audio_embeds: torch.Tensor | None = None,
         batch_size: int | None = None,
+        device: torch.device | None = None,
     ) -> torch.Tensor:
         """Returns audio embeddings (N, E) of exactly one of `audio`, `mel_windows` and `audio_embeds`."""
+        device = device or self._execution_device
         given = [value is not None for value in (audio, mel_windows, audio_embeds)]
         if sum(given) != 1:
             raise ValueError(f"one of `audio`, `mel_windows` and `audio_embeds` is needed, {sum(given)} are given")
         if audio_embeds is not None:
             check_shape(audio_embeds, (self.unet.config.time_embedding_dim,), "audio_embeds")
-            return one_or_each(audio_embeds.to(self._execution_device), num_frames, "audio_embeds")
+            return one_or_each(audio_embeds.to(device), num_frames, "audio_embeds")
         extractor = self.feature_extractor
         if mel_windows is None:
             windows = extractor(audio, sampling_rate, fps, num_frames=num_frames).mel_windows
@@ -284,19 +288,24 @@ class Diff2LipPipeline(
         check_shape(windows, (extractor.feature_size, extractor.window_size), "mel_windows")
         windows = one_or_each(torch.as_tensor(windows), num_frames, "mel_windows")
         batches = windows.split(batch_size or num_frames)
-        return torch.cat([self.audio_encoder(batch.to(self._execution_device)) for batch in batches])
+        return torch.cat([self.audio_encoder(batch.to(device)) for batch in batches])
 
     def prepare_latents(
-        self, num_frames: int, generator: Generators = None, latents: torch.Tensor | None = None
+        self,
+        num_frames: int,
+        generator: Generators = None,
+        latents: torch.Tensor | None = None,
+        device: torch.device | None = None,
     ) -> torch.Tensor:
         """Returns noise of unit variance, (N, 3, S, S) float32: one noise image for all frames by default."""
+        device = device or self._execution_device
         size = self.unet.config.sample_size
         shape = (self.unet.config.in_channels, size, size)
         count = check_generators(generator, num_frames)
         if latents is None:
-            latents = randn_tensor((count, *shape), generator, self._execution_device, torch.float32)
+            latents = randn_tensor((count, *shape), generator, device, torch.float32)
         check_shape(latents, shape, "latents")
-        return one_or_each(latents.to(self._execution_device, torch.float32), num_frames, "latents")
+        return one_or_each(latents.to(device, torch.float32), num_frames, "latents")
 
     def null_audio_embeds(self) -> torch.Tensor:
         """Returns the embedding (1, E) that stands for no speech, for guidance.

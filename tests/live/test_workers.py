@@ -1,0 +1,115 @@
+"""Several painters: the pictures are those of one painter, in the same order, and a failure ends all."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from helpers.live_faces import demo_idle_clip, loudness_pipeline, manual_engine, play, words
+
+from diff2lip_diffusers import Diff2LipError
+from diff2lip_diffusers.live.capacity import LOAD, measure_capacity
+from diff2lip_diffusers.live.painting import LivePainting
+from diff2lip_diffusers.live.workers import Turns, start_workers
+
+SPEECH_S, FRAMES_S = 0.6, 1.0
+
+
+@pytest.fixture(scope="module")
+def pipe():
+    return loudness_pipeline()
+
+
+@pytest.fixture(scope="module")
+def idle(pipe):
+    return demo_idle_clip(pipe, 8)
+
+
+def painted_by_threads(engine):
+    """Frames of a started engine; the time goes on when what is planned has been painted."""
+    with engine, engine.open_session(rests=False) as session:
+        session.push_audio(words(SPEECH_S), 16000)
+        session.flush()
+        frames = []
+        for _ in range(round(FRAMES_S * 25)):
+            end = time.monotonic() + 60
+            while time.monotonic() < end:
+                with engine.lock:
+                    if not session.plan() and all(frame.picture is not None for frame in session._planned.values()):
+                        break
+                time.sleep(0.001)
+            frames.append(session.take())
+            engine.clock.advance(0.04)
+        return frames
+
+
+@pytest.mark.parametrize("detail", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_painters_side_by_side_give_the_pictures_of_one(pipe, idle, detail):
+    settings = LivePainting(detail=detail)
+    engine = manual_engine(pipe, idle, settings=settings)
+    with engine.open_session(rests=False) as session:
+        session.push_audio(words(SPEECH_S), 16000)
+        session.flush()
+        expected = list(play(engine, session, FRAMES_S))
+    frames = painted_by_threads(manual_engine(pipe, idle, settings=settings, workers=3))
+    assert sum(frame.is_speech for frame in frames) == 15
+    for frame, one in zip(frames, expected, strict=True):
+        np.testing.assert_array_equal(frame.picture, one.picture)
+
+
+def test_a_painter_that_fails_ends_the_engine_in_one_line(pipe, idle, monkeypatch):
+    engine = manual_engine(pipe, idle, workers=2)
+    monkeypatch.setattr(engine._painter, "faces", lambda *_: 1 / 0)
+    idle_session = engine.open_session()
+    with engine:
+        idle_session.push_audio(words(0.5), 16000)
+        end = time.monotonic() + 60
+        while engine.failure is None and time.monotonic() < end:
+            time.sleep(0.001)
+        with pytest.raises(Diff2LipError, match="the engine has stopped: division by zero; make a new one"):
+            idle_session.take()
+
+
+def test_each_worker_has_one_core_and_other_threads_keep_theirs():
+    before, seen = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        for thread in start_workers(lambda: seen.append(torch.get_num_threads()), 3):
+            thread.join()
+        later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        later.start()
+        later.join()
+        assert seen == [1, 1, 1, 2] and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_turns_are_taken_in_the_order_of_the_numbers():
+    turns, order = Turns(), []
+    numbers = [turns.draw() for _ in range(6)]
+
+    def take(number):
+        with turns.turn(number):
+            order.append(number)
+
+    threads = [threading.Thread(target=take, args=(number,)) for number in reversed(numbers)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.002)
+    for thread in threads:
+        thread.join()
+    assert order == numbers
+
+
+def test_what_is_measured_fits_the_time_there_is(small_pipe):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        capacity = measure_capacity(small_pipe, max_sessions=2)
+    finally:
+        torch.set_num_threads(before)
+    if capacity.sessions:
+        needed_s = capacity.batch_s * capacity.fps * capacity.sessions / capacity.batch_size
+        assert needed_s <= LOAD * capacity.workers + 1e-9
+    assert (capacity.workers, capacity.batch_size) in ((2, 1), (1, 1), (1, 2))
