@@ -9,7 +9,7 @@ import torch
 from helpers.live_faces import demo_idle_clip, loudness_pipeline, manual_engine, play, words
 
 from diff2lip_diffusers import Diff2LipError
-from diff2lip_diffusers.live.capacity import RATES, _of_workers, measure_capacity
+from diff2lip_diffusers.live import capacity
 from diff2lip_diffusers.live.painting import LivePainting
 from diff2lip_diffusers.live.workers import Turns, start_workers
 
@@ -106,15 +106,22 @@ def test_turns_are_taken_in_the_order_of_the_numbers():
     ("batch_s", "fps", "sessions"), [(0.02, 25, 2), (0.05, 25, 1), (0.065, 20, 1), (0.1, 12.5, 1), (0.17, 5, 0)]
 )
 def test_two_workers_carry_what_they_have_time_for(batch_s, fps, sessions):
-    capacity = _of_workers(batch_s, 2, RATES, 16)
-    assert (capacity.fps, capacity.sessions, capacity.workers) == (fps, sessions, 2)
+    found = capacity._of_workers(batch_s, 2, capacity.RATES, 16)
+    assert (found.fps, found.sessions, found.workers) == (fps, sessions, 2)
 
 
-def test_single_faces_side_by_side_are_preferred(small_pipe):
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        capacity = measure_capacity(small_pipe, fps=0.1, max_sessions=2)
-    finally:
-        torch.set_num_threads(before)
-    assert (capacity.workers, capacity.batch_size, capacity.sessions) == (2, 1, 2) and capacity.batch_s > 0
+@pytest.mark.parametrize(
+    ("on_one_core_s", "on_all_s", "chosen"),
+    [(0.05, 0.03, (2, 1, 25)), (0.3, 0.05, (1, 1, 12.5)), (0.3, 0.2, (2, 1, 5))],
+)
+def test_single_faces_side_by_side_are_preferred_if_they_are_fast_enough(
+    pipe, monkeypatch, on_one_core_s, on_all_s, chosen
+):
+    monkeypatch.setattr(capacity, "most_workers", lambda _pipe: 2)
+    monkeypatch.setattr(
+        capacity,
+        "_batch_s",
+        lambda _pipe, _settings, size, workers=1: size * (on_one_core_s if workers == 2 else on_all_s),
+    )
+    found = capacity.measure_capacity(pipe)
+    assert (found.workers, found.batch_size, found.fps) == chosen
