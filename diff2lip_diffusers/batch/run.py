@@ -106,7 +106,7 @@ def sync_batch(
             else nullcontext()
         ):
             if rays is not None:
-                rays.work(pipe, queue, place, group.first_run + window, options, split)
+                rays.work(pipe, queue, place, folder, group.first_run + window, options, split)
             else:
                 make_worker = SplitWorker if split == "frames" else PairWorker
                 worker = make_worker(pipe, folder, leases, heartbeat.id, queue, records, by_output, reports, files)

@@ -24,6 +24,7 @@ from .frame_tasks import FrameTask, Job, PaintedTask
 from .job import SyncJob, SyncResult
 from .malloc_trim import trim_heap
 from .options import SyncOptions, checked_options
+from .painted_faces import Face
 from .remote_job import check_remote_output, files_of, local_inputs, urls_in
 from .sampling import default_batch_size, paint_frames
 from .source_video import SourceVideo
@@ -197,7 +198,7 @@ class _End:
     error: Exception | None
 
 
-_Painted = tuple[FrameTask | _End, np.ndarray | None]
+_Painted = tuple[FrameTask | _End, Face | None]
 
 
 def _frame_bytes(item: FrameTask | _End) -> int:
@@ -257,7 +258,7 @@ def _painted_tasks(items: Iterator[_Painted]) -> Iterator[PaintedTask]:
     """The tasks of one job; raises what ended them too early."""
     for item, face in items:
         if isinstance(item, FrameTask):
-            yield item, face
+            yield item, None if face is None else np.asarray(face)
         elif item.error is not None:
             raise item.error
 

@@ -5,15 +5,18 @@ products are split into other blocks), but not on their order or neighbors; so b
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import torch
 
 from ..errors import Diff2LipError
+from ..portable.frames_diff2lip import uploaded
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .frame_tasks import FaceCrop, FrameTask
+from .painted_faces import Face, downloaded
 
 DEFAULT_BATCH_CPU, DEFAULT_BATCH_GPU = 4, 32
 # At most this many batches of frames, painted or not, wait until a batch is full.
@@ -25,7 +28,11 @@ CropOfTask = tuple[FrameTask, FaceCrop]
 
 def default_batch_size(pipe: Diff2LipPipeline) -> int:
     """How many crops at a time suit the pipeline's device."""
-    return DEFAULT_BATCH_CPU if pipe._execution_device.type == "cpu" else DEFAULT_BATCH_GPU
+    return _suiting(pipe._execution_device)
+
+
+def _suiting(device: torch.device) -> int:
+    return DEFAULT_BATCH_CPU if device.type == "cpu" else DEFAULT_BATCH_GPU
 
 
 def paint_frames(
@@ -33,8 +40,10 @@ def paint_frames(
     items: Iterable[FrameTask | Item],
     batch_size: int,
     callback_on_step_end: Callable | None = None,
-) -> Iterator[tuple[FrameTask | Item, np.ndarray | None]]:
+) -> Iterator[tuple[FrameTask | Item, Face | None]]:
     """Yields each item with its painted face (S, S, 3) float32 in [0, 1]; None where nothing is painted. Keeps order.
+
+    Faces that a GPU paints may still be on their way: `numpy.asarray` waits for one.
 
     Args:
         pipe: the pipeline that paints.
@@ -44,27 +53,29 @@ def paint_frames(
     """
     waiting: list[FrameTask | Item] = []
     chosen: list[CropOfTask] = []
-    full = batch_size
+    device = pipe._execution_device  # once: it is looked for in all modules
+    full, useful = batch_size, _suiting(device)
+    sample = partial(_sample, pipe, device, _step_end(callback_on_step_end))
     for item in items:
         to_paint = _crop_of(item)
         if to_paint:
-            size = _useful_batch(pipe, to_paint, batch_size)
+            size = _useful_batch(to_paint, batch_size, useful)
             if chosen and (_settings(to_paint), size) != (_settings(chosen[0]), full):
-                yield from _painted(pipe, waiting, chosen, full, callback_on_step_end)
+                yield from _painted(sample, waiting, chosen, full)
                 waiting, chosen = [], []
             chosen.append(to_paint)
             full = size
         waiting.append(item)
         if not chosen or len(chosen) == full or len(waiting) >= WAITING_BATCHES * full:
-            yield from _painted(pipe, waiting, chosen, full, callback_on_step_end)
+            yield from _painted(sample, waiting, chosen, full)
             waiting, chosen = [], []
-    yield from _painted(pipe, waiting, chosen, full, callback_on_step_end)
+    yield from _painted(sample, waiting, chosen, full)
 
 
-def _useful_batch(pipe: Diff2LipPipeline, chosen: CropOfTask, batch_size: int) -> int:
+def _useful_batch(chosen: CropOfTask, batch_size: int, default: int) -> int:
     """How many crops at a time suit a clip: a batch beyond the default one is no larger than the clip."""
     most = chosen[0].most_painted
-    return batch_size if most is None else min(batch_size, max(default_batch_size(pipe), most))
+    return batch_size if most is None else min(batch_size, max(default, most))
 
 
 def _crop_of(item: object) -> CropOfTask | None:
@@ -79,10 +90,13 @@ def _settings(chosen: CropOfTask) -> tuple:
 
 
 def _painted(
-    pipe: Diff2LipPipeline, waiting: list, chosen: list[CropOfTask], batch_size: int, end_step: Callable | None
+    sample: Callable[[list[CropOfTask], int], Sequence[Face]],
+    waiting: list,
+    chosen: list[CropOfTask],
+    batch_size: int,
 ) -> Iterator[tuple]:
     """Yields what waits with its faces, and empties both lists on the way, so that frames go as they are written."""
-    faces = iter(_sample(pipe, chosen, batch_size, end_step) if chosen else ())
+    faces = iter(sample(chosen, batch_size) if chosen else ())
     chosen.clear()
     waiting.reverse()
     while waiting:
@@ -103,27 +117,31 @@ def _step_end(end_step: Callable | None) -> Callable:
 
 
 def _sample(
-    pipe: Diff2LipPipeline, chosen: list[CropOfTask], batch_size: int, end_step: Callable | None
-) -> np.ndarray:
-    """Painted crops (N, S, S, 3) float32 in [0, 1]."""
+    pipe: Diff2LipPipeline, device: torch.device, end_step: Callable, chosen: list[CropOfTask], batch_size: int
+) -> Sequence[Face]:
+    """Painted crops, each (S, S, 3) float32 in [0, 1]."""
     start = time.perf_counter()
     full = chosen + [chosen[-1]] * (batch_size - len(chosen))
     options = chosen[0][0].sampling
+    resized, references = (
+        uploaded(torch.from_numpy(np.stack(crops)), device).permute(0, 3, 1, 2)
+        for crops in ([crop.resized for _, crop in full], [crop.reference for _, crop in full])
+    )
     output = pipe(
-        np.stack([crop.resized for _, crop in full]),
+        resized,
         mel_windows=torch.stack([torch.as_tensor(crop.mel_window) for _, crop in full]),
-        reference_frames=np.stack([crop.reference for _, crop in full]),
+        reference_frames=references,
         num_inference_steps=options.num_inference_steps,
         # All frames of a job share one noise image.
         generator=[torch.Generator().manual_seed(task.sampling.seed) for task, _ in full],
         eta=options.eta,
         guidance_scale=options.guidance_scale,
         guidance_rescale=options.guidance_rescale,
-        output_type="np",
-        callback_on_step_end=_step_end(end_step),
+        output_type="pt",
+        callback_on_step_end=end_step,
     )
     # The pipeline is annotated to return a tuple or an output, as pipelines are.
-    painted = np.asarray(output.frames[: len(chosen)])  # pyright: ignore[reportAttributeAccessIssue]
+    painted = downloaded(output.frames[: len(chosen)])  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
     share_s = (time.perf_counter() - start) / len(chosen)
     for task, _ in chosen:
         task.job.timer.add("sample", share_s)

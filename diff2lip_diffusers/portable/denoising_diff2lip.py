@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from .call_state_diff2lip import PipelineCall
+from .frames_diff2lip import uploaded
 from .guidance_diff2lip import guided_prediction
 from .scheduler_use_diff2lip import learns_variance
 
@@ -50,7 +51,7 @@ def denoise(
     Source: the original program, recorded in `tests/data/tiny_sampling.safetensors`.
     """
     latents, audio_embeds = batch.latents, batch.audio_embeds
-    frames, references = batch.frames.to(latents.device), batch.references.to(latents.device)
+    frames, references = uploaded(batch.frames, latents.device), uploaded(batch.references, latents.device)
     masked_frames = torch.where(mask, latents, 2 * frames - 1)
     # A scheduler reads the values of its timesteps: on a GPU, each step would wait for all that is still computed.
     scheduler, timesteps = call.scheduler, call.start(torch.device("cpu"))

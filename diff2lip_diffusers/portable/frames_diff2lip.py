@@ -41,6 +41,13 @@ def tensor_to_frames(frames: torch.Tensor, output_type: str) -> Frames:
     return DiffusionPipeline.numpy_to_pil(array) if output_type == "pil" else array
 
 
+def uploaded(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Returns a tensor on a device. On the way to a GPU, this thread does not wait, nor for what the GPU computes."""
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        return tensor.contiguous().pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def check_shape(values: torch.Tensor | np.ndarray, entry: tuple[int, ...], name: str) -> None:
     """Raises ValueError unless values have the shape (N, *entry)."""
     if tuple(values.shape[1:]) != entry:

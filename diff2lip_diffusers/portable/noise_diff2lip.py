@@ -1,6 +1,7 @@
 """The noise of a pipeline's call: the same for all frames, however they are batched."""
 
 import torch
+from diffusers.utils.torch_utils import randn_tensor
 
 Generators = torch.Generator | list[torch.Generator] | None
 
@@ -17,6 +18,31 @@ def check_generators(generator: Generators, num_frames: int) -> int:
     if len(generators) not in (1, num_frames):
         raise ValueError(f"`generator` is a list of {len(generators)}, expected 1 or {num_frames}")
     return len(generators)
+
+
+def drawn_noise(shape: tuple[int, ...], generator: Generators, device: torch.device) -> torch.Tensor:
+    """Returns noise of unit variance, float32: of `shape`, or one image (1, ...) that all share.
+
+    Generators in equal states draw the same image, so it is drawn once.
+
+    Args:
+        shape: of the noise, first how many images.
+        generator: draws them; each of a list draws one.
+        device: on which the noise is drawn if no generator says so.
+    """
+    if not isinstance(generator, list) or len(generator) == 1 or not _are_in_one_state(generator):
+        return randn_tensor(shape, generator, device, torch.float32)
+    first, *others = generator
+    noise = randn_tensor((1, *shape[1:]), first, first.device, torch.float32)
+    for other in others:
+        other.set_state(first.get_state())
+    return noise
+
+
+def _are_in_one_state(generators: list[torch.Generator]) -> bool:
+    first, *others = generators
+    state = first.get_state()
+    return all(one.device == first.device and torch.equal(one.get_state(), state) for one in others)
 
 
 def drawn_generator() -> torch.Generator:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from diffusers import DiffusionPipeline, ModelMixin, SchedulerMixin, UNet2DConditionModel
 from diffusers.utils import BaseOutput
-from diffusers.utils.torch_utils import randn_tensor
 from transformers.feature_extraction_utils import FeatureExtractionMixin
 
 # All files that these import, too: diffusers copies what a pipeline in a model folder imports, but no further.
@@ -18,11 +17,11 @@ from .audio_input_diff2lip import is_batch
 from .call_state_diff2lip import CallStateMixin, PipelineCall
 from .clip_batch_diff2lip import join_clips, split_clips
 from .denoising_diff2lip import CropBatch, denoise, painted_mask
-from .frames_diff2lip import Frames, check_shape, frames_to_tensor, one_or_each, tensor_to_frames
+from .frames_diff2lip import Frames, check_shape, frames_to_tensor, one_or_each, tensor_to_frames, uploaded
 from .guidance_diff2lip import check_guidance
 from .lora_diff2lip import Diff2LipLoraMixin
 from .model_card_diff2lip import ModelCardMixin
-from .noise_diff2lip import Generators, check_generators, drawn_generator, step_generators
+from .noise_diff2lip import Generators, check_generators, drawn_generator, drawn_noise, step_generators
 from .scheduler_use_diff2lip import check_scheduler, extra_step_kwargs, schedule_arguments
 from .single_file_diff2lip import SingleFileMixin
 from .streaming_diff2lip import StreamingMixin
@@ -196,10 +195,13 @@ class Diff2LipPipeline(
 
         # 3. Encode the audio, once for each frame
         batch_size = batch_size or num_frames
-        audio_embeds = self.encode_audio(num_frames, audio, sampling_rate, fps, mel_windows, audio_embeds, batch_size)
+        device = self._execution_device  # once: it is looked for in all modules
+        audio_embeds = self.encode_audio(
+            num_frames, audio, sampling_rate, fps, mel_windows, audio_embeds, batch_size, device
+        )
 
         # 4. Prepare the noise, once for all batches
-        latents = self.prepare_latents(num_frames, generator, latents)
+        latents = self.prepare_latents(num_frames, generator, latents, device)
         generator = drawn_generator() if generator is None else generator
 
         # 5. Denoise batch by batch
@@ -209,7 +211,7 @@ class Diff2LipPipeline(
         crops, mask = CropBatch(frames, references, audio_embeds, latents), self.painted_mask(latents.device)
         batches = [slice(start, start + batch_size) for start in range(0, num_frames, batch_size)]
         painted = []
-        total = len(batches) * len(call.start(self._execution_device))
+        total = len(batches) * len(call.start(torch.device("cpu")))
         # `torch.compiler.disable` around the method hides its arguments from type checkers.
         with (
             self._as_running(call),
@@ -268,14 +270,16 @@ class Diff2LipPipeline(
         mel_windows: torch.Tensor | np.ndarray | None = None,
         audio_embeds: torch.Tensor | None = None,
         batch_size: int | None = None,
+        device: torch.device | None = None,
     ) -> torch.Tensor:
         """Returns audio embeddings (N, E) of exactly one of `audio`, `mel_windows` and `audio_embeds`."""
+        device = device or self._execution_device
         given = [value is not None for value in (audio, mel_windows, audio_embeds)]
         if sum(given) != 1:
             raise ValueError(f"one of `audio`, `mel_windows` and `audio_embeds` is needed, {sum(given)} are given")
         if audio_embeds is not None:
             check_shape(audio_embeds, (self.unet.config.time_embedding_dim,), "audio_embeds")
-            return one_or_each(audio_embeds.to(self._execution_device), num_frames, "audio_embeds")
+            return one_or_each(audio_embeds.to(device), num_frames, "audio_embeds")
         extractor = self.feature_extractor
         if mel_windows is None:
             windows = extractor(audio, sampling_rate, fps, num_frames=num_frames).mel_windows
@@ -284,19 +288,24 @@ class Diff2LipPipeline(
         check_shape(windows, (extractor.feature_size, extractor.window_size), "mel_windows")
         windows = one_or_each(torch.as_tensor(windows), num_frames, "mel_windows")
         batches = windows.split(batch_size or num_frames)
-        return torch.cat([self.audio_encoder(batch.to(self._execution_device)) for batch in batches])
+        return torch.cat([self.audio_encoder(uploaded(batch, device)) for batch in batches])
 
     def prepare_latents(
-        self, num_frames: int, generator: Generators = None, latents: torch.Tensor | None = None
+        self,
+        num_frames: int,
+        generator: Generators = None,
+        latents: torch.Tensor | None = None,
+        device: torch.device | None = None,
     ) -> torch.Tensor:
         """Returns noise of unit variance, (N, 3, S, S) float32: one noise image for all frames by default."""
+        device = device or self._execution_device
         size = self.unet.config.sample_size
         shape = (self.unet.config.in_channels, size, size)
         count = check_generators(generator, num_frames)
         if latents is None:
-            latents = randn_tensor((count, *shape), generator, self._execution_device, torch.float32)
+            latents = drawn_noise((count, *shape), generator, device)
         check_shape(latents, shape, "latents")
-        return one_or_each(latents.to(self._execution_device, torch.float32), num_frames, "latents")
+        return one_or_each(uploaded(latents, device).float(), num_frames, "latents")
 
     def null_audio_embeds(self) -> torch.Tensor:
         """Returns the embedding (1, E) that stands for no speech, for guidance.

@@ -1,17 +1,19 @@
 """Batches on a Ray cluster of two nodes: the same bytes as by processes, whatever dies."""
 
 import random
-import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 from helpers.batch_pairs import logged, output_names, results, write_pairs
 from helpers.deadly_detector import DeadlyDetector
-from helpers.ray_cluster import Nodes, ray, running_nodes
+from helpers.ray_cluster import ray, running_nodes
 from helpers.untrained import untrained_pipeline
 
 from diff2lip_diffusers import Pair, RayCluster, read_pairs, sync_batch
+from diff2lip_diffusers.batch.on_ray import lost_workers
 from diff2lip_diffusers.batch.on_ray.connection import RayError
 from diff2lip_diffusers.errors import MediaError
 
@@ -114,43 +116,43 @@ def test_bad_input_is_one_line(nodes, pipe, pairs_file, tmp_path):
         on_ray(pipe, [missing], tmp_path / "b")
 
 
-class NodeKiller(threading.Thread):
-    """Kills a node whenever a few more outputs are there, so often at most.
-
-    Args:
-        nodes: the cluster.
-        folder: of the outputs.
-        most: kills.
-        chance: decides when and which.
-    """
-
-    def __init__(self, nodes: Nodes, folder: Path, most: int, chance: random.Random):
-        super().__init__(daemon=True)
-        self.nodes, self.folder, self.most, self.chance = nodes, folder, most, chance
-        self.kills, self.ended = 0, threading.Event()
-
-    def run(self) -> None:
-        while self.kills < self.most:
-            enough = len(outputs_in(self.folder)) + self.chance.randrange(1, 6)
-            while len(outputs_in(self.folder)) < enough:
-                if self.ended.wait(0.05):
-                    return
-            self.nodes.kill_one(self.chance)
-            self.kills += 1
+def outputs_grow(folder: Path, count: int, run: Future) -> bool:
+    """Waits for so many more outputs; False if the run ends before."""
+    enough = len(outputs_in(folder)) + count
+    while len(outputs_in(folder)) < enough:
+        if run.done():
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_nodes_are_killed_ten_times(nodes, pipe, pairs_file, by_processes, tmp_path):
     chance, kills = random.Random(17), 0
     while kills < KILLS:
         folder = tmp_path / str(kills)
-        killer = NodeKiller(nodes, folder, KILLS - kills, chance)
-        killer.start()
-        result = on_ray(pipe, read_pairs(pairs_file), folder)
-        killer.ended.set()
-        killer.join()
-        assert (result.num_done, result.failures) == (COUNT, [])
+        with ThreadPoolExecutor(1) as pool:
+            run = pool.submit(on_ray, pipe, read_pairs(pairs_file), folder)
+            while kills < KILLS and outputs_grow(folder, chance.randrange(1, 6), run):
+                nodes.kill_one(chance)
+                nodes.add()
+                kills += 1
+        assert (run.result().num_done, run.result().failures) == (COUNT, [])
         assert outputs_in(folder) == by_processes
         # A pair whose worker went down between its record and the word to Ray is not made again.
         assert done_in(folder) == output_names(COUNT)
         assert not list(folder.glob(".diff2lip/unfinished/*"))
-        kills += killer.kills
+
+
+def test_a_node_that_never_comes_back(nodes, pipe, pairs_file, by_processes, tmp_path, monkeypatch):
+    monkeypatch.setattr(lost_workers, "PATIENCE_S", 2.0)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(on_ray, pipe, read_pairs(pairs_file)[:8], tmp_path)
+        try:
+            assert outputs_grow(tmp_path, 1, run)
+            nodes.kill_one(random.Random(1))
+            assert (run.result(300).num_done, run.result().failures) == (8, [])
+        finally:
+            nodes.add()
+    assert outputs_in(tmp_path).items() <= by_processes.items()
+    assert done_in(tmp_path) == output_names(8)
+    assert not list(tmp_path.glob(".diff2lip/unfinished/*"))

@@ -1,5 +1,9 @@
-"""The denoising loop never waits for its device: on a device that holds no values, whoever reads one fails."""
+"""A call never waits for its device: on a device that holds no values, whoever reads one fails.
 
+What moves between devices is counted: each batch is uploaded once, however many steps it takes.
+"""
+
+import copy
 from contextlib import nullcontext
 
 import pytest
@@ -48,3 +52,26 @@ def test_the_step_loop_reads_nothing_from_the_device_and_uploads_once(pipe, name
         painted = denoise(pipe.unet, batch, mask, call, {}, lambda step, timestep, tensors: tensors)
     assert painted.device.type == "meta" and painted.shape == images[0].shape
     assert len(transfers.found) <= 1  # the timesteps
+
+
+@pytest.mark.parametrize(("num_batches", "steps"), [(1, 4), (2, 1)])
+def test_a_call_uploads_each_batch_once(pipe, num_batches, steps, monkeypatch):
+    monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
+    monkeypatch.setattr(type(pipe), "_execution_device", torch.device("meta"))
+    monkeypatch.setattr(pipe, "audio_encoder", copy.deepcopy(pipe.audio_encoder).to("meta"))
+    count = num_batches * COUNT
+    crops = torch.zeros(2, count, 3, SIZE, SIZE, dtype=torch.uint8)
+    windows = torch.zeros(count, 80, 16)
+    with Transfers() as transfers:
+        painted = pipe(
+            crops[0],
+            mel_windows=windows,
+            reference_frames=crops[1],
+            generator=[torch.Generator().manual_seed(5) for _ in range(count)],
+            num_inference_steps=steps,
+            batch_size=COUNT,
+            output_type="pt",
+        ).frames
+    assert painted.device.type == "meta" and painted.shape == crops[0].shape
+    # The noise; and of each batch: mel windows, frames, references and timesteps.
+    assert len(transfers.found) <= 1 + 4 * num_batches

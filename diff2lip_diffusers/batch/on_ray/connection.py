@@ -12,11 +12,10 @@ from typing import Any
 import torch
 
 from ...errors import Diff2LipError
-from .settings import RayCluster
+from .settings import LOCAL, RayCluster, check_address
 
 # Ray itself tries for more than a minute to reach a cluster that is not there, and then ends the process.
 CONNECT_S = 5.0
-LOCAL = "local"
 
 
 class RayError(Diff2LipError):
@@ -115,13 +114,15 @@ def first_line(error: BaseException) -> str:
 
 
 def _check_reachable(address: str) -> None:
-    host, colon, port = address.rpartition(":")
     if address == LOCAL:
         return
-    if not colon or not port.isdecimal() or "/" in host:
-        raise RayError(f"the address of the Ray cluster is {address!r}, expected HOST:PORT, as `ray start` prints it")
+    try:
+        check_address(address)  # it may be that of the environment
+    except ValueError as error:
+        raise RayError(str(error)) from error
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), CONNECT_S).close()
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         reason = getattr(error, "strerror", None) or first_line(error)
         raise RayError(f"no Ray cluster answers at {address}: {reason}; check the address, or start one") from error

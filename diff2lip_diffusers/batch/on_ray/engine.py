@@ -11,11 +11,13 @@ import torch
 
 from ...portable.pipeline_diff2lip import Diff2LipPipeline
 from ...stores.urls import Location
+from ..folder import BatchFolder
 from ..pairs import Pair
 from ..work_queue import WorkQueue
 from .connection import RayError, Room, connected, first_line, room_in
 from .datasets import dataset_of
 from .ledger import Ledger
+from .lost_workers import LostCalls, live_nodes, settle
 from .pair_actor import STOPPED, PairActor
 from .seat_actor import SeatActor
 from .settings import RayCluster
@@ -54,6 +56,7 @@ class RayEngine:
         pipe: Diff2LipPipeline,
         queue: WorkQueue,
         place: Location,
+        folder: BatchFolder,
         run: int,
         options: Mapping[str, Any],
         split: str,
@@ -61,12 +64,13 @@ class RayEngine:
         """Works until no pair of a queue is open.
 
         Pairs that failed are tried again after all others. Ray starts workers anew that died, on other nodes if it
-        must.
+        must; if there is no room for them, their pairs are made after all others.
 
         Args:
             pipe: the pipeline, which each worker gets once.
             queue: knows which pairs are open.
             place: the folder or URL of the outputs.
+            folder: the files of the batch there.
             run: number of the run.
             options: of all pairs.
             split: what workers share, as for `sync_batch`.
@@ -85,6 +89,7 @@ class RayEngine:
             while pairs:
                 ray.get(ledger.open_again.remote([pair.output for pair in pairs]))
                 share(ray, pairs, setup)
+                _settle_lost(ray, ledger, folder)
                 queue.catch_up()
                 pairs = queue.open_pairs()
         except ray.exceptions.RayError as error:
@@ -95,19 +100,26 @@ class RayEngine:
 
 def _share_pairs(ray: Any, pairs: list[Pair], setup: WorkerSetup) -> None:
     """Tries each pair once."""
-    _run(dataset_of(ray, pairs), PairActor, setup, None)
+    _run(ray, dataset_of(ray, pairs), PairActor, setup, None)
 
 
 def _share_frames(ray: Any, pairs: list[Pair], setup: WorkerSetup) -> None:
     """Gives each worker a seat, where it takes parts of pairs until all are done."""
     seats = ray.data.from_items(list(range(setup.room.max_workers)), override_num_blocks=setup.room.max_workers)
-    _run(seats, SeatActor, setup, (ray.put(pairs),))
+    _run(ray, seats, SeatActor, setup, (ray.put(pairs),))
 
 
-def _run(dataset: Any, actor: type, setup: WorkerSetup, pairs: Any) -> None:
+def _settle_lost(ray: Any, ledger: Any, folder: BatchFolder) -> None:
+    """Records the deaths of workers that Ray found no room for any more."""
+    for death in ray.get(ledger.lost.remote(live_nodes(ray))):
+        settle(folder, folder.journal(f"{death.worker}.lost"), death, lambda _: None)
+
+
+def _run(ray: Any, dataset: Any, actor: type, setup: WorkerSetup, pairs: Any) -> None:
     from ray.data import ActorPoolStrategy  # pyright: ignore[reportMissingImports]
 
     room, is_shared = setup.room, pairs is not None
+    dataset.context.max_errored_blocks = -1  # of workers that died for good; their pairs remain open
     dataset.context.enable_progress_bars = False
     dataset.context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
@@ -127,9 +139,14 @@ def _run(dataset: Any, actor: type, setup: WorkerSetup, pairs: Any) -> None:
         num_gpus=room.num_gpus or None,
         fn_constructor_args=(setup, pairs) if is_shared else (setup,),
     )
-    for row in made.iter_rows():
-        if row["status"] == STOPPED:
-            raise RayError(row["error"])
+    count = 0
+    with LostCalls(ray, setup.ledger) as lost:
+        for row in made.iter_rows():
+            count += 1
+            if row["status"] == STOPPED:
+                raise RayError(row["error"])
+    if not count + lost.count:
+        raise RayError("workers end before any pair; see the logs of Ray")
 
 
 def _ledger_beside_us(ray: Any) -> Any:

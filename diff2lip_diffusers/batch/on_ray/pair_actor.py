@@ -9,21 +9,21 @@ import numpy as np
 
 from ...errors import Diff2LipError
 from ...lipsync.options import SyncOptions, checked_options
-from ..pair_records import DIED, DONE, FAILED, sort_by_time
+from ..pair_records import DONE
 from ..pairs import Pair
 from ..records import BatchRecords
 from ..supervisor import Reports
-from ..work_queue import ProcessDiedError
 from ..workers import PairWorker
 from .connection import RayError, first_line, installed_ray
 from .handed_pairs import HandedPairs
 from .ledger import Death
+from .ledger_calls import LedgerCalls
+from .lost_workers import is_done, live_nodes, settle
 from .metrics import WorkerMetrics
 from .worker_setup import WorkerSetup, new_worker_name
 
 # How a pair ends whose worker cannot work: the run ends, too.
 STOPPED = "stopped"
-DIED_ALONE = "its worker died while it made this pair alone; memory may have run out, or its files are damaged"
 
 
 class PairActor:
@@ -35,6 +35,7 @@ class PairActor:
 
     def __init__(self, setup: WorkerSetup):
         self._ray, self._ledger, self._name = installed_ray(), setup.ledger, new_worker_name()
+        self._calls = LedgerCalls(self._ray, setup.ledger, self._name)
         self._resources = ExitStack()
         self._stopped: str | None = None
         try:
@@ -59,13 +60,14 @@ class PairActor:
         if self._stopped is not None:
             return _ends(pairs, [STOPPED] * len(pairs), self._stopped)
         try:
-            return _ends(pairs, self._make(pairs, [has_twin for _, has_twin in handed]))
-        except Diff2LipError as error:
-            return _ends(pairs, [STOPPED] * len(pairs), first_line(error))
+            with self._calls.noted():
+                return _ends(pairs, self._make(pairs, [has_twin for _, has_twin in handed]))
+        except Exception as error:  # raised from here, Ray would only leave the pairs out
+            return _ends(pairs, [STOPPED] * len(pairs), cause_of_stop(error))
 
     def _join(self) -> tuple[Death | None, bool]:
         here = self._ray.get_runtime_context()
-        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        alive = live_nodes(self._ray)
         joined = self._ledger.join.remote(here.get_actor_id(), self._name, here.get_node_id(), alive)
         return self._ray.get(joined)
 
@@ -78,7 +80,7 @@ class PairActor:
         self._pairs = HandedPairs(self._journal, self._finished)
         self._metrics = WorkerMetrics(self._ray)
         if death is not None:
-            self._settle(death)
+            settle(self._folder, self._journal, death, self._finished)
         pipe = setup.load_pipe(self._ray)
         self._common, self._options = setup.options, dict[str, SyncOptions]()
         records, reports = BatchRecords(pipe, self._name, 0), LedgerReports(self._ledger, self._name, self._ray)
@@ -92,8 +94,7 @@ class PairActor:
         try:
             self._worker.work(batch_size)
         except BaseException as error:
-            reason = error if isinstance(error, Diff2LipError) else RayError(f"{type(error).__name__}: {error}")
-            self._pairs.end(reason)
+            self._pairs.end(error if isinstance(error, Diff2LipError) else RayError(cause_of_stop(error)))
 
     def _make(self, pairs: list[Pair], has_twin: list[bool]) -> list[str]:
         """Makes pairs unless that happened before; returns how they ended."""
@@ -102,7 +103,7 @@ class PairActor:
         for pair, state, twin in zip(pairs, states, has_twin, strict=True):
             if state.status is not None:
                 ends.append(state.status)
-            elif state.was_begun and self._is_done(pair):
+            elif state.was_begun and is_done(self._folder, pair.output):
                 ends.append(DONE)
             else:
                 self._options[pair.output] = SyncOptions(**{**self._common, **pair.options})
@@ -114,32 +115,9 @@ class PairActor:
         self._metrics.show_in_hand(self._pairs.count())
         return statuses
 
-    def _is_done(self, pair: Pair) -> bool:
-        """Whether a worker that died since finished a pair, and could not tell."""
-        records = sort_by_time(self._folder.journal(None).read_new(pair.output))
-        sizes = {
-            record.get("output_bytes", 0)
-            for record in records
-            if record["output"] == pair.output and record["status"] == DONE
-        }
-        return bool(sizes) and pair.output in self._folder.intact({pair.output: sizes})
-
     def _finished(self, record: dict) -> None:
         self._ray.get(self._ledger.finished.remote(record["output"], record["status"]))
         self._metrics.count(record)
-
-    def _settle(self, death: Death) -> None:
-        """Records what the death of the last process of this actor means for the pairs that it had in hand."""
-        self._folder.discard_work_of(death.worker)
-        for begun in death.in_hand:
-            if len(death.in_hand) == 1 and not death.lost_node:
-                error = {"error": DIED_ALONE, "error_type": ProcessDiedError.__name__}
-                record = begun | {"status": FAILED, **error}
-                self._journal.append(record)
-                self._finished(record)
-            else:
-                count = {"num_suspects": len(death.in_hand), "ended_s": begun["ended_s"]}
-                self._journal.append({"output": begun["output"], "status": DIED, "process": death.worker, **count})
 
 
 class LedgerReports(Reports):
@@ -156,6 +134,11 @@ class LedgerReports(Reports):
     def ended(self, output: str) -> None:
         """Tells that this worker does not have that pair in hand any more."""
         self._ledger.ended.remote(self._name, output)
+
+
+def cause_of_stop(error: BaseException) -> str:
+    """Why a worker cannot work, in one line."""
+    return first_line(error) if isinstance(error, Diff2LipError) else f"{type(error).__name__}: {first_line(error)}"
 
 
 def _ends(pairs: list[Pair], statuses: list[str], error: str = "") -> dict[str, list[str]]:

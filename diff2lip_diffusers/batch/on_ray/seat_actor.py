@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import Diff2LipError
 from ...lipsync.options import checked_options
 from ..pair_records import DONE
 from ..planning import joined, options_by_output
@@ -12,9 +11,10 @@ from ..records import BatchRecords
 from ..split_workers import SplitWorker
 from ..supervisor import Reports
 from ..work_queue import WorkQueue
-from .connection import first_line, installed_ray
-from .pair_actor import STOPPED
-from .worker_setup import WorkerSetup
+from .connection import installed_ray
+from .ledger_calls import LedgerCalls
+from .pair_actor import STOPPED, cause_of_stop
+from .worker_setup import WorkerSetup, new_worker_name
 
 
 class SeatActor:
@@ -27,15 +27,17 @@ class SeatActor:
 
     def __init__(self, setup: WorkerSetup, pairs: tuple[Any]):
         self._setup, self._pairs, self._ray = setup, pairs, installed_ray()
+        self._calls = LedgerCalls(self._ray, setup.ledger, new_worker_name())
         setup.begin()
         self._pipe = setup.load_pipe(self._ray)
 
     def __call__(self, seats: dict[str, np.ndarray]) -> dict[str, list[str]]:
         """Works on all pairs; returns one row."""
         try:
-            self._work()
-        except Diff2LipError as error:
-            return {"status": [STOPPED], "error": [first_line(error)]}
+            with self._calls.noted():
+                self._work()
+        except Exception as error:  # raised from here, Ray would only leave the seat out
+            return {"status": [STOPPED], "error": [cause_of_stop(error)]}
         return {"status": [DONE], "error": [""]}
 
     def _work(self) -> None:

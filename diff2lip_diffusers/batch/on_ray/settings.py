@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# In the place of an address: a cluster of this machine alone.
+LOCAL = "local"
+
 
 @dataclass(frozen=True)
 class RayCluster:
@@ -17,7 +20,7 @@ class RayCluster:
         compile: whether each worker compiles the model first.
 
     Raises:
-        ValueError: if a number or the device makes no sense.
+        ValueError: if the address, a number or the device makes no sense.
     """
 
     address: str | None = None
@@ -27,9 +30,19 @@ class RayCluster:
     compile: bool = False
 
     def __post_init__(self):
+        if self.address is not None:
+            check_address(self.address)
         if self.min_workers < 1:
             raise ValueError(f"`min_workers` is {self.min_workers}, expected 1 or more")
         if self.max_workers is not None and self.max_workers < self.min_workers:
             raise ValueError(f"`max_workers` is {self.max_workers}, less than `min_workers`, {self.min_workers}")
         if self.device not in (None, "cpu", "cuda"):
             raise ValueError(f'`device` is {self.device!r}, expected "cpu" or "cuda"')
+
+
+def check_address(address: str) -> None:
+    """Raises ValueError if an address is neither `HOST:PORT` nor `local`."""
+    host, colon, port = address.rpartition(":")
+    is_port = port.isascii() and port.isdecimal() and 0 < int(port) < 65536
+    if address != LOCAL and not (colon and host and is_port and not set(host) & set("/ ")):
+        raise ValueError(f"`address` of the Ray cluster is {address!r}, expected HOST:PORT, as `ray start` prints it")
