@@ -35,6 +35,10 @@ AUDIO_LEVELS = 4
 LICENSE_PART = "diff2lip_license"
 
 
+# Numbers that every operation of torch knows.
+PLAIN_DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+
+
 def load_original_checkpoint(path: str | Path) -> StateDict:
     """Reads the flat state dict of a checkpoint file, memory-mapped.
 
@@ -52,7 +56,7 @@ def load_original_checkpoint(path: str | Path) -> StateDict:
                 f"{path}: entry {name!r} is a {type(value).__name__}, expected a flat dict of named tensors; not a"
                 " Diff2Lip checkpoint"
             )
-        if value.layout != torch.strided or value.is_meta or not value.is_floating_point():
+        if value.layout != torch.strided or value.is_meta or value.dtype not in PLAIN_DTYPES:
             kind = f"a {value.layout} tensor of {value.dtype} on {value.device}".replace("torch.", "")
             raise CheckpointError(f"{path}: entry {name!r} is {kind}, expected plain floating-point numbers")
     return dict(state_dict)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import socket
 import zipfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from helpers.untrained import untrained_pipeline
 from diff2lip_diffusers.errors import CheckpointError, Diff2LipError
 from diff2lip_diffusers.hub import convert_checkpoint, load_pipeline
 from diff2lip_diffusers.original_checkpoint import components_to_original, load_original_checkpoint
+from diff2lip_diffusers.restoration.restorer_file import load_restorer
 from diff2lip_diffusers.syncnet import SyncNet, load_syncnet
 from diff2lip_diffusers.training.audio_encoder_folder import load_audio_encoder
 
@@ -60,6 +62,7 @@ FEATURES, UNET = "feature_extractor/preprocessor_config.json", "unet/config.json
         ("scheduler/scheduler_config.json", "dynamic_thresholding_ratio", [0.995]),
         (UNET, "norm_eps", [1e-5]),
         (UNET, "norm_num_groups", -1),
+        (UNET, "attention_head_dim", -16),
         (UNET, "layers_per_block", 10**6),
         ("audio_encoder/config.json", "layers_per_block", 10**6),
         ("audio_encoder/config.json", "norm_num_groups", -1),
@@ -72,11 +75,18 @@ FEATURES, UNET = "feature_extractor/preprocessor_config.json", "unet/config.json
         ("model_index.json", "default_num_inference_steps", 0),
         (FEATURES, "hop_length", 0),
         (FEATURES, "n_fft", 10**12),
+        (FEATURES, "n_fft", 7),
+        (FEATURES, "window_size", 0),
+        (FEATURES, "window_size", 10**6),
+        (FEATURES, "min_level_db", 0),
+        (FEATURES, "sampling_rate", -16000),
+        (FEATURES, "sampling_rate", "16000"),
         (FEATURES, "feature_size", 63),
         (FEATURES, "preemphasis", []),
         (FEATURES, "window_size", 1.5),
         (FEATURES, "sampling_rate", [0]),
         (FEATURES, "min_level_db", 10**12),
+        ("scheduler/scheduler_config.json", "beta_end", 2),
         ("scheduler/scheduler_config.json", "lambda_min_clipped", {}),
         ("scheduler/scheduler_config.json", "num_train_timesteps", 0),
     ],
@@ -86,6 +96,31 @@ def test_edited_settings_are_refused_by_name(model, file, name, value):
     with pytest.raises((Diff2LipError, ValueError)) as caught:
         load_pipeline(model, "cpu", "fp32")
     assert "\n" not in str(caught.value) and str(model) in str(caught.value)
+
+
+CONFIGS = ["model_index.json", UNET, "audio_encoder/config.json", FEATURES, "scheduler/scheduler_config.json"]
+
+
+@pytest.mark.parametrize("file", CONFIGS)
+@pytest.mark.parametrize("content", ['"stranger/repository"', "5", "[]", "null", "", "[" * 9999, "\0", "{"])
+def test_a_configuration_that_is_no_object_is_refused_without_a_request(model, file, content, monkeypatch):
+    (model / file).write_text(content)
+
+    def request(*_arguments, **_options):
+        raise AssertionError("a request was made")
+
+    monkeypatch.setattr(socket, "getaddrinfo", request)
+    with pytest.raises(Diff2LipError) as caught:
+        load_pipeline(model, "cpu", "fp32")
+    assert "\n" not in str(caught.value) and file in str(caught.value)
+
+
+def test_libraries_say_nothing_of_edited_settings(model, recwarn):
+    """They would warn in several lines of filters without a frequency."""
+    set_value(model, FEATURES, "n_fft", 7)
+    with pytest.raises(Diff2LipError, match="its settings cannot work"):
+        load_pipeline(model, "cpu", "fp32")
+    assert not recwarn.list
 
 
 def test_a_sound_model_is_not_refused(model):
@@ -139,6 +174,8 @@ ODD = {
     "a sparse tensor": lambda state: {"time_embed.0.weight": torch.eye(4).to_sparse()},
     "a meta tensor": lambda state: {"time_embed.0.weight": torch.empty(4, 1, device="meta")},
     "whole numbers": lambda state: {name: value.to(torch.int32) for name, value in state.items()},
+    "numbers of 8 bits": lambda state: {name: value.to(torch.float8_e4m3fn) for name, value in state.items()},
+    "a tuple as a key": lambda state: {(1, 2): next(iter(state.values()))},
     "a scalar": lambda state: state | {"time_embed.0.weight": torch.tensor(1.0)},
     "a vector": lambda state: state | {"out.2.weight": torch.zeros(3)},
     "a quantized tensor": lambda state: {"a": torch.quantize_per_tensor(torch.zeros(4), 0.1, 0, torch.qint8)},
@@ -180,7 +217,36 @@ def test_pickles_are_refused_everywhere(model, tmp_path):
         load_syncnet(as_pickle(tmp_path / "syncnet", syncnet))
     with pytest.raises(Diff2LipError):
         load_audio_encoder(as_pickle(tmp_path / "audio", pipe.audio_encoder))
-    shutil.rmtree(model / "unet")
-    as_pickle(model / "unet", pipe.unet)
-    with pytest.raises(Diff2LipError):
-        load_pipeline(model, "cpu", "fp32")
+    for name in ("pytorch_lora_weights.bin", "pytorch_lora_weights.safetensors"):
+        (tmp_path / name).mkdir()
+        torch.save({"unet.lora": torch.zeros(1)}, tmp_path / name / name)
+        with pytest.raises(Diff2LipError):
+            load_pipeline(model, "cpu", "fp32", lora=[(tmp_path / name, 1.0)])
+    for name in ("unet", "audio_encoder"):
+        shutil.copytree(model, tmp_path / f"no_{name}")
+        shutil.rmtree(tmp_path / f"no_{name}" / name)
+        as_pickle(tmp_path / f"no_{name}" / name, getattr(pipe, name))
+        with pytest.raises(Diff2LipError):
+            load_pipeline(tmp_path / f"no_{name}", "cpu", "fp32")
+
+
+class RunsCode:
+    """Its pickle would run a program when it is loaded."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+@pytest.mark.parametrize("name", ["face.pth", "face.pt", "face.ckpt", "face.bin"])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_no_code_runs_from_checkpoints(tmp_path, name, zipped):
+    path = tmp_path / name
+    torch.save({"a": RunsCode(tmp_path / "ran")}, path, _use_new_zipfile_serialization=zipped)
+    for read in (load_original_checkpoint, lambda file: load_restorer(file, torch.device("cpu")), load_syncnet):
+        with pytest.raises((Diff2LipError, ValueError)) as caught:
+            read(path)
+        assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import MediaError
+from ..media.containers import check_regular
 
 VIDEO_SUFFIXES = {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".flv", ".wmv", ".gif"}
 AUDIO_SUFFIXES = {".wav", ".flac", ".mp3", ".m4a", ".aac", ".ogg", ".opus"}
@@ -165,12 +166,13 @@ def files_by_name(folder: Path, suffixes: Iterable[str]) -> dict[str, Path]:
 
 
 def _entries_of_batch(path: Path) -> Iterable[tuple[str, _Entry]]:
+    check_regular(path)
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             record = json.loads(line)
             output, status = Path(record["output"]), record["status"]
             video, _ = Path(record["video"]), Path(record["audio"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise MediaError(path, f"line {number} is no record of a batch; name a results.jsonl") from error
         name = output.with_suffix("").as_posix()
         if status == "done":

@@ -2,7 +2,9 @@
 
 import copy
 import inspect
+import json
 import math
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +15,28 @@ from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .files import reason_of
 
-MAX_SAMPLE_PX, MAX_SETTING, TRIAL_SAMPLES = 4096, 10**6, 16000
+MAX_SAMPLE_PX, MAX_WINDOW_STEPS, MAX_SETTING, TRIAL_SAMPLES = 4096, 1000, 10**6, 16000
+# Configurations of a pipeline and its parts, by file name.
+CONFIG_NAMES = ("model_index.json", "config.json", "scheduler_config.json", "preprocessor_config.json")
+
+
+def check_config_files(folder: str | Path) -> None:
+    """Makes sure that the configurations in a model folder are JSON objects.
+
+    In place of an object, diffusers would take a text or a number for the name of a repository and ask the Hub for it.
+
+    Raises:
+        Diff2LipError: if one is not.
+    """
+    for path in sorted(
+        path for name in CONFIG_NAMES for path in [*Path(folder).glob(name), *Path(folder).glob(f"*/{name}")]
+    ):
+        try:
+            settings = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise Diff2LipError(f"{path}: cannot be read as settings: {reason_of(error)}; copy it again") from error
+        if not isinstance(settings, dict):
+            raise Diff2LipError(f"{path}: holds {settings!r:.40}, expected settings by name; copy it again")
 
 
 def check_finite(pipe: Diff2LipPipeline, source: str | Path, where: str = "") -> None:
@@ -34,10 +57,11 @@ def check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
     size, divisor = unet["sample_size"], 2 ** (len(unet["block_out_channels"]) - 1)
     if not isinstance(size, int) or not 8 <= size <= MAX_SAMPLE_PX or size % divisor:
         raise Diff2LipError(f"{model}: `sample_size` is {size}, expected a multiple of {divisor} from 8 on")
-    for part in (unet, pipe.audio_encoder.config):  # a negative number divides the channels, too
-        groups = part["norm_num_groups"]
-        if not isinstance(groups, int) or groups < 1:
-            raise Diff2LipError(f"{model}: `norm_num_groups` is {groups}, expected a whole number above 0")
+    # A negative number divides the channels, too.
+    divisors = (unet, "norm_num_groups"), (unet, "attention_head_dim"), (pipe.audio_encoder.config, "norm_num_groups")
+    for part, name in divisors:
+        if not isinstance(part[name], int) or part[name] < 1:
+            raise Diff2LipError(f"{model}: `{name}` is {part[name]}, expected a whole number above 0")
     fraction = pipe.config["painted_fraction"]
     if not isinstance(fraction, (int, float)) or not 0 < fraction <= 1:
         raise Diff2LipError(f"{model}: `painted_fraction` is {fraction}, expected a number above 0, up to 1")
@@ -51,14 +75,33 @@ def check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
         given = {each.name: each.default for each in parameters if isinstance(each.default, (int, float))}
         numbers = {name: default for name, default in given.items() if math.isfinite(default)}
         _check_kinds(model, numbers, component.config)
+    if not 0 < extractor.window_size <= MAX_WINDOW_STEPS:
+        raise Diff2LipError(f"{model}: `window_size` is {extractor.window_size}, expected 1 to {MAX_WINDOW_STEPS}")
     try:
-        mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
-        bins, expected = extractor.windows(mel, [0], extractor.fps).shape[1], pipe.audio_encoder.config["num_mel_bins"]
-        if bins != expected:
-            raise ValueError(f"the features have {bins} mel bins, the audio encoder expects {expected}")
-        copy.deepcopy(pipe.scheduler).set_timesteps(2)
+        with warnings.catch_warnings():  # of filters without a frequency, of noise that is not finite
+            warnings.simplefilter("error", UserWarning)
+            warnings.simplefilter("error", RuntimeWarning)
+            _try_out(pipe)
     except Exception as error:  # what a setting breaks cannot be known
         raise Diff2LipError(f"{model}: its settings cannot work: {reason_of(error)}") from error
+
+
+@torch.no_grad()
+def _try_out(pipe: Diff2LipPipeline) -> None:
+    """Computes the speech of a frame, and a schedule."""
+    extractor, encoder = pipe.feature_extractor, pipe.audio_encoder
+    mel = extractor.mel_spectrogram(torch.zeros(TRIAL_SAMPLES), TRIAL_SAMPLES)
+    window = extractor.windows(mel, [0], extractor.fps)
+    bins, expected = window.shape[1], encoder.config["num_mel_bins"]
+    if bins != expected:
+        raise ValueError(f"the features have {bins} mel bins, the audio encoder expects {expected}")
+    if not extractor.min_level_db < 0 < extractor.max_abs_value:
+        raise ValueError("`min_level_db` must be below 0, and `max_abs_value` above")
+    encoder(window.to(encoder.device, encoder.dtype))
+    betas = getattr(pipe.scheduler, "betas", None)
+    if torch.is_tensor(betas) and not ((betas >= 0) & (betas <= 1)).all():
+        raise ValueError("the betas of its scheduler are not between 0 and 1")
+    copy.deepcopy(pipe.scheduler).set_timesteps(2)
 
 
 def _check_kinds(model: str | Path, defaults: Mapping[str, object], values: Mapping[str, object]) -> None:

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import ModelMixin
 
 from ..errors import CheckpointError, MediaError
 from ..original_checkpoint import NORM_GROUPS, components_from_original, license_of_file, load_original_checkpoint
@@ -15,7 +14,7 @@ from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import original_scheduler
 from .checks import check_finite
 from .files import checkpoint_file
-from .precisions import torch_dtype
+from .precisions import lowered, set_precision, torch_dtype
 
 PACKAGE = Path(__file__).parent.parent
 
@@ -68,7 +67,7 @@ def convert_checkpoint(
     file = checkpoint_file(checkpoint, revision, token, cache_dir)
     pipe = _pipeline_from_original(file, head_channels, norm_groups, sample_size, license)
     for component in (pipe.unet, pipe.audio_encoder):
-        _cast(component, precision)
+        set_precision(lowered(component), precision)
     check_finite(pipe, checkpoint, f" in {dtype}; choose another `dtype`")
     save_with_card(pipe, output, variant)
     return output
@@ -104,7 +103,7 @@ def pipeline_from_single_file(
     file = checkpoint_file(checkpoint, **place)
     pipe = _pipeline_from_original(file, head_channels, norm_groups, sample_size, license)
     for component in (pipe.unet, pipe.audio_encoder):
-        _cast(component.eval(), dtype)
+        set_precision(lowered(component.eval()), dtype)
     check_finite(pipe, checkpoint, f" in {dtype}; choose another `dtype`")
     pipe.register_modules(**parts)
     return pipe
@@ -147,13 +146,6 @@ def _remove_copy(file: Path, original: Path) -> None:
     """Removes a file that weights converted earlier left in the folder; one with other contents stays."""
     if file.is_file() and file.read_bytes() == original.read_bytes():
         file.unlink()
-
-
-def _cast(component: ModelMixin, dtype: torch.dtype) -> None:
-    kept = component._keep_in_fp32_modules or []
-    for name, parameter in component.named_parameters():
-        if not any(module in name for module in kept):
-            parameter.data = parameter.data.to(dtype)
 
 
 Diff2LipPipeline._single_file_reader = staticmethod(pipeline_from_single_file)

@@ -17,7 +17,7 @@ from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..portable.unet_diff2lip import Diff2LipUNet2DConditionModel
-from .checks import check_finite, check_settings
+from .checks import check_config_files, check_finite, check_settings
 from .files import HUB_ERRORS, model_place, reason_of, resolved_revision
 from .precisions import torch_dtype
 
@@ -66,6 +66,7 @@ def load_pipeline(
     if adapter is not None:
         model, lora = _base_of(adapter), [(adapter, 1.0), *lora]
     _check_model_folder(Path(model))
+    check_config_files(model)
     try:
         hub["revision"] = resolved_revision(model, revision, token)
         pipe = _from_pretrained(str(model), precision, variant, hub)

@@ -5,10 +5,14 @@ import json
 import shutil
 from pathlib import Path
 
+import torch
+from diffusers import ModelMixin
+
 from ..errors import MediaError
 from ..output_paths import filling_folder
 from ..portable.model_card_diff2lip import write_model_card
 from .loading import load_pipeline
+from .precisions import lowered, set_precision
 
 PORTABLE = Path(__file__).parent.parent / "portable"
 # Its name is in the error of those who do not trust remote code: it tells them what to install.
@@ -50,11 +54,20 @@ def export_with_code(model: str | Path, output: str | Path, **loading) -> Path:
         raise MediaError(output, "is a file; name a folder for the model with its code")
     pipe = load_pipeline(model, device="cpu", dtype="fp32", **loading)
     with filling_folder(output) as folder:
+        _halve_if_exact(pipe.unet)
+        _halve_if_exact(pipe.audio_encoder)
         pipe.save_pretrained(folder)
         _copy_code(folder)
         _name_code(folder / "model_index.json")
         write_model_card(pipe, folder, "path/of/this/folder", remote_code=True)
     return output
+
+
+def _halve_if_exact(network: ModelMixin) -> None:
+    """Sets half precision where it holds all weights exactly: what was stored so does not grow."""
+    weights = lowered(network)
+    if all(torch.equal(weight, weight.half().float()) for weight in weights):
+        set_precision(weights, torch.float16)
 
 
 def _copy_code(folder: Path) -> None:

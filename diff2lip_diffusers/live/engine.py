@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from contextlib import nullcontext
 from fractions import Fraction
 
 from ..errors import Diff2LipError
@@ -15,10 +16,11 @@ from .painting import LivePainting, Painter
 from .refusals import SessionRefusedError
 from .session import LiveSession
 from .shown_frame import FrameSource
+from .workers import Turns, start_workers
 
 logger = logging.getLogger(__name__)
 
-# The painter looks for work at least this often.
+# Painters look for work at least this often.
 IDLE_WAIT_S = 0.02
 # A frame is planned so long before it is shown: as painting takes, and half as long again, within these limits.
 LEAD_MARGIN, LEAST_LEAD_S, MOST_LEAD_S = 1.5, 0.08, 0.24
@@ -31,7 +33,7 @@ class LiveLipSync:
     Speech goes into sessions; frames with their sound come out at a steady rate. The window of a frame reaches 0.16 s
     into the speech after it: this is waited for, and is part of the latency.
 
-    `start` paints in a thread of its own; without it the caller calls `step`, for example in tests with a
+    `start` paints in threads of its own; without it the caller calls `step`, for example in tests with a
     [`ManualClock`]. A context manager: starts and closes.
 
     Args:
@@ -39,10 +41,12 @@ class LiveLipSync:
         source: the idle clip or camera of sessions that bring none.
         fps: frames per second; by default the highest up to 25 that the machine keeps.
         max_sessions: how many sessions may be open; by default as many as the machine carries.
-        batch_size: faces painted at a time; by default `max_sessions`. The pictures do not depend on which sessions
-            share a batch.
+        batch_size: faces painted at a time; by default as measured, or `max_sessions`. The pictures do not depend on
+            which sessions share a batch.
         settings: how mouths are painted.
         clock: the time; that of the machine by default.
+        workers: threads that paint, each a batch of its own; by default as measured, or one. Several compute on one
+            core each.
 
     Attributes:
         fps: frames per second.
@@ -66,25 +70,28 @@ class LiveLipSync:
         batch_size: int | None = None,
         settings: LivePainting | None = None,
         clock: Clock | None = None,
+        workers: int | None = None,
     ):
         pipe.set_progress_bar_config(disable=True)
         settings = settings or LivePainting()
         if fps is None or max_sessions is None:
             self.capacity = measure_capacity(pipe, settings, fps)
         else:
-            self.capacity = Capacity(
-                max_sessions, batch_size or max_sessions, Fraction(fps).limit_denominator(1001), 0.0
-            )
+            self.capacity = Capacity(max_sessions, max(1, max_sessions), Fraction(fps).limit_denominator(1001), 0.0)
         self.fps = self.capacity.fps
         self.max_sessions = self.capacity.sessions if max_sessions is None else max_sessions
         self.pipe, self.source, self.clock = pipe, source, clock or MonotonicClock()
         self.lock = threading.RLock()
-        self._painter = Painter(pipe, batch_size or max(1, self.max_sessions), settings, self.clock)
+        self.workers = workers or self.capacity.workers
+        batch_size = batch_size or max(1, min(self.capacity.batch_size, self.max_sessions))
+        self._painter = Painter(pipe, batch_size, settings)
         self._sessions: list[LiveSession] = []
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._changes = 0
+        self._threads: list[threading.Thread] = []
+        self._turns = Turns()
         self._is_closing = False
-        self._batches = 0
+        self._batches, self._paint_s = 0, self.capacity.batch_s
         self.failure: Exception | None = None
 
     @property
@@ -95,13 +102,13 @@ class LiveLipSync:
 
     @property
     def paint_s(self) -> float:
-        """Seconds that painting a batch took lately."""
-        return self._painter.paint_s
+        """Seconds that painting a batch took lately, averaged over some."""
+        return self._paint_s
 
     @property
     def lead_s(self) -> float:
         """How long before it is shown a frame is planned."""
-        return min(max(LEAST_LEAD_S, LEAD_MARGIN * self._painter.paint_s), MOST_LEAD_S)
+        return min(max(LEAST_LEAD_S, LEAD_MARGIN * self._paint_s), MOST_LEAD_S)
 
     def open_session(
         self,
@@ -154,35 +161,41 @@ class LiveLipSync:
             batch = waiting[: self._painter.batch_size]
             for frame, _ in batch:
                 frame.is_taken = True
+            has_detail = any(session.sharpener is not None for _, session in batch)
+            turn = self._turns.draw() if has_detail else None
+            self._batches += bool(batch)
+            batches = self._batches
         if not batch:
             return False
-        self._paint(batch)
-        self._batches += 1
-        if self._batches % TRIM_BATCHES == 0:
+        start_s = self.clock.now()
+        self._paint(batch, turn)
+        took_s = self.clock.now() - start_s
+        self._paint_s = took_s if not self._paint_s else 0.9 * self._paint_s + 0.1 * took_s
+        if batches % TRIM_BATCHES == 0:
             trim_heap()
         return True
 
     def start(self) -> "LiveLipSync":
-        """Paints in a thread from now on."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="live-painter", daemon=True)
-            self._thread.start()
+        """Paints in threads of its own from now on."""
+        if not self._threads:
+            self._threads = start_workers(self._run, self.workers)
         return self
 
     def wake(self) -> None:
-        """Tells the painter that there may be work."""
+        """Tells the painters that there may be work."""
         with self._changed:
-            self._changed.notify()
+            self._changes += 1
+            self._changed.notify_all()
 
     def close(self) -> None:
-        """Closes all sessions and ends the painter."""
+        """Closes all sessions and ends the painters."""
         self._is_closing = True
         for session in self.sessions:
             session.close()
         self.wake()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
+        for thread in self._threads:
+            thread.join()
+        self._threads = []
 
     def __enter__(self) -> "LiveLipSync":
         return self.start()
@@ -191,30 +204,34 @@ class LiveLipSync:
         self.close()
 
     def _run(self) -> None:
-        while not self._is_closing:
+        while not self._is_closing and self.failure is None:
+            seen = self._changes
             try:
                 painted = self.step()
             except Exception as error:  # sessions must not wait for a painter that is gone
                 logger.exception("painting failed")
                 self.failure = error
+                self._turns.end()
                 return
             if not painted:
                 with self._changed:
-                    self._changed.wait(IDLE_WAIT_S)
+                    self._changed.wait_for(lambda seen=seen: self._changes != seen, IDLE_WAIT_S)
 
-    def _paint(self, batch: list[tuple[Planned, LiveSession]]) -> None:
+    def _paint(self, batch: list[tuple[Planned, LiveSession]], turn: int | None) -> None:
+        """Paints frames; adds detail in the order of turns, as it continues from frame to frame."""
         crops, windows = [], []
         for frame, _ in batch:
             assert frame.shown.crop is not None and frame.window is not None
             crops.append(frame.shown.crop)
             windows.append(frame.window)
         faces = self._painter.faces(crops, windows)
-        for (frame, session), face in zip(batch, faces, strict=True):
-            if session.sharpener is not None and frame.is_fresh:
-                session.sharpener.forget()
-            picture = self._painter.composited(frame.shown, face, session.sharpener)
-            with self.lock:
-                session.deliver(frame, picture)
+        with nullcontext() if turn is None else self._turns.turn(turn):
+            for (frame, session), face in zip(batch, faces, strict=True):
+                if session.sharpener is not None and frame.is_fresh:
+                    session.sharpener.forget()
+                picture = self._painter.composited(frame.shown, face, session.sharpener)
+                with self.lock:
+                    session.deliver(frame, picture)
 
     def _check_place(self) -> None:
         """Makes sure that one more session can be opened."""

@@ -35,7 +35,8 @@ class LiveStats:
     Attributes:
         num_frames: frames given out.
         num_speech: those of them in which the face speaks.
-        num_late: frames of speech that were not painted in time; the picture before was shown again.
+        num_late: frames of speech that were not painted when they were read, at their time or after it; the picture
+            before was shown again.
         num_skipped: frames that nobody read in time, with their sound.
         skipped_speech_s: speech that was left out to catch up with a live source, in seconds.
         latency_p50_s: time from a sound's arrival to its frame, median, in seconds. Speech that arrives faster than it
@@ -43,10 +44,12 @@ class LiveStats:
         latency_p99_s: the same, which 99 % of the frames do not exceed.
         jitter_p50_s: how long after their time frames were read, median, in seconds.
         jitter_p99_s: the same, which 99 % of the frames do not exceed.
+        silenced_max_s: longest time from an interruption to the frame in which the mouth rests, in seconds; 0 while
+            there was none.
         sound_ahead_s: length of all sound given out, less that of all pictures, in seconds.
         clock_drift_s: time that passed since the first frame, less the length of all frames, in seconds.
         queued_s: speech that waits, in seconds.
-        paint_s: seconds that painting a batch took lately.
+        paint_s: seconds that painting a batch took lately, in one thread.
     """
 
     num_frames: int
@@ -58,6 +61,7 @@ class LiveStats:
     latency_p99_s: float
     jitter_p50_s: float
     jitter_p99_s: float
+    silenced_max_s: float
     sound_ahead_s: float
     clock_drift_s: float
     queued_s: float
@@ -70,10 +74,11 @@ class Counters:
     Attributes:
         num_skipped: frames that nobody read in time.
         skipped_speech_s: speech that was left out, in seconds.
+        silenced_max_s: longest time from an interruption to the mouth's rest, in seconds.
     """
 
     def __init__(self):
-        self.num_skipped, self.skipped_speech_s = 0, 0.0
+        self.num_skipped, self.skipped_speech_s, self.silenced_max_s = 0, 0.0, 0.0
         self._latency, self._jitter = Histogram(), Histogram()
         self._num_frames = self._num_speech = self._num_late = 0
         self._sound_s = 0.0
@@ -108,6 +113,7 @@ class Counters:
             latency_p99_s=self._latency.quantile(0.99),
             jitter_p50_s=self._jitter.quantile(0.5),
             jitter_p99_s=self._jitter.quantile(0.99),
+            silenced_max_s=self.silenced_max_s,
             sound_ahead_s=self._sound_s - length_s,
             clock_drift_s=passed_s - length_s - float(self.num_skipped / fps),
             queued_s=queued_s,

@@ -17,7 +17,6 @@ from ..errors import Diff2LipError
 from ..lipsync.compositing import apply_patch, in_colors_of, painted_patch
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import with_options
-from .clock import Clock, MonotonicClock
 from .idle_clip import IdleClip
 from .shown_frame import ShownFrame
 
@@ -51,17 +50,13 @@ class Painter:
         pipe: the pipeline.
         batch_size: faces at a time; a batch with fewer is filled up.
         settings: how it paints.
-        clock: measures how long it takes.
 
     Attributes:
-        paint_s: seconds that a batch took, averaged over the last few.
         steps: denoising steps.
     """
 
-    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting, clock: Clock | None = None):
+    def __init__(self, pipe: Diff2LipPipeline, batch_size: int, settings: LivePainting):
         self.pipe, self.batch_size, self.settings = pipe, batch_size, settings
-        self.clock = clock or MonotonicClock()
-        self.paint_s = 0.0
         self.fraction: float = pipe.config["painted_fraction"]
         extractor = pipe.feature_extractor
         self.silence = torch.full((extractor.feature_size, extractor.window_size), float(extractor.padding_value))
@@ -80,7 +75,6 @@ class Painter:
         Raises:
             Diff2LipError: if they are not finite.
         """
-        start = self.clock.now()
         fill = self.batch_size - len(crops)
         output = self.pipe(
             np.stack([*crops, *[crops[-1]] * fill]),
@@ -92,8 +86,6 @@ class Painter:
             generator=self._generator(),
             output_type="np",
         )
-        took = self.clock.now() - start
-        self.paint_s = took if not self.paint_s else 0.9 * self.paint_s + 0.1 * took
         faces = np.asarray(output.frames[: len(crops)])  # pyright: ignore[reportAttributeAccessIssue]
         if not np.isfinite(faces).all():
             raise Diff2LipError("what the model painted is not finite: load the pipeline with dtype fp32")

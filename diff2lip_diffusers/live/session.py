@@ -28,6 +28,8 @@ from .utterance import Utterance
 AHEAD_TICKS = 8
 # A reader that comes later than this loses the frames of the meantime, with their sound.
 MAX_LATE_S = 0.25
+# After so many late frames, speech pauses until there is time for painting again; four that are not make up for one.
+MOST_LATE_FRAMES, LATE_BY_TIMELY = 5, 0.25
 # Speech that ends without a word is over after this time without more of it.
 STARVED_S = 0.25
 # Sampling rates of speech: those in use are multiples of 25 Hz. Others would need huge resampling filters.
@@ -76,7 +78,9 @@ class LiveSession:
         self._sampling_rate = DEFAULT_HZ
         self._held: np.ndarray | None = None
         self._is_fresh = True
+        self._late_frames = 0.0
         self._turn_s = -math.inf  # when the speech that is planned next could be spoken
+        self._interrupted_s: float | None = None  # until the mouth rests
         self._counters = Counters()
         self.is_open = True
 
@@ -138,6 +142,7 @@ class LiveSession:
             self._held = None
             self._turn_s = -math.inf
             self._is_fresh = True
+            self._interrupted_s = self._clock.now()
 
     def take(self) -> LiveFrame | None:
         """The next frame if it is due, else None; never waits.
@@ -221,13 +226,15 @@ class LiveSession:
         due = self._due_tick(now)
         self._expire(due)
         self._catch_up()
-        for tick in range(self._next_tick, due + self._lead_ticks + 1):
+        for tick in range(self._next_tick, self._first_paintable(now) + 1):
             self.source.at(tick)
         while self._utterances and self._planned_until <= due + AHEAD_TICKS:
             if not self._plan_next(now, due):
                 break
-        waiting = [frame for frame in self._planned.values() if frame.picture is None and not frame.is_taken]
-        return [frame for frame in waiting if frame.window is not None and frame.tick > due]
+        unpainted = [frame for frame in self._planned.values() if frame.picture is None and not frame.is_taken]
+        waiting = [frame for frame in unpainted if frame.window is not None and frame.tick > due]
+        # One that would come too late would only keep the painter from the next.
+        return [frame for frame in waiting if self._time_of(frame.tick) >= now + self._engine.paint_s] or waiting[-1:]
 
     def deliver(self, frame: Planned, picture: np.ndarray) -> None:
         """Takes a painted frame, unless the session was interrupted in the meantime."""
@@ -248,9 +255,10 @@ class LiveSession:
                 utterance.finish()
             return utterance.is_finished
         tick = self._planned_until
-        if tick < self._next_tick or tick <= due:  # after a pause: time to paint the first frame
-            tick = max(self._next_tick, due + self._lead_ticks)
-            self._is_fresh = True
+        if tick < self._next_tick or tick <= due or self._is_behind:  # time to paint the first frame after a pause
+            tick = max(tick, self._next_tick, self._first_paintable(now))
+            self._is_fresh |= tick > self._planned_until
+            self._late_frames = 0.0
         window, sound, arrival_s = self._take(utterance)
         shown = self.source.at(tick)
         wanted = None if shown.crop is None else self._with_rest(window)
@@ -294,6 +302,9 @@ class LiveSession:
             count = math.floor((tick + 1) * rate / self._fps) - math.floor(tick * rate / self._fps)
             frame = LiveFrame(tick, time_s, self.source.at(tick).at_rest(), np.zeros(count, np.float32), rate)
             self._held = None
+            if self._interrupted_s is not None:
+                self._counters.silenced_max_s = max(self._counters.silenced_max_s, now - self._interrupted_s)
+                self._interrupted_s = None
         else:
             frame = self._spoken(planned, time_s, now)
         if ends:
@@ -308,6 +319,7 @@ class LiveSession:
         elif picture is None:
             is_late = True
             picture = planned.shown.at_rest() if self._held is None else self._held
+        self._late_frames = self._late_frames + 1 if is_late else max(0.0, self._late_frames - LATE_BY_TIMELY)
         self._held = picture
         self._sampling_rate = planned.sampling_rate
         rate, latency_s = planned.sampling_rate, now - planned.arrival_s
@@ -329,9 +341,14 @@ class LiveSession:
         self._planned_until = max(self._planned_until, due)
         self._held = None
 
+    def _first_paintable(self, now: float) -> int:
+        """The first tick that leaves all the time for painting."""
+        return math.ceil((now - self._start + self._engine.lead_s) * float(self._fps) - 1e-6)
+
     @property
-    def _lead_ticks(self) -> int:
-        return math.ceil(self._engine.lead_s * self._fps)
+    def _is_behind(self) -> bool:
+        """Whether too many frames were late: they are planned too shortly before they are shown."""
+        return self._late_frames >= MOST_LATE_FRAMES
 
     def _due_tick(self, now: float) -> int:
         return math.floor((now - self._start) * float(self._fps) + 1e-6)

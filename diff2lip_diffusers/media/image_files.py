@@ -13,7 +13,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from ..errors import MediaError
-from .containers import MAX_STILL_PIXELS, check_regular
+from .containers import LARGEST_PIXELS, MAX_STILL_PIXELS, check_regular
 from .frame import Frame
 
 # Pillow's names for the formats of photos and frames; an MPO is a phone's JPEG. FFmpeg reads animations. No other
@@ -66,9 +66,18 @@ def _by_number(file: Path) -> list[str | int]:
 
 
 def _is_still(path: Path) -> bool:
+    """Whether an image file is no animation.
+
+    Raises:
+        MediaError: it is one with more pixels than any decoder may give: FFmpeg would not say why it reads nothing.
+    """
     try:
         with _opened(path) as image:
-            return image.format in PAGED_FORMATS or getattr(image, "n_frames", 1) == 1
+            if image.format in PAGED_FORMATS or getattr(image, "n_frames", 1) == 1:
+                return True
+            if image.width * image.height > LARGEST_PIXELS:
+                raise MediaError(path, f"has frames of {image.width} x {image.height} pixels; scale it down")
+            return False
     except PIL.Image.DecompressionBombError:
         return True  # which `read_image` refuses
     except DAMAGED:

@@ -107,8 +107,9 @@ def _probe_images(files: Sequence[Path], max_pixels: int | None) -> VideoInfo:
 
 def _probe_file(path: str | Path, max_pixels: int | None) -> VideoInfo:
     with open_input(path) as container:
-        stream = video_stream(container, path, max_pixels or MAX_PIXELS)
-        av_frame = _first_frame(container, stream, path)
+        limit = max_pixels or MAX_PIXELS
+        stream = video_stream(container, path, limit)
+        av_frame = _first_frame(container, stream, path, limit)
         matrix = display_matrix(av_frame)
         frame = upright_frame(av_frame, matrix)
         aspect = stream.sample_aspect_ratio or Fraction(1)
@@ -124,8 +125,10 @@ def _probe_file(path: str | Path, max_pixels: int | None) -> VideoInfo:
         )
 
 
-def _first_frame(container: InputContainer, stream: av.VideoStream, path: str | Path) -> av.VideoFrame:
-    frame = next(decode_frames(container, stream, path), None)
+def _first_frame(
+    container: InputContainer, stream: av.VideoStream, path: str | Path, max_pixels: int
+) -> av.VideoFrame:
+    frame = next(decode_frames(container, stream, path, max_pixels), None)
     if frame is None:
         raise MediaError(path, NO_FRAME)
     return frame
@@ -188,10 +191,11 @@ def _shown(
 
     If seeking goes too far, the file is read from its beginning.
     """
+    limit = max_pixels or MAX_PIXELS
     for may_seek in (start > 0, False):
         with open_input(path, hwaccel) as container:
-            stream = video_stream(container, path, max_pixels or MAX_PIXELS)
-            shown = _slots_of(container, stream, path, fps, start if may_seek else 0)
+            stream = video_stream(container, path, limit)
+            shown = _slots_of(container, stream, path, fps, start if may_seek else 0, limit)
             first = next(shown, None)
             if may_seek and (first is None or first[1] > start):
                 continue
@@ -202,11 +206,16 @@ def _shown(
 
 
 def _slots_of(
-    container: InputContainer, stream: av.VideoStream, path: str | Path, fps: Fraction | None, seek_to: int
+    container: InputContainer,
+    stream: av.VideoStream,
+    path: str | Path,
+    fps: Fraction | None,
+    seek_to: int,
+    max_pixels: int,
 ) -> Iterator[tuple[av.VideoFrame, int, int]]:
     """Yields frame, first slot and number of slots, from a frame before slot `seek_to` on."""
     rate = _frame_rate(stream)
-    frames = decode_frames(container, stream, path)
+    frames = decode_frames(container, stream, path, max_pixels)
     first = next(frames, None)
     if first is None:
         return
@@ -219,7 +228,7 @@ def _slots_of(
     can_seek = first.pts is not None and container.format.name in SEEKABLE_FORMATS
     if seek_to and can_seek and stream.time_base:
         container.seek(int((origin + (base + seek_to) / fps) / stream.time_base), stream=stream)
-        timed = _timed(decode_frames(container, stream, path), rate)
+        timed = _timed(decode_frames(container, stream, path, max_pixels), rate)
     else:
         timed = _timed(chain([first], frames), rate)
     shown_s = Fraction(0)

@@ -160,26 +160,36 @@ def rebased_packets(
 
 
 @overload
-def decode_frames(container: InputContainer, stream: av.VideoStream, path: str | Path) -> Iterator[av.VideoFrame]: ...
+def decode_frames(
+    container: InputContainer, stream: av.VideoStream, path: str | Path, max_pixels: int = LARGEST_PIXELS
+) -> Iterator[av.VideoFrame]: ...
 @overload
 def decode_frames(container: InputContainer, stream: av.AudioStream, path: str | Path) -> Iterator[av.AudioFrame]: ...
-def decode_frames(container: InputContainer, stream: Decodable, path: str | Path) -> Iterator[AVFrame]:
+def decode_frames(
+    container: InputContainer, stream: Decodable, path: str | Path, max_pixels: int = LARGEST_PIXELS
+) -> Iterator[AVFrame]:
     """Yields every frame that can be decoded; damaged packets are skipped.
 
     AVI stores no presentation times. What FFmpeg makes up goes back and forth where frames are predicted from later
     ones; the decoding times are right.
 
+    Args:
+        container: the opened file.
+        stream: a stream of it.
+        path: the file.
+        max_pixels: as for `video_stream`.
+
     Raises:
         MediaError: as `read_packets`.
     """
     by_dts = container.format.name == "avi" and stream.type == "video"
-    for frame in _decoded(container, stream, path):
+    for frame in _decoded(container, stream, path, max_pixels):
         if by_dts:
             frame.pts = frame.dts
         yield frame
 
 
-def _decoded(container: InputContainer, stream: Decodable, path: str | Path) -> Iterator[AVFrame]:
+def _decoded(container: InputContainer, stream: Decodable, path: str | Path, max_pixels: int) -> Iterator[AVFrame]:
     damaged, newest, shown = 0, -math.inf, -math.inf
     for packet in read_packets(container, stream, path):
         if packet.size and packet.pts is not None and not packet.is_discard:
@@ -191,12 +201,12 @@ def _decoded(container: InputContainer, stream: Decodable, path: str | Path) -> 
         except FFmpegError:
             damaged += 1
     if shown < newest and stream.type == "video" and stream.codec_context.thread_count != 1:
-        yield from _frames_after(shown, path, stream.index, stream.codec_context.options)
+        yield from _frames_after(shown, path, stream.index, max_pixels)
     if damaged:
         logger.warning("%s: %d damaged packets skipped", path, damaged)
 
 
-def _frames_after(pts: float, path: str | Path, index: int, options: dict[str, str]) -> Iterator[AVFrame]:
+def _frames_after(pts: float, path: str | Path, index: int, max_pixels: int) -> Iterator[AVFrame]:
     """Yields the frames after a time stamp, decoded by a single thread.
 
     With several threads, the last frames come all at once and an error among them loses those behind it. PyAV hides
@@ -204,9 +214,10 @@ def _frames_after(pts: float, path: str | Path, index: int, options: dict[str, s
     """
     with open_input(path) as container:
         stream = next(stream for stream in container.streams.video if stream.index == index)
-        stream.codec_context.options = options
+        stream.codec_context.options = {"max_pixels": str(max_pixels)}
         stream.codec_context.thread_count = 1
-        yield from (frame for frame in _decoded(container, stream, path) if frame.pts is None or frame.pts > pts)
+        frames = _decoded(container, stream, path, max_pixels)
+        yield from (frame for frame in frames if frame.pts is None or frame.pts > pts)
 
 
 def audio_blocks(

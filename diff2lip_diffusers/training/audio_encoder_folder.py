@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from ..errors import CheckpointError, Diff2LipError
+from ..hub.checks import check_config_files
 from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 
 
@@ -16,6 +17,7 @@ def load_audio_encoder(folder: str | Path) -> Diff2LipAudioEncoder:
     """
     if not (Path(folder) / "config.json").is_file():
         raise Diff2LipError(f"{folder}: has no config.json; name the folder of a trained audio encoder")
+    check_config_files(folder)
     try:
         return Diff2LipAudioEncoder.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, RuntimeError) as error:

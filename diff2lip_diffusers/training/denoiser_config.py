@@ -39,6 +39,9 @@ class DenoiserConfig(RunConfig):
         gradient_accumulation_steps: Micro-steps per optimizer step.
         gradient_checkpointing: Whether activations are recomputed in the backward pass, which saves memory.
         discriminator_learning_rate: Peak learning rate of the discriminator.
+        discriminator_sees_reference: Whether the discriminator also sees the reference frame.
+        discriminator_detail_gain: How many times amplified the discriminator also sees the finest detail of the
+            frames; 0 for not at all.
         use_ema: Whether the saved model has the exponential moving average of the weights.
         ema_decay: Largest decay of the moving average, which rises to it.
         extra_mouth_weight: Pixels at the mouth count up to 1 + this in the losses on pixels.
@@ -56,6 +59,7 @@ class DenoiserConfig(RunConfig):
         "train_batch_size": (1, math.inf),
         "gradient_accumulation_steps": (1, math.inf),
         "discriminator_learning_rate": (0, math.inf),
+        "discriminator_detail_gain": (0, math.inf),
         "ema_decay": (0, 1),
         "extra_mouth_weight": (0, math.inf),
         "cache_px": (8, math.inf),
@@ -71,6 +75,8 @@ class DenoiserConfig(RunConfig):
     gradient_accumulation_steps: int = 1
     gradient_checkpointing: bool = False
     discriminator_learning_rate: float = 1e-4
+    discriminator_sees_reference: bool = False
+    discriminator_detail_gain: float = 0.0
     use_ema: bool = True
     ema_decay: float = 0.9999
     extra_mouth_weight: float = 0.0

@@ -199,7 +199,11 @@ class DenoiserRun(TrainingRun[Config]):
         if config.uses_discriminator:
             with torch.random.fork_rng(devices=()):
                 torch.manual_seed(config.seed)
-                discriminator = SequenceDiscriminator(config.frames_per_sample)
+                discriminator = SequenceDiscriminator(
+                    config.frames_per_sample,
+                    sees_reference=config.discriminator_sees_reference,
+                    detail_gain=config.discriminator_detail_gain,
+                )
             rate, betas = config.discriminator_learning_rate, (0.5, 0.999)
             optimizer = torch.optim.AdamW(discriminator.parameters(), lr=rate, betas=betas, foreach=True)
             self._discriminator, self._optimizers["discriminator"] = self.accelerator.prepare(discriminator, optimizer)

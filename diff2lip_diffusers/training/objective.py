@@ -89,7 +89,9 @@ class Objective:
             heard = ~batch.unheard[:: self.config.frames_per_sample]
             losses["syncnet"] = heard * sequence_weight * syncnet_loss(self.experts.similarity(sequences, sync_mel))
         if discriminator is not None:
-            losses["adversarial"] = sequence_weight * generator_adversarial_loss(discriminator(painted, batch.mask))
+            losses["adversarial"] = sequence_weight * generator_adversarial_loss(
+                discriminator(painted, batch.references, batch.mask)
+            )
         means = {name: values.mean() for name, values in losses.items()}
         weighted = [weights.of(name) * value for name, value in means.items()]
         means["total"] = sum(weighted[1:], weighted[0])
@@ -99,7 +101,8 @@ class Objective:
         """Returns the discriminator's loss, with each sequence weighted as in the adversarial loss."""
         weight = x0_timestep_weight(batch.alphas_cumprod, self.config.x0_snr_gain).sqrt()
         # One pass for both, as processes average their gradients once per pass.
-        scores = discriminator(torch.cat([batch.frames, painted.detach()]), batch.mask)
+        frames, references = torch.cat([batch.frames, painted.detach()]), batch.references.repeat(2, 1, 1, 1)
+        scores = discriminator(frames, references, batch.mask)
         losses = discriminator_loss(*scores.chunk(2))
         return (weight[:: self.config.frames_per_sample] * losses).mean()
 

@@ -52,7 +52,7 @@ class RunConfig:
         "held_out_fraction": (0, 1),
         "jitter": (0, 0.49),
         "color_jitter": (0, 0.99),
-        "dataloader_num_workers": (0, math.inf),
+        "dataloader_num_workers": (0, 256),
         "checkpointing_steps": (1, math.inf),
         "checkpoints_total_limit": (1, math.inf),
         "validation_steps": (0, math.inf),

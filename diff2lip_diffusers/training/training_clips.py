@@ -14,6 +14,7 @@ import torch
 from av.video.reformatter import VideoReformatter
 
 from ..errors import Diff2LipError, MediaError
+from ..media.containers import check_no_pipe
 from ..media.frame import EXACT_TO_RGB
 from ..media.streams import decode_frames, open_input, video_stream
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
@@ -30,6 +31,8 @@ from ..prepare.set_layout import (
 )
 
 KEPT_SPECTROGRAMS = 1024
+# A clip's speech with more samples than this has a damaged header: clips last seconds, at 16 kHz.
+LONGEST_S, HIGHEST_HZ = 3600, 48_000
 
 FrameReader = Callable[[Path, int, int], np.ndarray]
 
@@ -73,6 +76,8 @@ def find_clips(folder: str | Path) -> tuple[list[Clip], int]:
     if not folder.is_dir():
         raise MediaError(folder, "no such folder; make a training set with: diff2lip prepare VIDEOS OUT")
     try:
+        for name in (SETTINGS_NAME, INDEX_NAME):
+            check_no_pipe(folder / name)
         settings = SetSettings.from_text((folder / SETTINGS_NAME).read_text())
         entries = index_from_text((folder / INDEX_NAME).read_text())
     except FileNotFoundError as error:
@@ -167,7 +172,10 @@ def clip_spectrogram(clip: Clip, extractor: Diff2LipFeatureExtractor) -> torch.T
 
 def _read_wav(path: Path) -> tuple[np.ndarray, int]:
     try:
+        check_no_pipe(path)
         with wave.open(str(path), "rb") as file:
+            if file.getnframes() > LONGEST_S * min(file.getframerate(), HIGHEST_HZ):
+                raise MediaError(path, f"is longer than {LONGEST_S} s; run diff2lip prepare again")
             if (file.getnchannels(), file.getsampwidth()) != (1, 2):
                 raise MediaError(path, "is not mono with 16 bit; run diff2lip prepare again")
             samples = np.frombuffer(bytearray(file.readframes(file.getnframes())), "<i2")

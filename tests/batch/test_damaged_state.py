@@ -167,19 +167,24 @@ def test_an_output_of_the_same_size_that_cannot_be_decoded_is_found_by_verify(pi
     assert decoded(folder) == decoded(finished)
 
 
-def test_outputs_that_are_removed_while_the_batch_runs_are_told(pipe, pairs, tmp_path, monkeypatch):
-    finish = WorkQueue.finish
+@pytest.mark.parametrize("lost", ["an output", "the folder"])
+def test_outputs_that_are_removed_while_the_batch_runs_are_told(pipe, pairs, tmp_path, monkeypatch, lost):
+    finish, first = WorkQueue.finish, []
 
     def finish_and_lose(queue, record):
         finish(queue, record)
-        if record["output"] == NAMES[0]:
-            (tmp_path / "out" / NAMES[0]).unlink()
+        first.append(record["output"])
+        if len(first) == 1 and lost == "the folder":
+            shutil.rmtree(tmp_path / "out", ignore_errors=True)
+        elif len(first) == 1:
+            (tmp_path / "out" / first[0]).unlink()
 
     monkeypatch.setattr(WorkQueue, "finish", finish_and_lose)
-    with pytest.raises(MediaError, match=f"1 outputs were removed or changed .* such as {NAMES[0]}"):
+    with pytest.raises(MediaError, match=r"1 outputs were removed or changed .* such as \S+\.mp4; start it again"):
         sync_batch(pipe, pairs, tmp_path / "out", **OPTIONS)
     monkeypatch.undo()
-    assert made_again(pipe, pairs, tmp_path / "out") == {NAMES[0]}
+    assert not (tmp_path / "out" / first[0]).exists() and (tmp_path / "out" / first[1]).is_file()
+    assert made_again(pipe, pairs, tmp_path / "out") == {first[0]}
 
 
 def test_failures_of_a_clock_that_was_ahead_are_retried(pipe, pairs, folder):

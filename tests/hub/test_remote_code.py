@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import DiffusionPipeline
 from helpers.hub_stand_in import HubStandIn, use_stand_in
+from safetensors.torch import load_file
 
 import diff2lip_diffusers
 from diff2lip_diffusers.cli import main
@@ -49,6 +50,16 @@ def test_a_folder_with_code_loads_without_our_classes_and_gives_equal_frames(sma
     for part in (pipe.unet, pipe.audio_encoder, pipe.feature_extractor):
         assert type(part).__module__.startswith("diffusers_modules.local.")
     np.testing.assert_array_equal(painted(pipe), painted(small_pipe))
+
+
+def test_weights_stored_in_half_precision_do_not_grow(small_pipe, tmp_path):
+    small_pipe.unet.half()
+    small_pipe.save_pretrained(tmp_path / "model")
+    export_with_code(tmp_path / "model", tmp_path / "exported")
+    name = "unet/diffusion_pytorch_model.safetensors"
+    stored, exported = (load_file(tmp_path / folder / name) for folder in ("model", "exported"))
+    assert {weight.dtype for weight in exported.values()} >= {torch.float16}
+    assert all(torch.equal(exported[key].float(), weight.float()) for key, weight in stored.items())
 
 
 def test_a_repository_with_code_loads_from_the_hub(small_pipe, exported, modules_cache, tmp_path, monkeypatch):

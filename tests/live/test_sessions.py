@@ -167,6 +167,42 @@ def test_a_late_frame_shows_the_picture_before_and_its_own_sound(engine):
     np.testing.assert_array_equal(sound_of(spoken(frames)), samples[: len(sound_of(spoken(frames)))])
 
 
+def speak_in_real_time(engine, session, num_ms: int, paint_s: float, begin_ms: int = 0, packet_ms: int = 60) -> None:
+    """Speech in packets, and four painters that take so long for a frame, millisecond by millisecond."""
+    samples, clock, in_work = words(num_ms / 1000 + 1, seed=begin_ms), engine.clock, []
+    engine._paint_s = paint_s
+    for now_ms in range(num_ms):
+        place = now_ms - begin_ms
+        if place >= 0 and place % packet_ms == 0:
+            session.push_audio(samples[place * 16 : (place + packet_ms) * 16], 16000)
+        for frame, done_s in in_work:
+            if clock.now() >= done_s:
+                session.deliver(frame, frame.shown.at_rest())
+        in_work = [(frame, done_s) for frame, done_s in in_work if frame.picture is None]
+        for frame in session.plan()[: 4 - len(in_work)]:
+            frame.is_taken = True
+            in_work.append((frame, clock.now() + paint_s))
+        session.take()
+        clock.advance(0.001)
+
+
+@pytest.mark.parametrize("begin_ms", [0, 13, 26, 39])
+def test_speech_in_packets_is_painted_in_time(engine, begin_ms):
+    with engine.open_session(rests=False) as session:
+        speak_in_real_time(engine, session, 2500, 0.06, begin_ms)
+        assert session.stats.num_late == 0
+        assert session.stats.num_speech > 45 and session.stats.latency_p99_s < 0.4
+
+
+def test_painters_that_become_slower_are_given_more_time(engine):
+    with engine.open_session(rests=False) as session:
+        speak_in_real_time(engine, session, 600, 0.02)
+        assert session.stats.num_late == 0
+        speak_in_real_time(engine, session, 3000, 0.15)
+        assert 0 < session.stats.num_late < 12
+        assert session.stats.num_speech > 70 and abs(session.stats.sound_ahead_s) < 0.001
+
+
 def test_a_reader_that_stops_loses_frames_but_not_the_time(engine):
     samples = words(6.0)
     with engine.open_session() as session:

@@ -1,8 +1,10 @@
 """Files made to harm: they end no process, read no other file, start no program and take bounded memory and time."""
 
+import io
 import os
 import re
 import struct
+import tracemalloc
 import warnings
 import zlib
 from fractions import Fraction
@@ -14,19 +16,20 @@ import numpy as np
 import PIL.Image
 import PIL.ImageCms
 import pytest
-from helpers.face_videos import write_video
+from helpers.face_videos import write_speech, write_video
 from helpers.processes import start
 
-from diff2lip_diffusers import read_pairs
+from diff2lip_diffusers import Diff2LipFeatureExtractor, read_pairs
 from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.faces.detections_file import read_detections
 from diff2lip_diffusers.lipsync.segments import read_segments
+from diff2lip_diffusers.lipsync.speech import read_speech
 from diff2lip_diffusers.media import read_audio
 from diff2lip_diffusers.media.containers import MAX_STILL_PIXELS
 from diff2lip_diffusers.media.image_files import MAX_DECODED_PIXELS
-from diff2lip_diffusers.media.raw_streams import MOST_JUNK_BLOCKS
+from diff2lip_diffusers.media.raw_streams import MOST_CHUNKS, MOST_JUNK_BLOCKS
 from diff2lip_diffusers.media.reader import probe_video, read_frames
-from diff2lip_diffusers.media.streams import rebased_packets
+from diff2lip_diffusers.media.streams import decode_frames, rebased_packets
 from diff2lip_diffusers.media.video_writer import VideoWriter
 from diff2lip_diffusers.output_paths import check_output_path
 
@@ -56,11 +59,36 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-def test_a_color_profile_does_not_end_the_process(tmp_path):
+def element(name: int, content: bytes) -> bytes:
+    """An element of EBML, of which Matroska consists."""
+    return name.to_bytes(4).lstrip(b"\0") + (1 << 56 | len(content)).to_bytes(8) + content
+
+
+def write_matroska(path: Path, frames: list[bytes], fourcc: bytes, size=(64, 48)) -> None:
+    """Writes encoded frames at 25 fps under a codec's name in AVI, as FFmpeg's program does with PNG."""
+    bitmap = struct.pack("<IIIHH4sIIIII", 40, *size, 1, 24, fourcc, 0, 0, 0, 0, 0)
+    sides = element(0xB0, size[0].to_bytes(2)) + element(0xBA, size[1].to_bytes(2))
+    codec = element(0x86, b"V_MS/VFW/FOURCC") + element(0x63A2, bitmap)
+    number = element(0xD7, b"\1") + element(0x73C5, b"\1") + element(0x83, b"\1")
+    track = element(0xAE, number + codec + element(0x23E383, (40_000_000).to_bytes(4)) + element(0xE0, sides))
+    blocks = (b"\x81" + struct.pack(">HB", 40 * index, 0x80) + frame for index, frame in enumerate(frames))
+    cluster = element(0x1F43B675, element(0xE7, b"\0") + b"".join(element(0xA3, block) for block in blocks))
+    segment = element(0x18538067, element(0x1654AE6B, track) + cluster)
+    path.write_bytes(element(0x1A45DFA3, element(0x4282, b"matroska")) + segment)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.mkv"])
+def test_a_color_profile_does_not_end_the_process(tmp_path, name):
     profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
     pictures = [picture((20 * number, 90, 90)) for number in range(3)]
-    pictures[0].save(tmp_path / "a.png", save_all=True, append_images=pictures[1:], icc_profile=profile)
-    process = start(READ, tmp_path / "a.png")
+    if name == "a.png":
+        pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], icc_profile=profile)
+    else:
+        files = [io.BytesIO() for _ in pictures]
+        for one, file in zip(pictures, files, strict=True):
+            one.save(file, "PNG", icc_profile=profile)
+        write_matroska(tmp_path / name, [file.getvalue() for file in files], b"MPNG")
+    process = start(READ, tmp_path / name)
     assert process.communicate(timeout=60)[0].split() == ["64"] * 3
     assert process.returncode == 0
 
@@ -173,6 +201,30 @@ def test_a_video_beyond_the_limit_is_refused(tmp_path):
     assert probe_video(path, 128 * 96).width == 128
 
 
+def animation(path: Path, size=(64, 48)) -> Path:
+    picture(RED, size).save(path, save_all=True, append_images=[picture(BLUE, size)])
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png"])
+def test_an_animation_beyond_what_is_ever_decoded_is_refused_by_its_header(tmp_path, name):
+    content = bytearray(animation(tmp_path / name).read_bytes())
+    content[6:10] = struct.pack("<HH", 9000, 9000)
+    if name == "a.png":
+        content = png_header(9000, 9000) + animation(tmp_path / name).read_bytes()[33:]
+    (tmp_path / name).write_bytes(content)
+    assert "has frames of 9000 x 9000 pixels" in refusal(tmp_path / name)
+
+
+def test_a_second_look_for_the_last_frames_has_the_same_limit(tmp_path):
+    """After a threaded decoder lost frames, one thread decodes them again."""
+    path = animation(tmp_path / "a.png")
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.options, stream.thread_type = {"max_pixels": "3000"}, "AUTO"
+        assert list(decode_frames(container, stream, path, 3000)) == []
+
+
 def test_a_header_that_asks_for_millions_of_frames(tmp_path):
     with av.open(str(tmp_path / "a.mp4"), "w", options={"use_editlist": "0"}) as out:
         stream = out.add_stream("mpeg4", rate=300, width=64, height=48)
@@ -203,6 +255,26 @@ def test_a_sample_that_is_not_finite_is_named_with_its_time(tmp_path, value):
         read_audio(path)
 
 
+@pytest.mark.parametrize("seed", [61, 159])
+def test_damaged_audio_in_flv_that_is_far_too_loud_is_named_with_its_time(tmp_path, seed):
+    """Its decoder gives samples of millions for some packets."""
+    rng, junk = np.random.default_rng(seed), b""
+    with av.open(str(tmp_path / "a.flv"), "w") as out:
+        stream = out.add_stream("nellymoser", rate=22050, layout="mono")
+        for number in range(30):
+            frame = av.AudioFrame.from_ndarray(np.full((1, 256), 0.1, np.float32), "flt", "mono")
+            frame.sample_rate, frame.pts = 22050, number * 256
+            for packet in stream.encode(frame):
+                if number == 20:
+                    junk = rng.integers(0, 256, packet.size).astype(np.uint8).tobytes()
+                    packet = like(packet, junk, stream)
+                out.mux(packet)
+        out.mux(stream.encode(None))
+    assert junk
+    with pytest.raises(MediaError, match=r"a sample of \S+ at 0\.2\d\d s"):
+        read_audio(tmp_path / "a.flv")
+
+
 def test_a_sampling_rate_that_cannot_be(tmp_path):
     path = float_wav(tmp_path / "a.wav", np.sin(np.arange(16000) / 20), 192_000_000)
     with pytest.raises(MediaError, match="192000000 Hz"):
@@ -223,6 +295,36 @@ def test_a_long_tail_of_zeros_behind_mp3_is_not_searched(tmp_path):
     os.truncate(tmp_path / "a.mp3", size + ((MOST_JUNK_BLOCKS + 2) << 20))
     with pytest.raises(MediaError, match="MiB that are no video or audio"):
         read_audio(tmp_path / "a.mp3")
+
+
+@pytest.mark.parametrize("stated", [0xFFFFFFFF, (2 << 30) - 100])
+def test_a_long_tail_of_zeros_in_wav_is_bounded(tmp_path, stated):
+    """Its header states two GiB, of which all but half a second are zeros: audio of 18 hours."""
+    path = write_speech(tmp_path / "a.wav", 0.5)
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = struct.pack("<I", stated)
+    path.write_bytes(content)
+    os.truncate(path, 2 << 30)
+    tracemalloc.start()
+    with pytest.raises(MediaError, match="its audio is longer than the limit of 3 s"):
+        read_speech(path, Diff2LipFeatureExtractor(), 3)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("riff", [b"RIFF", b"RIFX", b"RF64"])
+def test_a_long_tail_of_zeros_behind_wav_is_not_searched(tmp_path, riff):
+    """FFmpeg takes them for chunks of eight bytes and looks at each: two GiB take it minutes."""
+    path = write_speech(tmp_path / "a.wav", 0.5)
+    os.truncate(path, path.stat().st_size + MOST_CHUNKS * 4)
+    if riff == b"RIFF":
+        assert read_speech(path, Diff2LipFeatureExtractor()).duration_s == Fraction(1, 2)
+    order = "big" if riff == b"RIFX" else "little"
+    path.write_bytes(riff + bytes(4) + b"WAVE" + b"JUNK" + (100).to_bytes(4, order) + bytes(100))
+    os.truncate(path, 2 << 30)
+    with pytest.raises(MediaError, match="has more than 100000 parts"):
+        read_audio(path)
 
 
 @pytest.mark.parametrize(("late_s", "silence_s"), [(2, 2), (3000, 0)])
@@ -274,7 +376,12 @@ def test_packets_without_a_time_stay_so(tmp_path):
 def damaged(packet: av.Packet, stream: av.AudioStream, rng: np.random.Generator) -> av.Packet:
     data = np.frombuffer(bytes(packet), np.uint8).copy()
     data[rng.integers(0, len(data), 60)] ^= 1 << rng.integers(0, 8, 60, dtype=np.uint8)
-    copy = av.Packet(data.tobytes())
+    return like(packet, data.tobytes(), stream)
+
+
+def like(packet: av.Packet, content: bytes, stream: av.AudioStream) -> av.Packet:
+    """A packet with other content."""
+    copy = av.Packet(content)
     copy.pts, copy.dts, copy.duration, copy.time_base = packet.pts, packet.dts, packet.duration, packet.time_base
     copy.stream = stream
     return copy

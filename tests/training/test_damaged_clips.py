@@ -1,6 +1,7 @@
 """A damaged clip of a training set: named and skipped; if there are too many, training stops with a checkpoint."""
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from diff2lip_diffusers.training.checkpoints import list_checkpoints
 from diff2lip_diffusers.training.config import TrainConfig
 from diff2lip_diffusers.training.config_file import config_of
 from diff2lip_diffusers.training.trainer import train
+from diff2lip_diffusers.training.training_clips import find_clips
 from diff2lip_diffusers.training.training_set import TrainingSet
 
 
@@ -48,7 +50,28 @@ def flip_bits(folder: Path, number: int):
     path.write_bytes(content)
 
 
-DAMAGES = [cut_video, cut_speech, remove_video, flip_bits]
+def pipe_for_video(folder: Path, number: int):
+    remove_video(folder, number)
+    os.mkfifo(folder / "clips" / f"clip_{number:05d}.mp4")
+
+
+def pipe_for_speech(folder: Path, number: int):
+    path = folder / "clips" / f"clip_{number:05d}.wav"
+    path.unlink()
+    os.mkfifo(path)
+
+
+def hours_of_zeros(folder: Path, number: int):
+    """Two GiB, as the header says; they take no room on the disk."""
+    path = folder / "clips" / f"clip_{number:05d}.wav"
+    content = bytearray(path.read_bytes())
+    at = content.index(b"data") + 4
+    content[at : at + 4] = ((2 << 30) - 100).to_bytes(4, "little")
+    path.write_bytes(content)
+    os.truncate(path, 2 << 30)
+
+
+DAMAGES = [cut_video, cut_speech, remove_video, flip_bits, pipe_for_video, pipe_for_speech, hours_of_zeros]
 
 
 @pytest.mark.parametrize("cache", ["none", "memory"])
@@ -94,3 +117,11 @@ def test_training_stops_with_a_checkpoint_if_too_many_are_damaged(folder, tmp_pa
     assert "clip_0000" in str(caught.value) and "\n" not in str(caught.value)
     saved = [int(path.stem.removeprefix("step-")) for path in list_checkpoints(config.output)]
     assert saved[-1] == max(steps, default=2) + (count == 2)
+
+
+@pytest.mark.parametrize("name", ["index.jsonl", "settings.json"])
+def test_a_set_with_pipes_is_refused_at_once(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    with pytest.raises(MediaError, match=f"{name}: is a pipe or a device"):
+        find_clips(folder)

@@ -58,19 +58,25 @@ def test_a_huge_learning_rate_ends_in_one_line_and_keeps_good_weights(config, tm
         json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
-def test_steps_that_are_not_finite_are_skipped_and_training_goes_on(config, monkeypatch):
+@pytest.mark.parametrize("spoiled", ["losses", "gradients"])
+def test_steps_that_are_not_finite_are_skipped_and_training_goes_on(config, monkeypatch, spoiled):
     trainer = Trainer(replace(config, max_train_steps=6, checkpointing_steps=1, checkpoints_total_limit=9))
     accumulate = trainer._accumulate
 
-    def spoiled(samples, is_last):
-        if trainer.step in (2, 3):
+    def spoil(samples, is_last):
+        is_spoiled = trainer.step in (2, 3)
+        if is_spoiled and spoiled == "losses":
             samples["frames"] = torch.full_like(samples["frames"], math.nan)
-        return accumulate(samples, is_last)
+        losses = accumulate(samples, is_last)
+        if is_spoiled:
+            next(weight.grad for weight in trainer._trained if weight.grad is not None).fill_(math.inf)
+        return losses
 
-    monkeypatch.setattr(trainer, "_accumulate", spoiled)
+    monkeypatch.setattr(trainer, "_accumulate", spoil)
     records = list(trainer.run())
     trainer.close()
-    assert [math.isfinite(record.losses["total"]) for record in records] == [True, False, False, True, True, True]
+    finite = [True, spoiled == "gradients", spoiled == "gradients", True, True, True]
+    assert [math.isfinite(record.losses["total"]) for record in records] == finite
     assert steps_of(config) == [1, 4, 5, 6]
     assert all(all_finite(load_checkpoint(path)) for path in list_checkpoints(config.output))
 

@@ -52,7 +52,7 @@ class DistillObjective:
             sequences = painted.unflatten(0, (len(sync_mel), -1))
             losses["syncnet"] = syncnet_loss(self.experts.similarity(sequences, sync_mel))
         if discriminator is not None:
-            losses["adversarial"] = generator_adversarial_loss(discriminator(painted, batch.mask))
+            losses["adversarial"] = generator_adversarial_loss(discriminator(painted, batch.references, batch.mask))
         means = {name: values.mean() for name, values in losses.items()}
         weighted = [self.config.losses.of(name) * value for name, value in means.items()]
         means["total"] = sum(weighted[1:], weighted[0])
@@ -72,7 +72,8 @@ class DistillObjective:
     def of_discriminator(self, discriminator: nn.Module, batch: StudentBatch, painted: torch.Tensor) -> torch.Tensor:
         """Returns the discriminator's loss."""
         # One pass for both, as processes average their gradients once per pass.
-        scores = discriminator(torch.cat([batch.frames, painted.detach()]), batch.mask)
+        frames, references = torch.cat([batch.frames, painted.detach()]), batch.references.repeat(2, 1, 1, 1)
+        scores = discriminator(frames, references, batch.mask)
         return discriminator_loss(*scores.chunk(2)).mean()
 
 
