@@ -16,7 +16,7 @@ import json
 import random
 import threading
 import time as real_time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,21 +129,25 @@ class FakeStore:
     def __init__(self, clock: Clock, request_s: float):
         self.base, self.requests = Url("s3://bucket/out/.diff2lip"), Counter[str]()
         self._clock, self._request_s, self._versions = clock, request_s, itertools.count()
-        self._folders: dict[str, dict[str, tuple[bytes, ObjectInfo]]] = {}
+        # By the first part of a name, then by folder, then by the last part.
+        self._folders: dict[str, dict[str, dict[str, tuple[bytes, ObjectInfo]]]] = defaultdict(dict)
 
     def ask(self, method: str, name: str) -> None:
         """Counts a request, and takes its time."""
         self.requests[f"{method} {name.partition('/')[0]}"] += 1
         self._clock.sleep(self._request_s)
 
+    def _folder(self, folder: str) -> dict[str, tuple[bytes, ObjectInfo]]:
+        return self._folders[folder.partition("/")[0]].get(folder, {})
+
     def _put(self, name: str, content: bytes) -> None:
         folder, _, last = name.rpartition("/")
         info = ObjectInfo(len(content), self._clock.time(), str(next(self._versions)))
-        self._folders.setdefault(folder, {})[last] = content, info
+        self._folders[folder.partition("/")[0]].setdefault(folder, {})[last] = content, info
 
     def _get(self, name: str) -> tuple[bytes, ObjectInfo] | None:
         folder, _, last = name.rpartition("/")
-        return self._folders.get(folder, {}).get(last)
+        return self._folder(folder).get(last)
 
     def read(self, name: str) -> bytes | None:
         """The content of an object."""
@@ -168,7 +172,7 @@ class FakeStore:
         """Removes an object."""
         self.ask("remove", name)
         folder, _, last = name.rpartition("/")
-        self._folders.get(folder, {}).pop(last, None)
+        self._folder(folder).pop(last, None)
 
     def info(self, name: str = "") -> ObjectInfo | None:
         """What is known of an object."""
@@ -180,12 +184,12 @@ class FakeStore:
         """The objects in a folder; a page has a thousand."""
         if not deep:
             self.ask("list", folder)
-            return {name: info for name, (_, info) in self._folders.get(folder, {}).items()}
+            return {name: info for name, (_, info) in self._folder(folder).items()}
         start = f"{folder}/"
         found = {
             f"{one[len(start) :]}/{name}": info
-            for one, objects in list(self._folders.items())
-            if one.startswith(start)
+            for one, objects in list(self._folders[folder].items())
+            if objects and one.startswith(start)
             for name, (_, info) in objects.items()
         }
         for _ in range(1 + len(found) // 1000):
@@ -199,9 +203,16 @@ class SimulatedHeartbeat(StoredHeartbeat):
     def __init__(self, store: FakeStore, name: str):
         super().__init__(store)  # pyright: ignore[reportArgumentType]  # it has the same methods
         self.id = f"{name}-0-0"
+        self.beaten_s = float("-inf")
 
     def _content(self) -> str:
         return "{}"
+
+    def beat(self, now_s: float) -> None:
+        """Renews it if it is time, as the thread of a real one does."""
+        if now_s - self.beaten_s >= BEAT_S:
+            self._touch()
+            self.beaten_s = now_s
 
 
 @dataclass
@@ -279,7 +290,7 @@ class Simulation:
     def _work(self, worker: Worker) -> bool:
         """Works as a process of a batch does; returns False if the worker dies."""
         heartbeat = SimulatedHeartbeat(self._store, worker.name)
-        heartbeat._touch()
+        heartbeat.beat(self._clock.now_s)
         leases = StoredLeases(self._store, heartbeat)  # pyright: ignore[reportArgumentType]
         by_output = self._sizes
         journal = StoredJournal(self._store, heartbeat.id, by_output, self._store)  # pyright: ignore[reportArgumentType]
@@ -287,7 +298,7 @@ class Simulation:
         while True:
             pair = queue.take() or queue.take(suspect=True)
             if pair is None:
-                heartbeat._touch()
+                heartbeat.beat(self._clock.now_s)
                 if self._clock.now_s >= worker.dies_s:
                     return False
                 if not queue.wait_for_more():
@@ -309,7 +320,7 @@ class Simulation:
                 return False
             self._clock.sleep(step_s)
             left_s -= step_s
-            heartbeat._touch()
+            heartbeat.beat(self._clock.now_s)
         self._busy_s += self._seconds[pair.output]
         self._store.ask("write", "outputs")
         self._made.append((self._clock.now_s, pair.output))

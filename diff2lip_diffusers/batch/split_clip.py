@@ -100,7 +100,7 @@ class SplitClip:
         name = hashlib.sha256(json.dumps([output, settings], sort_keys=True).encode()).hexdigest()[:32]
         self.steps = ClipSteps(state / "split" / name)
         # For the thread that decodes parts; the thread that tracks the face opens its own.
-        self.source = SourceVideo(video, max_pixels=options.max_pixels)
+        self.source = SourceVideo(video, max_pixels=options.max_pixels, hwaccel=options.hwaccel)
 
     @cached_property
     def plan(self) -> JobPlan:
@@ -149,7 +149,7 @@ class SplitClip:
         timer = StageTimer()
         with timer.stage("speech"):
             plan = self.plan
-        source = SourceVideo(self.video, max_pixels=self.options.max_pixels)
+        source = SourceVideo(self.video, 0, self.options.max_pixels, self.options.hwaccel)
         boxed = boxed_frames(self.pipe, source, plan, self.options, timer, stopped.is_set)
         references = reference_faces(self.pipe, boxed, self.options)
         if references is not None:

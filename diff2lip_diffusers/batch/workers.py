@@ -209,6 +209,6 @@ class PairWorker(Worker):
     def _source_video(self, pair: Pair, video: Path) -> SourceVideo:
         if self._source is None or self._source.path != video:
             cache_bytes = KEEP_BYTES if self.queue.has_twin(pair) else 0
-            # The limit is the same for all pairs.
-            self._source = SourceVideo(video, cache_bytes, self.options[pair.output].max_pixels)
+            options = self.options[pair.output]  # these are the same for all pairs
+            self._source = SourceVideo(video, cache_bytes, options.max_pixels, options.hwaccel)
         return self._source

@@ -61,4 +61,4 @@ def cluster_of(args: argparse.Namespace) -> Iterator[RayCluster | None]:
 def driver_args(args: argparse.Namespace, cluster: RayCluster) -> argparse.Namespace:
     """The arguments for the process that starts the run: it loads the model on the CPU, in the workers' precision."""
     dtype = args.dtype or default_dtype(cluster.device or "cpu")
-    return argparse.Namespace(**{**vars(args), "device": "cpu", "dtype": dtype, "compile": False})
+    return argparse.Namespace(**{**vars(args), "device": "cpu", "dtype": dtype, "compile": None})

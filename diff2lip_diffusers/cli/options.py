@@ -11,7 +11,7 @@ import torch
 from diffusers.utils.logging import disable_progress_bar, set_verbosity
 from huggingface_hub.utils import disable_progress_bars
 
-from ..hub import DTYPES, compile_pipeline, default_device, load_pipeline, warm_up
+from ..hub import COMPILE_MODES, DTYPES, compile_pipeline, default_device, load_pipeline, warm_up
 from ..lipsync.options import OLD_NAMES, OPTIONS, SyncOptions
 from ..lipsync.sampling import default_batch_size
 from ..lipsync.task_restoration import restorer_of
@@ -46,8 +46,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--compile",
-        action="store_true",
-        help="compile the model first: minutes once, then each frame is faster; rounds differently",
+        nargs="?",
+        const=COMPILE_MODES[0],
+        choices=COMPILE_MODES,
+        metavar="MODE",
+        help="compile the model first: minutes once, then each frame is faster; rounds differently. max-autotune and"
+        " reduce-overhead use CUDA graphs on a GPU",
     )
     add_hub_place(parser)
 
@@ -91,7 +95,7 @@ def hush_libraries() -> None:
 
 
 def _compile(pipe: Diff2LipPipeline, args: argparse.Namespace) -> None:
-    compile_pipeline(pipe)
+    compile_pipeline(pipe, args.compile)
     print("compiling the model; the first time this takes minutes", file=sys.stderr)
     given = options_of(args)
     took_s = warm_up(pipe, given.get("batch_size") or default_batch_size(pipe), given.get("guidance_scale"))

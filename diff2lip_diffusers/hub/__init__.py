@@ -1,6 +1,6 @@
 """Model folders and Hub repositories: converts a checkpoint, loads a pipeline, uploads and exports a folder."""
 
-from .compilation import compile_pipeline, warm_up
+from .compilation import COMPILE_MODES, compile_pipeline, warm_up
 from .conversion import convert_checkpoint, pipeline_from_single_file, save_with_card
 from .loading import ADAPTER_NAME, default_device, default_dtype, load_pipeline
 from .precisions import DTYPES
@@ -8,6 +8,7 @@ from .remote_code import export_with_code
 from .upload import push_folder
 
 __all__ = [
+    "COMPILE_MODES",
     "ADAPTER_NAME",
     "DTYPES",
     "compile_pipeline",

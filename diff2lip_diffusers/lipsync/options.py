@@ -77,6 +77,8 @@ class SyncOptions(OutputOptions):
         crf: quality of the video, 0 to 51 (CRF), lower is better; by default the eye cannot tell the frames from the
             source.
         lossless: keep every pixel that is not painted to the bit.
+        hwaccel: decode the face video on another chip: a name of FFmpeg's such as `"cuda"`, one of
+            `media.containers.HARDWARE_DECODERS`. A codec that the chip does not know is decoded on the CPU.
         mark: say in the file's metadata that the speech is synthesized, and by which program.
         cache_dir: folder on a local disk for copies of inputs that have URLs, and for outputs until they are
             uploaded; `~/.cache/diff2lip` by default. The processes of a machine share it.

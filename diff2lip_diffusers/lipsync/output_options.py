@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..media.containers import HARDWARE_DECODERS
 from ..media.encoders import CODECS
 from ..stores.remote_files import DEFAULT_CACHE_GB
 from .face_options import FaceOptions
@@ -79,6 +80,13 @@ class OutputOptions(PictureOptions):
     )
     mark: bool = option(
         True, Flag(), "do not say in the metadata that the speech is synthesized", "output", flag="--no-mark"
+    )
+    hwaccel: str | None = option(
+        None,
+        Choice(HARDWARE_DECODERS),
+        "decode the face video on another chip, if FFmpeg and the machine have it (default: on the CPU)",
+        "output",
+        scope="batch",
     )
     cache_dir: str | Path | None = option(
         None,

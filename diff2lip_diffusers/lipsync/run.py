@@ -105,7 +105,8 @@ def _sync_local(
 ) -> SyncResult:
     """Does the work of `sync_video` with files of this machine."""
     restorer_of(options, pipe._execution_device)  # loaded now, so that a file that cannot be used fails at once
-    job = SyncJob(pipe, SourceVideo(video, max_pixels=options.max_pixels), audio, output, options)
+    source = SourceVideo(video, max_pixels=options.max_pixels, hwaccel=options.hwaccel)
+    job = SyncJob(pipe, source, audio, output, options)
     outcomes: list[SyncResult | Exception] = []
 
     def report(task: FrameTask) -> None:

@@ -32,10 +32,13 @@ class SourceVideo:
         path: a video file, an image file, or a folder of numbered image files.
         cache_bytes: how much memory decoded frames may take for the next job; a larger video is decoded again.
         max_pixels: most pixels of a frame, as `probe_video` takes it.
+        hwaccel: hardware decoder, as `read_frames` takes it.
     """
 
-    def __init__(self, path: str | Path, cache_bytes: int = 0, max_pixels: int | None = None):
-        self.path, self.cache_bytes, self.max_pixels = path, cache_bytes, max_pixels
+    def __init__(
+        self, path: str | Path, cache_bytes: int = 0, max_pixels: int | None = None, hwaccel: str | None = None
+    ):
+        self.path, self.cache_bytes, self.max_pixels, self.hwaccel = path, cache_bytes, max_pixels, hwaccel
         self._caches: dict[Fraction, _FrameCache] = {}
         self._faces: dict[Hashable, KnownFaces] = {}
 
@@ -52,7 +55,7 @@ class SourceVideo:
         return cache.read(start)
 
     def _decoded(self, fps: Fraction, start: int) -> Iterator[Frame]:
-        return read_frames(self.path, fps, start, self.max_pixels)
+        return read_frames(self.path, fps, start, self.max_pixels, self.hwaccel)
 
     def known_faces(self, search: Hashable) -> "KnownFaces":
         """The faces found so far by a search with certain settings."""

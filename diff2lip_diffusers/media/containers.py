@@ -1,10 +1,11 @@
 """Opens media files: only containers that are named here, and never another file that one of them names."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError
 
@@ -35,29 +36,47 @@ MAX_STILL_PIXELS = 2560 * 1920
 # Whatever the limit, no frame with more pixels is decoded: 8K has half as many.
 LARGEST_PIXELS = 2**26
 UNKNOWN = "is not a video or audio file"
+# Decoders of this FFmpeg on other chips; whether the machine has such a chip shows when a file is opened.
+HARDWARE_DECODERS = tuple(hwdevices_available())
 
 
 @contextmanager
-def open_input(path: str | Path) -> Iterator[InputContainer]:
+def open_input(path: str | Path, hwaccel: str | None = None) -> Iterator[InputContainer]:
     """Opens a file and closes it when the block ends.
 
+    Args:
+        path: the file.
+        hwaccel: one of `HARDWARE_DECODERS`, which decodes the video if it knows its codec.
+
     Raises:
-        MediaError: the file is missing, a folder, empty, not readable or not a media file of a known kind.
+        MediaError: the file is missing, a folder, empty, not readable or not a media file of a known kind, or the
+            hardware decoder does not work.
     """
     check_regular(path)
+    try:
+        check_raw_stream(path)
+        container = _opened(path) if hwaccel is None else _opened_for(hwaccel, path)
+    except (FFmpegError, OSError) as error:
+        raise MediaError(path, _why_unreadable(error)) from error
+    with container:
+        yield container
+
+
+def _opened(path: str | Path, hwaccel: HWAccel | None = None) -> InputContainer:
     options = {
         "format_whitelist": ",".join((*VIDEO_FORMATS, *AUDIO_FORMATS)),
         "protocol_whitelist": "file",
         "max_pixels": str(LARGEST_PIXELS),  # also where FFmpeg decodes frames to find the streams
     }
-    try:
-        check_raw_stream(path)
-        # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
-        container = av.open(f"file:{path}", metadata_errors="replace", options=options)
-    except (FFmpegError, OSError) as error:
-        raise MediaError(path, _why_unreadable(error)) from error
-    with container:
-        yield container
+    # "file:" keeps FFmpeg from taking a colon in the name for a protocol.
+    return av.open(f"file:{path}", metadata_errors="replace", options=options, hwaccel=hwaccel)
+
+
+def _opened_for(hwaccel: str, path: str | Path) -> InputContainer:
+    with suppress(FFmpegError, OSError):
+        return _opened(path, HWAccel(hwaccel))
+    _opened(path).close()  # raises what is wrong with the file
+    raise MediaError(path, f"the hardware decoder {hwaccel} does not work on this machine; leave out --hwaccel")
 
 
 def check_regular(path: str | Path) -> None:

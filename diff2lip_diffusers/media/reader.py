@@ -135,7 +135,11 @@ def _first_frame(
 
 
 def read_frames(
-    path: str | Path, fps: Fraction | float | None = None, start: int = 0, max_pixels: int | None = None
+    path: str | Path,
+    fps: Fraction | float | None = None,
+    start: int = 0,
+    max_pixels: int | None = None,
+    hwaccel: str | None = None,
 ) -> Iterator[Frame]:
     """Yields the frames of a video at a constant rate, upright.
 
@@ -148,6 +152,7 @@ def read_frames(
         fps: frames per second of the result; the file's own by default.
         start: how many frames to skip; this is fast in mp4, mov and mkv.
         max_pixels: as for `probe_video`.
+        hwaccel: hardware decoder, one of `HARDWARE_DECODERS`; a codec that it does not know is decoded as ever.
 
     Raises:
         ValueError: `fps` is not positive.
@@ -155,7 +160,8 @@ def read_frames(
     """
     if fps is not None and not fps > 0:
         raise ValueError(f"fps must be positive, got {fps}")
-    return _read_frames(path, None if fps is None else Fraction(fps).limit_denominator(100_000), start, max_pixels)
+    rate = None if fps is None else Fraction(fps).limit_denominator(100_000)
+    return _read_frames(path, rate, start, max_pixels, hwaccel)
 
 
 def read_rgb(path: str | Path, fps: Fraction | float | None = None) -> Iterator[np.ndarray]:
@@ -163,13 +169,15 @@ def read_rgb(path: str | Path, fps: Fraction | float | None = None) -> Iterator[
     return (frame.rgb() for frame in read_frames(path, fps))
 
 
-def _read_frames(path: str | Path, fps: Fraction | None, start: int, max_pixels: int | None) -> Iterator[Frame]:
+def _read_frames(
+    path: str | Path, fps: Fraction | None, start: int, max_pixels: int | None, hwaccel: str | None
+) -> Iterator[Frame]:
     files = image_files(path)
     if files:
         yield from read_images(files, start, max_pixels or MAX_STILL_PIXELS)
         return
     first = matrix = None
-    for av_frame, slot, count in _shown(path, fps, start, max_pixels):
+    for av_frame, slot, count in _shown(path, fps, start, max_pixels, hwaccel):
         matrix = matrix or display_matrix(av_frame)
         frame = upright_frame(av_frame, matrix, first)
         first = first or frame.outline()
@@ -177,7 +185,7 @@ def _read_frames(path: str | Path, fps: Fraction | None, start: int, max_pixels:
 
 
 def _shown(
-    path: str | Path, fps: Fraction | None, start: int, max_pixels: int | None
+    path: str | Path, fps: Fraction | None, start: int, max_pixels: int | None, hwaccel: str | None
 ) -> Iterator[tuple[av.VideoFrame, int, int]]:
     """Yields each frame, its first slot of 1/fps and the number of slots that show it, from slot `start` on.
 
@@ -185,7 +193,7 @@ def _shown(
     """
     limit = max_pixels or MAX_PIXELS
     for may_seek in (start > 0, False):
-        with open_input(path) as container:
+        with open_input(path, hwaccel) as container:
             stream = video_stream(container, path, limit)
             shown = _slots_of(container, stream, path, fps, start if may_seek else 0, limit)
             first = next(shown, None)

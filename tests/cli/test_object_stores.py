@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 from helpers.batch_pairs import output_names, write_pairs
 from helpers.commands import run_command
-from helpers.object_server import BUCKET, KEY, SECRET, client_of, environment_for, objects_in, running_server
+from helpers.object_server import (
+    BUCKET,
+    FORBIDDEN,
+    KEY,
+    SECRET,
+    client_of,
+    environment_for,
+    objects_in,
+    running_server,
+)
 from helpers.untrained import untrained_pipeline
 
 pytestmark = pytest.mark.slow
@@ -91,6 +100,27 @@ def test_what_cannot_be_done_is_one_line(server, options, capfd, video, output, 
     assert (code, out, len(err)) == (1, [], 1)
     assert err[0].startswith(f"diff2lip sync: {expected}")
     assert f"{output}" == video or output not in objects_in(server, "one/")
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "expected"),
+    [
+        ("s3://nobody/pairs.txt", f"s3://{BUCKET}/none", "s3://nobody/pairs.txt: its bucket does not exist"),
+        (f"s3://{BUCKET}/data/pairs.txt", "s3://nobody/none", "s3://nobody/none"),
+        (
+            f"s3://{BUCKET}/{FORBIDDEN}/pairs.csv",
+            f"s3://{BUCKET}/none",
+            f"s3://{BUCKET}/{FORBIDDEN}/pairs.csv: access",
+        ),
+        (f"s3://{BUCKET}/data/cut.parquet", f"s3://{BUCKET}/none", f"s3://{BUCKET}/data/cut.parquet: is not a whole"),
+    ],
+)
+def test_a_batch_that_cannot_be_done_is_one_line(server, options, capfd, source, target, expected):
+    client_of(server).put_object(Bucket=BUCKET, Key="data/cut.parquet", Body=b"PAR1")
+    code, out, err = run_command(capfd, "batch", source, "--output-dir", target, *options)
+    assert (code, out, len(err)) == (1, [], 1)
+    assert err[0].startswith(f"diff2lip batch: {expected}")
+    assert not objects_in(server, "none/")
 
 
 def test_credentials_are_in_no_log_and_no_result(server, options, capfd, caplog, monkeypatch):

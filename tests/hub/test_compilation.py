@@ -49,6 +49,28 @@ def test_a_failing_compiler_is_one_line():
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("mode", ["reduce-overhead", "max-autotune"])
+def test_a_mode_compiles_the_whole_network(monkeypatch, tmp_path, mode):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    pipe = untrained_pipeline(sample_size=16)
+    expected, asked = sample(pipe), []
+    compile = torch.compile
+
+    def eagerly(function, **options):
+        asked.append(options)
+        return compile(function, backend="eager", fullgraph=True)
+
+    monkeypatch.setattr(torch, "compile", eagerly)
+    compile_pipeline(pipe, mode)
+    torch.testing.assert_close(sample(pipe), expected, rtol=0, atol=1e-5)
+    assert asked == [{"mode": mode}]
+
+
+def test_a_mode_that_is_none():
+    with pytest.raises(ValueError, match="`mode` is 'fast', known are default, reduce-overhead, max-autotune"):
+        compile_pipeline(untrained_pipeline(sample_size=16), "fast")
+
+
 @pytest.mark.slow
 def test_the_compiler_of_torch_computes_the_same(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))

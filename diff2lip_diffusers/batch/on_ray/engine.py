@@ -45,10 +45,10 @@ class RayEngine:
     Args:
         ray: connected to the cluster.
         room: of each worker.
-        compile: whether each worker compiles the model.
+        compile: how each worker compiles the model; None for not at all.
     """
 
-    def __init__(self, ray: Any, room: Room, compile: bool = False):
+    def __init__(self, ray: Any, room: Room, compile: str | None = None):
         self._ray, self._room, self._compile = ray, room, compile
 
     def work(

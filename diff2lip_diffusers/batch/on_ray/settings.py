@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ...hub import COMPILE_MODES
+
 # In the place of an address: a cluster of this machine alone.
 LOCAL = "local"
 
@@ -17,17 +19,17 @@ class RayCluster:
         max_workers: workers that it has at most; by default as many as the cluster has GPUs or cores for.
         device: `"cuda"` gives each worker one GPU, `"cpu"` as many cores as PyTorch has threads in this process; by
             default as the device of the pipeline says.
-        compile: whether each worker compiles the model first.
+        compile: how each worker compiles the model first, as `--compile` says; None for not at all.
 
     Raises:
-        ValueError: if the address, a number or the device makes no sense.
+        ValueError: if the address, a number, the device or the mode makes no sense.
     """
 
     address: str | None = None
     min_workers: int = 1
     max_workers: int | None = None
     device: str | None = None
-    compile: bool = False
+    compile: str | None = None
 
     def __post_init__(self):
         if self.address is not None:
@@ -38,6 +40,8 @@ class RayCluster:
             raise ValueError(f"`max_workers` is {self.max_workers}, less than `min_workers`, {self.min_workers}")
         if self.device not in (None, "cpu", "cuda"):
             raise ValueError(f'`device` is {self.device!r}, expected "cpu" or "cuda"')
+        if self.compile not in (None, *COMPILE_MODES):
+            raise ValueError(f"`compile` is {self.compile!r}, known are {', '.join(COMPILE_MODES)}")
 
 
 def check_address(address: str) -> None:

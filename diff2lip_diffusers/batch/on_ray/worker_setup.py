@@ -32,7 +32,7 @@ class WorkerSetup:
         options: of all pairs.
         room: what each worker has.
         num_threads: of PyTorch, on a CPU; other numbers round differently.
-        compile: whether to compile the model.
+        compile: how to compile the model; None for not at all.
         run: number of the run, whose plan is in the folder.
         ledger: the [`Ledger`] of the run.
         folder: that relative names belong to: where the run was started.
@@ -43,7 +43,7 @@ class WorkerSetup:
     options: dict[str, Any]
     room: Room
     num_threads: int
-    compile: bool
+    compile: str | None
     run: int
     ledger: Any
     folder: str
@@ -58,9 +58,9 @@ class WorkerSetup:
     def load_pipe(self, ray: Any) -> Diff2LipPipeline:
         """The pipeline on the device of this worker."""
         pipe = ray.get(self.pipe).to(self.room.device)
-        if self.compile:
+        if self.compile is not None:
             chosen = checked_options(self.options, "sync_batch")
-            compile_pipeline(pipe)
+            compile_pipeline(pipe, self.compile)
             warm_up(pipe, chosen.batch_size or default_batch_size(pipe), chosen.guidance_scale)
         return pipe
 
