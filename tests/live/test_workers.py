@@ -103,7 +103,7 @@ def test_turns_are_taken_in_the_order_of_the_numbers():
 
 
 @pytest.mark.parametrize(
-    ("batch_s", "fps", "sessions"), [(0.02, 25, 2), (0.05, 25, 1), (0.065, 20, 1), (0.1, 12.5, 1), (0.17, 5, 0)]
+    ("batch_s", "fps", "sessions"), [(0.02, 25, 3), (0.05, 25, 1), (0.065, 20, 1), (0.12, 12.5, 1), (0.17, 5, 0)]
 )
 def test_two_workers_carry_what_they_have_time_for(batch_s, fps, sessions):
     found = capacity._of_workers(batch_s, 2, capacity.RATES, 16)
