@@ -53,7 +53,9 @@ def main() -> None:
             f"carries {engine.max_sessions} sessions at {float(engine.fps):g} frames/s; {engine.capacity}", flush=True
         )
     else:
-        engine = LiveLipSync(pipe, None, args.fps or 25, args.sessions, settings=settings, clock=ManualClock())
+        engine = LiveLipSync(
+            pipe, None, args.fps or 25, args.sessions, settings=settings, clock=ManualClock(), workers=1
+        )
     clip = load_demo_clip()
     engine.source = IdleClip(pipe, clip.video, engine.fps, boxes=clip.boxes if engine.fps == 25 else None)
     sessions = [engine.open_session(max_delay_s=0.6) for _ in range(args.sessions)]
