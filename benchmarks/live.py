@@ -57,7 +57,7 @@ def main() -> None:
             pipe, None, args.fps or 25, args.sessions, settings=settings, clock=ManualClock(), workers=1
         )
     clip = load_demo_clip()
-    engine.source = IdleClip(pipe, clip.video, engine.fps, boxes=clip.boxes if engine.fps == 25 else None)
+    engine.source = IdleClip(pipe, clip.video, engine.fps, boxes=clip.boxes if engine.fps <= 25 else None)
     sessions = [engine.open_session(max_delay_s=0.6) for _ in range(args.sessions)]
     if args.effect:
         engine._painter.faces = lambda crops, _windows: np.stack(crops).astype(np.float32) / 255
