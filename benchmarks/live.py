@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=demo_model_folder())
     parser.add_argument("--minutes", type=float, default=1 / 3)
-    parser.add_argument("--fps", type=Fraction, help="default: 25, in real time what the machine keeps")
+    parser.add_argument("--fps", type=Fraction, help="default: 25; in real time as measured, or this one unmeasured")
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int)
@@ -48,7 +48,7 @@ def main() -> None:
     pipe.scheduler = make_scheduler("ddim", pipe.scheduler.config)
     settings = LivePainting(num_inference_steps=args.steps, detail=args.detail)
     if args.real_time:
-        engine = LiveLipSync(pipe, fps=args.fps, settings=settings)
+        engine = LiveLipSync(pipe, None, args.fps, args.sessions if args.fps else None, settings=settings)
         print(
             f"carries {engine.max_sessions} sessions at {float(engine.fps):g} frames/s; {engine.capacity}", flush=True
         )

@@ -139,7 +139,7 @@ class LiveLipSync:
             raise ValueError("`source` is missing: pass an IdleClip or a Camera here or to LiveLipSync")
         self._check_place()
         if isinstance(source, IdleClip):
-            self._painter.rest(source)
+            self._painter.rest(source, self.workers)
         sharpener = self._painter.new_sharpener(source)
         with self.lock:
             self._check_place()
