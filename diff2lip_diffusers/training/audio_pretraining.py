@@ -18,11 +18,8 @@ from ..portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from .audio_encoder_folder import load_audio_encoder
 from .divergence import DivergedError
+from .hearing import Hearing, as_recorded
 from .mouth_lessons import AlignedMouthLesson, MouthLesson, MouthReader
-
-# A louder or softer recording changes all mel bins by the same amount; 0.4 on their scale is 5 dB.
-GAIN_SPREAD = 0.4
-SILENCE = -4.0
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,8 @@ class AudioPretrainingConfig:
         train_batch_size: Mel windows per step.
         learning_rate: Peak learning rate. It rises over the first twentieth and falls along a cosine to 0.
         frequency_warp: Largest relative change of the frequencies, in [0, 0.5): other heads have other resonances.
+        equalizer_db: Spread of a random gain over the frequencies, in dB: other microphones and rooms.
+        noise_share: Share of the windows with noise.
         held_out_fraction: Share of the clips that are only tested on: the last ones of each folder.
         seed: Decides initial weights and order.
     """
@@ -61,6 +60,8 @@ class AudioPretrainingConfig:
     train_batch_size: int = 64
     learning_rate: float = 1e-3
     frequency_warp: float = 0.0
+    equalizer_db: float = 0.0
+    noise_share: float = 0.0
     held_out_fraction: float = 0.05
     seed: int = 0
 
@@ -68,12 +69,16 @@ class AudioPretrainingConfig:
         for name in ("max_train_steps", "train_batch_size", "learning_rate", "embed_dim"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, expected a number above 0")
-        if not 0 <= self.frequency_warp < 0.5:
-            raise ValueError(f"`frequency_warp` is {self.frequency_warp}, expected a number from 0 to below 0.5")
+        _ = self.hearing
         if not self.folders:
             raise ValueError("`data` is empty, expected a folder that diff2lip make-corpus wrote")
         if not 0 < self.held_out_fraction < 1:
             raise ValueError(f"`held_out_fraction` is {self.held_out_fraction}, expected a number between 0 and 1")
+
+    @property
+    def hearing(self) -> Hearing:
+        """How the speech is recorded."""
+        return Hearing(self.frequency_warp, self.equalizer_db, self.noise_share)
 
     @property
     def folders(self) -> list[str]:
@@ -125,7 +130,7 @@ def pretrain_audio_encoder(
     generator = torch.Generator().manual_seed(config.seed)
     for step in range(1, config.max_train_steps + 1):
         chosen = torch.randint(len(windows), (config.train_batch_size,), generator=generator)
-        heard = _with_random_loudness(_warped(windows[chosen], config.frequency_warp, generator), generator)
+        heard = as_recorded(windows[chosen], config.hearing, generator)
         loss = lesson(heard, encoder(heard), mouths[chosen], step / config.max_train_steps)
         if not torch.isfinite(loss):
             cure = f"lower `learning_rate`, which is {config.learning_rate:g}"
@@ -190,26 +195,6 @@ def _load(clips: list[CorpusClip], extractor: Diff2LipFeatureExtractor) -> tuple
         windows.append(extractor.windows(mel, range(count), clip.fps))
         mouths.append(mouth[:count])
     return torch.cat(windows), torch.cat(mouths)
-
-
-def _warped(windows: torch.Tensor, largest: float, generator: torch.Generator) -> torch.Tensor:
-    """Returns mel windows (N, 80, 16), each with its bins stretched or squeezed by a random factor.
-
-    Source: Jaitly and Hinton, "Vocal tract length perturbation improves speech recognition", 2013.
-    """
-    if not largest:
-        return windows
-    bins = windows.shape[1]
-    factors = 1 + largest * (2 * torch.rand(len(windows), 1, generator=generator) - 1)
-    places = (torch.arange(bins) * factors).clamp(max=bins - 1)
-    below = places.long().clamp(max=bins - 2)
-    low, high = (windows.gather(1, index[..., None].expand_as(windows)) for index in (below, below + 1))
-    return torch.lerp(low, high, (places - below)[..., None])
-
-
-def _with_random_loudness(windows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    shift = GAIN_SPREAD * (2 * torch.rand(len(windows), 1, 1, generator=generator) - 1)
-    return (windows + shift).clamp(SILENCE, -SILENCE)
 
 
 @torch.no_grad()

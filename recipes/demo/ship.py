@@ -39,7 +39,9 @@ def parse_args() -> argparse.Namespace:
 def ship_pipeline(model: str, place: Path, guidance_scale: float) -> None:
     """Replaces the weights that the demo runs with, or their teacher."""
     pipe = load_pipeline(model, device="cpu", dtype="fp16")
-    pipe.register_to_config(default_guidance_scale=guidance_scale, _name_or_path=f"diff2lip-demo-{place.name}")
+    pipe.register_to_config(default_guidance_scale=guidance_scale)
+    for part in (pipe, pipe.unet, pipe.audio_encoder):
+        part.register_to_config(_name_or_path=f"diff2lip-demo-{place.name}")
     with filling_folder(place) as folder:
         pipe.save_pretrained(folder)
         (folder / "README.md").write_text(CARD.read_text(encoding="utf-8"), encoding="utf-8")

@@ -12,7 +12,6 @@ from diff2lip_diffusers.errors import Diff2LipError
 from diff2lip_diffusers.portable.audio_encoder_diff2lip import Diff2LipAudioEncoder
 from diff2lip_diffusers.training.audio_pretraining import (
     AudioPretrainingConfig,
-    _warped,
     pretrain_audio_encoder,
 )
 from diff2lip_diffusers.training.mouth_lessons import RIDGE, AlignedMouthLesson, MouthReader
@@ -71,16 +70,6 @@ def test_goes_on_from_an_encoder_with_its_sizes_and_hears_several_corpora(corpus
     assert len(losses[1]) == 2
     with pytest.raises(Diff2LipError, match="nowhere: has no config.json"):
         next(pretrain_audio_encoder(AudioPretrainingConfig(str(corpus), second, init_from="nowhere")))
-
-
-def test_a_warp_moves_every_frequency_by_the_same_factor():
-    ramp = torch.arange(80.0)[None, :, None].expand(50, 80, 16)
-    warped = _warped(ramp, 0.1, torch.Generator().manual_seed(0))
-    factors = warped[:, 40, 0] / 40
-    assert factors.min() < 0.92 and factors.max() > 1.08
-    expected = (torch.arange(80.0) * factors[:, None]).clamp(max=79)
-    torch.testing.assert_close(warped, expected[..., None].expand_as(warped))
-    assert torch.equal(_warped(ramp, 0.0, torch.Generator()), ramp)
 
 
 def test_is_repeatable(corpus, tmp_path):
