@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default=demo_model_folder())
     parser.add_argument("--minutes", type=float, default=1 / 3)
-    parser.add_argument("--fps", type=Fraction, help="default: 25, in real time what the machine keeps")
+    parser.add_argument("--fps", type=Fraction, help="default: 25; in real time as measured, or this one unmeasured")
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--steps", type=int)
     parser.add_argument("--threads", type=int)
@@ -48,14 +48,16 @@ def main() -> None:
     pipe.scheduler = make_scheduler("ddim", pipe.scheduler.config)
     settings = LivePainting(num_inference_steps=args.steps, detail=args.detail)
     if args.real_time:
-        engine = LiveLipSync(pipe, fps=args.fps, settings=settings)
+        engine = LiveLipSync(pipe, None, args.fps, args.sessions if args.fps else None, settings=settings)
         print(
             f"carries {engine.max_sessions} sessions at {float(engine.fps):g} frames/s; {engine.capacity}", flush=True
         )
     else:
-        engine = LiveLipSync(pipe, None, args.fps or 25, args.sessions, settings=settings, clock=ManualClock())
+        engine = LiveLipSync(
+            pipe, None, args.fps or 25, args.sessions, settings=settings, clock=ManualClock(), workers=1
+        )
     clip = load_demo_clip()
-    engine.source = IdleClip(pipe, clip.video, engine.fps, boxes=clip.boxes if engine.fps == 25 else None)
+    engine.source = IdleClip(pipe, clip.video, engine.fps, boxes=clip.boxes if engine.fps <= 25 else None)
     sessions = [engine.open_session(max_delay_s=0.6) for _ in range(args.sessions)]
     if args.effect:
         engine._painter.faces = lambda crops, _windows: np.stack(crops).astype(np.float32) / 255

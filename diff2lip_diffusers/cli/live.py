@@ -68,7 +68,7 @@ def _run(args: argparse.Namespace) -> None:
     painting = LivePainting(num_inference_steps=args.steps, detail=args.detail)
     engine = LiveLipSync(pipe, fps=fps, max_sessions=args.max_sessions, settings=painting)
     drawn = load_demo_clip()
-    boxes = drawn.boxes if args.video is None and engine.fps == 25 else None
+    boxes = drawn.boxes if args.video is None and engine.fps <= 25 else None
     engine.source = IdleClip(pipe, args.video or drawn.video, engine.fps, boxes)
     address = PageAddress(args.host, args.port, args.certificate, args.key)
     with engine, serving_live(engine, settings, address) as served:

@@ -12,8 +12,9 @@ from .painting import LivePainting, Painter
 from .workers import most_workers, start_workers
 
 RATES = (Fraction(25), Fraction(20), Fraction(15), Fraction(25, 2), Fraction(10), Fraction(5))
-# Share of the time that painting may take: the rest is for compositing, sound and other work.
-LOAD = 0.7
+# Share of the time that painting may take: the rest is for compositing, sound and other work, about 4 ms a frame, and
+# for pictures to be encoded. A single painter keeps more: it has to wait for all cores.
+LOAD, WORKERS_LOAD = 0.7, 0.8
 # A batch that takes longer would make the delay too long.
 MOST_BATCH_S = 0.16
 MAX_SESSIONS, RUNS = 16, 3
@@ -74,7 +75,7 @@ def _capacities(
 
 def _of_workers(batch_s: float, workers: int, rates: tuple[Fraction, ...], max_sessions: int) -> Capacity:
     """What threads carry that paint single faces side by side."""
-    room = LOAD * workers if batch_s <= MOST_BATCH_S else 0.0
+    room = WORKERS_LOAD * workers if batch_s <= MOST_BATCH_S else 0.0
     rate = next((rate for rate in rates if batch_s * rate <= room), rates[-1])
     sessions = next((count for count in range(max_sessions, 0, -1) if count * batch_s * rate <= room), 0)
     return Capacity(sessions, 1, rate, batch_s, workers)

@@ -16,7 +16,7 @@ from .painting import LivePainting, Painter
 from .refusals import SessionRefusedError
 from .session import LiveSession
 from .shown_frame import FrameSource
-from .workers import Turns, start_workers
+from .workers import Turns, most_workers, start_workers
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +41,12 @@ class LiveLipSync:
         source: the idle clip or camera of sessions that bring none.
         fps: frames per second; by default the highest up to 25 that the machine keeps.
         max_sessions: how many sessions may be open; by default as many as the machine carries.
-        batch_size: faces painted at a time; by default as measured, or `max_sessions`. The pictures do not depend on
-            which sessions share a batch.
+        batch_size: faces painted at a time; by default as measured, else one with several workers, and `max_sessions`
+            with one. The pictures do not depend on which sessions share a batch.
         settings: how mouths are painted.
         clock: the time; that of the machine by default.
-        workers: threads that paint, each a batch of its own; by default as measured, or one. Several compute on one
-            core each.
+        workers: threads that paint, each a batch of its own; by default as measured, else as many as torch has on a
+            processor. Several compute on one core each.
 
     Attributes:
         fps: frames per second.
@@ -77,7 +77,9 @@ class LiveLipSync:
         if fps is None or max_sessions is None:
             self.capacity = measure_capacity(pipe, settings, fps)
         else:
-            self.capacity = Capacity(max_sessions, max(1, max_sessions), Fraction(fps).limit_denominator(1001), 0.0)
+            count = workers or most_workers(pipe)
+            size, rate = (1 if count > 1 else max(1, max_sessions)), Fraction(fps).limit_denominator(1001)
+            self.capacity = Capacity(max_sessions, size, rate, 0.0, count)
         self.fps = self.capacity.fps
         self.max_sessions = self.capacity.sessions if max_sessions is None else max_sessions
         self.pipe, self.source, self.clock = pipe, source, clock or MonotonicClock()
@@ -137,7 +139,7 @@ class LiveLipSync:
             raise ValueError("`source` is missing: pass an IdleClip or a Camera here or to LiveLipSync")
         self._check_place()
         if isinstance(source, IdleClip):
-            self._painter.rest(source)
+            self._painter.rest(source, self.workers)
         sharpener = self._painter.new_sharpener(source)
         with self.lock:
             self._check_place()

@@ -1,6 +1,7 @@
 """A clip of a person who listens, shown forward and backward without end; its faces are found once."""
 
 import hashlib
+import math
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +15,8 @@ from ..lipsync.stage_timer import StageTimer
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from .shown_frame import ShownFrame
 
+# Faces are found at no lower rate: between frames that are further apart they move too far to be followed.
+LEAST_FPS = Fraction(25)
 MAX_BYTES = 1 << 30
 HASHED_BLOCK = 1 << 20
 
@@ -25,8 +28,8 @@ class IdleClip:
         pipe: the pipeline that will paint.
         path: a video file, an image file, or a folder of numbered image files.
         fps: frames per second.
-        boxes: file with the faces, written if it is missing; by default one in the user's cache, by the clip's
-            content.
+        boxes: file with the faces at this rate, or at 25 frames/s for lower ones; written if it is missing. By default
+            one in the user's cache, by the clip's content.
         face: which face, as in [`SyncOptions`].
         max_bytes: most memory that its frames may take.
 
@@ -50,14 +53,17 @@ class IdleClip:
         max_bytes: int = MAX_BYTES,
     ):
         rate = Fraction(fps).limit_denominator(1001)
-        boxes = boxes_file(path, rate) if boxes is None else boxes
+        found_rate = max(rate, LEAST_FPS)
+        boxes = boxes_file(path, found_rate) if boxes is None else boxes
         source = SourceVideo(path)
         options = SyncOptions(face=face, detections=boxes)
         device = pipe._execution_device
-        entries = BoxedFrames(source, rate, 0, None, options, device, StageTimer(), (options.face,))
+        entries = BoxedFrames(source, found_rate, 0, None, options, device, StageTimer(), (options.face,))
         self.frames: list[ShownFrame] = []
         used = 0
-        for entry in entries:
+        for number, entry in enumerate(entries):
+            if not is_shown(number, rate / found_rate):
+                continue
             shown = _shown(pipe, entry)
             self.frames.append(shown)
             used += shown.nbytes
@@ -71,6 +77,11 @@ class IdleClip:
     def at(self, tick: int) -> ShownFrame:
         """The frame to show at a number of output frames."""
         return self.frames[ping_pong(tick, len(self.frames))]
+
+
+def is_shown(number: int, share: Fraction) -> bool:
+    """Whether a frame of the clip is kept, if this share of them is, evenly."""
+    return math.floor(math.ceil(number * share) / share) == number
 
 
 def ping_pong(tick: int, count: int) -> int:

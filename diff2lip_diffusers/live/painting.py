@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from ..portable.pipeline_diff2lip import Diff2LipPipeline
 from ..schedulers import with_options
 from .idle_clip import IdleClip
 from .shown_frame import ShownFrame
+from .workers import side_by_side
 
 # More gain next to nothing.
 BANK_EXEMPLARS = 64
@@ -116,15 +118,17 @@ class Painter:
         exemplars = [make_exemplar(number, one.rgb[one.area], size, self.fraction) for number, one in chosen]
         return MouthSharpener(Bank(exemplars, first_row_of(self.fraction, size)))
 
-    def rest(self, clip: IdleClip) -> None:
-        """Paints the mouth of a whole clip at rest, once."""
+    def rest(self, clip: IdleClip, workers: int = 1) -> None:
+        """Paints the mouth of a whole clip at rest, once, in so many threads."""
         waiting = [shown for shown in clip.frames if shown.box is not None and shown.rest is None]
         sharpener = self.new_sharpener(clip) if waiting else None
-        for start in range(0, len(waiting), self.batch_size):
-            batch = waiting[start : start + self.batch_size]
-            faces = self.faces([cast(np.ndarray, shown.crop) for shown in batch], [self.silence] * len(batch))
-            for shown, face in zip(batch, faces, strict=True):
-                shown.rest = self.composited(shown, face, sharpener)[shown.area].copy()
+        batches = [waiting[start : start + self.batch_size] for start in range(0, len(waiting), self.batch_size)]
+        painted = side_by_side(self._at_rest, batches, workers)
+        for shown, face in zip(waiting, chain.from_iterable(painted), strict=True):
+            shown.rest = self.composited(shown, face, sharpener)[shown.area].copy()
+
+    def _at_rest(self, batch: Sequence[ShownFrame]) -> np.ndarray:
+        return self.faces([cast(np.ndarray, shown.crop) for shown in batch], [self.silence] * len(batch))
 
     def _generator(self) -> torch.Generator:
         return torch.Generator().manual_seed(self.settings.seed)

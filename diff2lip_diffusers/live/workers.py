@@ -1,8 +1,9 @@
 """Threads that paint side by side: on a processor, two that compute on one core each are faster than one on two."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 
@@ -39,6 +40,30 @@ def start_workers(run: Callable[[], None], count: int) -> list[threading.Thread]
     if count > 1:
         torch.set_num_threads(cores)  # threads that have no number yet take the latest one
     return threads
+
+
+def side_by_side(work: Callable[[Any], Any], jobs: Sequence[Any], count: int) -> list[Any]:
+    """What a function returns for each job; several threads do them, each on one core.
+
+    Raises:
+        Exception: that of a job, when all threads have ended.
+    """
+    if min(count, len(jobs)) < 2:
+        return [work(job) for job in jobs]
+    results, failures, numbers = [None] * len(jobs), [], iter(range(len(jobs)))
+
+    def run() -> None:
+        while not failures and (number := next(numbers, None)) is not None:
+            try:
+                results[number] = work(jobs[number])
+            except Exception as error:  # raised again below
+                failures.append(error)
+
+    for thread in start_workers(run, min(count, len(jobs))):
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results
 
 
 class Turns:

@@ -57,7 +57,7 @@ def seen_gray(frame: LiveFrame, idle: IdleClip) -> float:
 
 def manual_engine(pipe: Diff2LipPipeline, source=None, sessions: int = 1, **options) -> LiveLipSync:
     """An engine whose time is moved by hand."""
-    return LiveLipSync(pipe, source, FPS, sessions, clock=ManualClock(), **options)
+    return LiveLipSync(pipe, source, FPS, sessions, clock=ManualClock(), **{"workers": 1, **options})
 
 
 def play(

@@ -1,5 +1,7 @@
 """Live sessions on a clock moved by hand: sound and picture together, whatever comes in."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -270,6 +272,51 @@ def test_sessions_share_a_batch_and_do_not_disturb_each_other(pipe, idle):
     assert max(batches) == 3
     for one, other in zip(spoken(frames), expected, strict=True):
         np.testing.assert_array_equal(one.picture, other.picture)
+
+
+def a_bad_client(engine, session) -> None:
+    """Chunks of 1 ms and of 30 s, all rates, garbage, a pause of 10 s, and 10 s in which nobody reads: 65 s in all."""
+    quarter = iter(range(10_000))
+
+    def a_millisecond_at_a_time(_time_s):
+        number = next(quarter)
+        rate = (8000, 16000, 22050, 48000)[number // 60 % 4]
+        for sound in np.array_split(words(0.04, rate, seed=number % 7), 40):
+            session.push_audio(sound, rate)
+        with pytest.raises(ValueError, match=r"not finite|`sampling_rate` is"):
+            session.push_audio(np.full(100, np.nan), (16000, 7)[number % 2])
+
+    for _ in play(engine, session, 10, a_millisecond_at_a_time):
+        pass
+    session.push_audio(words(30.0), 16000)
+    for _ in play(engine, session, 35):  # with the end of what came before
+        pass
+    for number in range(250):
+        session.push_audio(words(0.04, seed=number % 7), 16000)
+        while engine.step():
+            pass
+        engine.clock.advance(0.04)
+    for _ in play(engine, session, 10):
+        pass
+
+
+@pytest.mark.slow
+def test_a_bad_client_makes_nothing_grow_or_drift(engine):
+    with engine.open_session() as session:
+        a_bad_client(engine, session)
+        tracemalloc.start()
+        try:
+            a_bad_client(engine, session)
+            before, num_frames = tracemalloc.get_traced_memory()[0], session.stats.num_frames
+            a_bad_client(engine, session)
+            grown = tracemalloc.get_traced_memory()[0] - before
+        finally:
+            tracemalloc.stop()
+        stats = session.stats
+        assert grown < 1e6 and stats.num_frames - num_frames > 1300
+        assert stats.queued_s == 0 and not session.is_speaking and stats.num_late == 0
+        assert abs(stats.sound_ahead_s) < 0.001 and abs(stats.clock_drift_s) < 0.041
+        assert 3 * 240 <= stats.num_skipped <= 3 * 250
 
 
 def minutes_of_speech(engine, idle, minutes: int, seconds: int = 60):

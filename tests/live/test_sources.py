@@ -1,5 +1,7 @@
 """Idle clips, cameras, and what a machine carries."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ from helpers.live_faces import demo_idle_clip, loudness_pipeline, manual_engine,
 from helpers.untrained import untrained_pipeline
 
 from diff2lip_diffusers import Detection, Diff2LipPipeline, Diff2LipPipelineOutput, FaceNotFoundError, MediaError
+from diff2lip_diffusers.demo.demo_clip import load_demo_clip
 from diff2lip_diffusers.lipsync import face_boxes
 from diff2lip_diffusers.live import Camera, IdleClip, LiveLipSync, SessionRefusedError, measure_capacity
-from diff2lip_diffusers.live.idle_clip import ping_pong
+from diff2lip_diffusers.live.idle_clip import is_shown, ping_pong
 from diff2lip_diffusers.live.painting import LivePainting
 
 
@@ -29,6 +32,24 @@ def test_a_clip_goes_forward_and_backward_without_a_jump():
     assert [ping_pong(tick, 4) for tick in range(9)] == [0, 1, 2, 3, 2, 1, 0, 1, 2]
     assert [ping_pong(tick, 2) for tick in range(5)] == [0, 1, 0, 1, 0]
     assert [ping_pong(tick, 1) for tick in range(3)] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("fps", "kept"),
+    [(25, [0, 1, 2, 3, 4, 5]), (20, [0, 1, 2, 3, 5, 6]), (12.5, [0, 2, 4, 6, 8, 10]), (10, [0, 2, 5, 7])],
+)
+def test_lower_rates_show_fewer_frames_with_the_same_faces(fps, kept):
+    assert [number for number in range(kept[-1] + 1) if is_shown(number, Fraction(fps) / 25)] == kept
+
+
+def test_a_clip_at_a_lower_rate_has_the_faces_of_25_frames_a_second(pipe):
+    drawn = load_demo_clip()
+    all_frames = IdleClip(pipe, drawn.video, 25, drawn.boxes).frames
+    fewer = IdleClip(pipe, drawn.video, 12.5, drawn.boxes).frames
+    assert len(fewer) == (len(all_frames) + 1) // 2
+    for one, other in zip(fewer, all_frames[::2], strict=True):
+        assert one.box == other.box
+        np.testing.assert_array_equal(one.rgb, other.rgb)
 
 
 def test_the_faces_of_a_clip_are_found_once(pipe, clip_file, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from helpers.live_faces import demo_idle_clip, loudness_pipeline, manual_engine,
 from diff2lip_diffusers import Diff2LipError
 from diff2lip_diffusers.live import capacity
 from diff2lip_diffusers.live.painting import LivePainting
-from diff2lip_diffusers.live.workers import Turns, start_workers
+from diff2lip_diffusers.live.workers import Turns, side_by_side, start_workers
 
 SPEECH_S, FRAMES_S = 0.6, 1.0
 
@@ -45,20 +45,21 @@ def painted_by_threads(engine):
 
 
 @pytest.mark.parametrize("detail", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_painters_side_by_side_give_the_pictures_of_one(pipe, idle, detail):
+def test_painters_side_by_side_give_the_pictures_of_one(pipe, detail):
     settings = LivePainting(detail=detail)
-    engine = manual_engine(pipe, idle, settings=settings)
+    engine = manual_engine(pipe, demo_idle_clip(pipe, 8), settings=settings)
     with engine.open_session(rests=False) as session:
         session.push_audio(words(SPEECH_S), 16000)
         session.flush()
         expected = list(play(engine, session, FRAMES_S))
-    frames = painted_by_threads(manual_engine(pipe, idle, settings=settings, workers=3))
+    frames = painted_by_threads(manual_engine(pipe, demo_idle_clip(pipe, 8), settings=settings, workers=3))
     assert sum(frame.is_speech for frame in frames) == 15
     for frame, one in zip(frames, expected, strict=True):
         np.testing.assert_array_equal(frame.picture, one.picture)
 
 
 def test_a_painter_that_fails_ends_the_engine_in_one_line(pipe, idle, monkeypatch):
+    manual_engine(pipe, idle).open_session().close()  # paints the mouth at rest
     engine = manual_engine(pipe, idle, workers=2)
     monkeypatch.setattr(engine._painter, "faces", lambda *_: 1 / 0)
     idle_session = engine.open_session()
@@ -85,6 +86,14 @@ def test_each_worker_has_one_core_and_other_threads_keep_theirs():
         torch.set_num_threads(before)
 
 
+def test_a_job_that_fails_is_raised_when_all_threads_have_ended():
+    before = threading.active_count()
+    assert side_by_side(lambda job: 10 / job, [1, 2, 5, 10], 2) == [10, 5, 2, 1]
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(lambda job: 10 / job, [1, 0, 5], 2)
+    assert threading.active_count() == before
+
+
 def test_turns_are_taken_in_the_order_of_the_numbers():
     turns, order = Turns(), []
     numbers = [turns.draw() for _ in range(6)]
@@ -103,7 +112,7 @@ def test_turns_are_taken_in_the_order_of_the_numbers():
 
 
 @pytest.mark.parametrize(
-    ("batch_s", "fps", "sessions"), [(0.02, 25, 2), (0.05, 25, 1), (0.065, 20, 1), (0.1, 12.5, 1), (0.17, 5, 0)]
+    ("batch_s", "fps", "sessions"), [(0.02, 25, 3), (0.05, 25, 1), (0.065, 20, 1), (0.12, 12.5, 1), (0.17, 5, 0)]
 )
 def test_two_workers_carry_what_they_have_time_for(batch_s, fps, sessions):
     found = capacity._of_workers(batch_s, 2, capacity.RATES, 16)

@@ -313,14 +313,39 @@ def test_a_long_tail_of_zeros_in_wav_is_bounded(tmp_path, stated):
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("riff", [b"RIFF", b"RIFX", b"RF64"])
-def test_a_long_tail_of_zeros_behind_wav_is_not_searched(tmp_path, riff):
-    """FFmpeg takes them for chunks of eight bytes and looks at each: two GiB take it minutes."""
-    path = write_speech(tmp_path / "a.wav", 0.5)
-    os.truncate(path, path.stat().st_size + MOST_CHUNKS * 4)
-    if riff == b"RIFF":
-        assert read_speech(path, Diff2LipFeatureExtractor()).duration_s == Fraction(1, 2)
-    order = "big" if riff == b"RIFX" else "little"
+@pytest.mark.parametrize("name", ["a.wav", "a.caf", "a.w64"])
+def test_a_long_tail_of_zeros_behind_chunks_is_not_searched(tmp_path, name):
+    """FFmpeg takes them for empty chunks and looks at each: two GiB take it minutes."""
+    path = tmp_path / name
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("pcm_s16le", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.ones((1, 8000), np.int16), "s16", "mono")
+        frame.sample_rate = 16000
+        out.mux(stream.encode(frame))
+    size = path.stat().st_size
+    os.truncate(path, size + MOST_CHUNKS * 4)
+    assert read_speech(path, Diff2LipFeatureExtractor()).duration_s == Fraction(1, 2)
+    os.truncate(path, 2 << 30)
+    with pytest.raises(MediaError, match="has more than 100000 parts"):
+        read_audio(path)
+
+
+def test_a_long_tail_of_empty_packets_is_not_read(tmp_path):
+    with av.open(str(tmp_path / "a.ivf"), "w") as out:
+        stream = out.add_stream("libvpx", rate=25, width=64, height=48)
+        for number in range(3):
+            frame = av.VideoFrame.from_image(picture())
+            frame.pts = number
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    os.truncate(tmp_path / "a.ivf", 2 << 30)
+    with pytest.raises(MediaError, match="has more than 100000 parts"):
+        list(read_frames(tmp_path / "a.ivf"))
+
+
+@pytest.mark.parametrize("riff", [b"RIFX", b"RF64"])
+def test_a_long_tail_of_zeros_behind_other_kinds_of_wav_is_not_searched(tmp_path, riff):
+    path, order = tmp_path / "a.wav", "big" if riff == b"RIFX" else "little"
     path.write_bytes(riff + bytes(4) + b"WAVE" + b"JUNK" + (100).to_bytes(4, order) + bytes(100))
     os.truncate(path, 2 << 30)
     with pytest.raises(MediaError, match="has more than 100000 parts"):
