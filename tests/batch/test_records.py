@@ -19,6 +19,7 @@ from diff2lip_diffusers.batch.records import BatchRecords, check_same_settings, 
 from diff2lip_diffusers.errors import Diff2LipError, FaceNotFoundError
 from diff2lip_diffusers.lipsync.job import SyncResult
 from diff2lip_diffusers.lipsync.options import SyncOptions
+from diff2lip_diffusers.media.containers import HARDWARE_DECODERS
 from diff2lip_diffusers.portable.unet_diff2lip import Diff2LipUNet2DConditionModel
 from diff2lip_diffusers.schedulers import make_scheduler, original_scheduler
 
@@ -35,6 +36,7 @@ def leave_alone(face):
 
 # Another value for each option that decides the output, and what stands for it in the settings.
 CHANGED = {
+    "hwaccel": (HARDWARE_DECODERS[0], HARDWARE_DECODERS[0]),
     "guidance_scale": (1.5, 1.5),
     "restore_strength": (0.5, 0.5),
     "detail": ("video", "video"),
