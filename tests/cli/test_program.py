@@ -173,7 +173,7 @@ FAILING_SYNC = {
     "output under a file": ({"output": "speech.wav/out.mp4"}, ["speech.wav/out.mp4", "cannot be written"]),
     "model without index": ({"model": "no_model"}, ["no_model", "model_index.json", "diff2lip convert"]),
     "missing model folder": ({"model": "./none/model/folder"}, ["none/model/folder", "no such model folder"]),
-    "broken model": ({"model": "broken_model"}, ["broken_model", "cannot be loaded"]),
+    "broken model": ({"model": "broken_model"}, ["broken_model/model_index.json", "cannot be read as settings"]),
     "checkpoint as model": ({"model": "model.pt"}, ["model.pt", "is a file", "diff2lip convert"]),
     "unknown device": ({"device": "toaster"}, ["toaster", "device"]),
     "box outside": ({"box": "100,100,200,200"}, ["box", "100", "64x64"]),
