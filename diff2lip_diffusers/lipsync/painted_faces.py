@@ -26,11 +26,11 @@ class ComingFace:
 Face = np.ndarray | ComingFace
 
 
-def downloaded(faces: torch.Tensor) -> Sequence[Face]:
-    """Faces (N, 3, S, S) of any device as N arrays (S, S, 3); from a GPU, this thread does not wait for them."""
+def downloaded(faces: np.ndarray | torch.Tensor) -> Sequence[Face]:
+    """Faces (N, S, S, 3), or (N, 3, S, S) on a GPU, one by one; this thread does not wait for those of a GPU."""
+    if isinstance(faces, np.ndarray):
+        return list(faces)
     faces = faces.permute(0, 2, 3, 1)
-    if faces.device.type != "cuda":
-        return list(faces.cpu().numpy())
     host = torch.empty(faces.shape, dtype=faces.dtype, pin_memory=True)
     host.copy_(faces.contiguous(), non_blocking=True)
     is_there = torch.cuda.Event()

@@ -124,8 +124,7 @@ def _sample(
     full = chosen + [chosen[-1]] * (batch_size - len(chosen))
     options = chosen[0][0].sampling
     resized, references = (
-        uploaded(torch.from_numpy(np.stack(crops)), device).permute(0, 3, 1, 2)
-        for crops in ([crop.resized for _, crop in full], [crop.reference for _, crop in full])
+        _stacked(crops, device) for crops in ([crop.resized for _, crop in full], [crop.reference for _, crop in full])
     )
     output = pipe(
         resized,
@@ -137,7 +136,7 @@ def _sample(
         eta=options.eta,
         guidance_scale=options.guidance_scale,
         guidance_rescale=options.guidance_rescale,
-        output_type="pt",
+        output_type="pt" if device.type == "cuda" else "np",
         callback_on_step_end=end_step,
     )
     # The pipeline is annotated to return a tuple or an output, as pipelines are.
@@ -146,3 +145,9 @@ def _sample(
     for task, _ in chosen:
         task.job.timer.add("sample", share_s)
     return painted
+
+
+def _stacked(crops: list[np.ndarray], device: torch.device) -> np.ndarray | torch.Tensor:
+    """Crops (N, S, S, 3) uint8 in one array; on a GPU, a tensor (N, 3, S, S) there."""
+    stacked = np.stack(crops)
+    return uploaded(torch.from_numpy(stacked), device).permute(0, 3, 1, 2) if device.type == "cuda" else stacked

@@ -34,6 +34,9 @@ SAMPLING_RATES = (1_000, 768_000)
 # Threads that decode large frames that are not heavy, on machines of any size.
 LARGE_THREADS = 2
 
+# Decoders pad the sides of frames to multiples of at most this.
+PADDED_TO = 64
+
 Decodable = av.VideoStream | av.AudioStream
 
 logger = logging.getLogger(__name__)
@@ -79,8 +82,15 @@ def _find_video_stream(container: InputContainer, max_pixels: int = LARGEST_PIXE
     videos = (s for s in container.streams.video if s.codec_context and not s.disposition & Disposition.attached_pic)
     stream = next(videos, None)
     if stream is not None:
-        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        _limit_frames(stream.codec_context, max_pixels)
     return stream
+
+
+def _limit_frames(context: av.VideoCodecContext, max_pixels: int) -> None:
+    """Makes a decoder refuse frames of more pixels. Those that it adds to the sides, which it counts, are free."""
+    width, height = (-(-side // PADDED_TO) * PADDED_TO for side in (context.width, context.height))
+    is_within = context.width * context.height <= max_pixels
+    context.options = {"max_pixels": str(max(max_pixels, width * height) if is_within else max_pixels)}
 
 
 def audio_stream(container: InputContainer, path: str | Path) -> av.AudioStream:
@@ -214,7 +224,7 @@ def _frames_after(pts: float, path: str | Path, index: int, max_pixels: int) -> 
     """
     with open_input(path) as container:
         stream = next(stream for stream in container.streams.video if stream.index == index)
-        stream.codec_context.options = {"max_pixels": str(max_pixels)}
+        _limit_frames(stream.codec_context, max_pixels)
         stream.codec_context.thread_count = 1
         frames = _decoded(container, stream, path, max_pixels)
         yield from (frame for frame in frames if frame.pts is None or frame.pts > pts)

@@ -627,7 +627,7 @@ def test_the_global_random_state_neither_matters_nor_changes(tmp_path, quick_pip
 def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monkeypatch, options):
     alive, most = weakref.WeakValueDictionary(), 0
 
-    def many_pictures(path, fps, start=0, max_pixels=None):
+    def many_pictures(path, fps, start=0, max_pixels=None, hwaccel=None):
         for index in range(200):
             source = Frame.from_rgb(picture(index, face=index % 20 < 12 or bool(options)))
             alive[index] = source
@@ -665,7 +665,7 @@ def test_only_a_few_frames_are_alive_at_a_time(tmp_path, quick_pipe, clip, monke
 def test_an_error_ends_decoding_soon_and_removes_the_output(tmp_path, quick_pipe, clip, monkeypatch, error):
     decoded, begun = [], []
 
-    def many_frames(path, fps, start=0, max_pixels=None):
+    def many_frames(path, fps, start=0, max_pixels=None, hwaccel=None):
         for index in range(start, 1000):
             decoded.append(index)
             yield Frame.from_rgb(picture(index))

@@ -8,8 +8,10 @@ from pathlib import Path
 import av
 import pytest
 
+from diff2lip_diffusers.errors import MediaError
 from diff2lip_diffusers.media.containers import LARGE_PIXELS, open_input
 from diff2lip_diffusers.media.encoders import choose_encoding
+from diff2lip_diffusers.media.reader import read_frames
 from diff2lip_diffusers.media.streams import LARGE_THREADS, video_stream
 
 # Encodes frames of 4K, each of which goes as soon as it is encoded; prints the most MiB that this took.
@@ -73,3 +75,18 @@ def test_large_frames_are_decoded_by_few_threads(tmp_path, width, pixel_format, 
     with open_input(tmp_path / "a.mkv") as container:
         threads = video_stream(container, tmp_path / "a.mkv").codec_context.thread_count
     assert threads == expected or (expected is None and threads not in (1, LARGE_THREADS))
+
+
+@pytest.mark.parametrize("codec", ["libx264", "ffv1", "mjpeg"])
+def test_frames_of_exactly_the_limit_are_decoded(tmp_path, codec):
+    """Decoders pad 90 x 50 pixels to 128 x 64, which FFmpeg's own limit would count."""
+    video = tmp_path / "video.mkv"
+    with av.open(str(video), "w") as out:
+        stream = out.add_stream(codec, rate=25, width=90, height=50)
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for _ in range(3):
+            out.mux(stream.encode(av.VideoFrame(90, 50, stream.pix_fmt)))
+        out.mux(stream.encode(None))
+    assert len(list(read_frames(video, max_pixels=90 * 50))) == 3
+    with pytest.raises(MediaError, match="90 x 50 pixels, more than the limit of 4499"):
+        list(read_frames(video, max_pixels=90 * 50 - 1))
