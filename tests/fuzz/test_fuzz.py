@@ -14,7 +14,7 @@ from fuzz.limited_process import Ended, LimitedProcess
 from fuzz.mutations import mutated
 
 LIMIT_S = 1.5
-# What a case may take here beyond what this process holds, as a forked process begins with all of that.
+# What a case may take here beyond what a forked process begins with: most of what this one holds.
 SPARE_BYTES = 200 << 20
 
 
@@ -52,11 +52,6 @@ def take(size: int):
     return run
 
 
-def resident_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def wait_for(process: LimitedProcess) -> Ended:
     while (ended := process.ended()) is None:
         time.sleep(0.01)
@@ -79,7 +74,9 @@ def wait_for(process: LimitedProcess) -> Ended:
     ],
 )
 def test_faults_are_seen(tmp_path, monkeypatch, run, faults):
-    monkeypatch.setattr("fuzz.__main__.MAX_BYTES", resident_bytes() + SPARE_BYTES)
+    (tmp_path / "idle").mkdir()
+    idle = wait_for(LimitedProcess(end_with(0), tmp_path / "idle", LIMIT_S))
+    monkeypatch.setattr("fuzz.__main__.MAX_BYTES", idle.peak_bytes + SPARE_BYTES)
     process = LimitedProcess(run, tmp_path, LIMIT_S)
     ended = wait_for(process)
     assert faults_of(Case("video", []), tmp_path, ended) == faults
