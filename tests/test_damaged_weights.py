@@ -18,6 +18,7 @@ from diff2lip_diffusers.errors import CheckpointError, Diff2LipError
 from diff2lip_diffusers.hub import convert_checkpoint, load_pipeline
 from diff2lip_diffusers.original_checkpoint import components_to_original, load_original_checkpoint
 from diff2lip_diffusers.restoration.restorer_file import load_restorer
+from diff2lip_diffusers.schedulers import SCHEDULERS, make_scheduler
 from diff2lip_diffusers.syncnet import SyncNet, load_syncnet
 from diff2lip_diffusers.training.audio_encoder_folder import load_audio_encoder
 
@@ -123,8 +124,23 @@ def test_libraries_say_nothing_of_edited_settings(model, recwarn):
     assert not recwarn.list
 
 
+def test_a_scheduler_that_breaks_at_a_step_is_refused(small_pipe, tmp_path):
+    small_pipe.scheduler = make_scheduler("dpmsolver++", small_pipe.scheduler.config)
+    small_pipe.save_pretrained(tmp_path)
+    set_value(tmp_path, "scheduler/scheduler_config.json", "solver_order", 0)
+    with pytest.raises(Diff2LipError, match="DPMSolverMultistepScheduler cannot make a step"):
+        load_pipeline(tmp_path, "cpu", "fp32")
+
+
 def test_a_sound_model_is_not_refused(model):
     assert load_pipeline(model, "cpu", "fp32").unet.config.sample_size == 16
+
+
+@pytest.mark.parametrize("name", sorted(SCHEDULERS))
+def test_no_known_scheduler_is_refused(small_pipe, tmp_path, name):
+    small_pipe.scheduler = make_scheduler(name, small_pipe.scheduler.config)
+    small_pipe.save_pretrained(tmp_path)
+    assert type(load_pipeline(tmp_path, "cpu", "fp32").scheduler) is type(small_pipe.scheduler)
 
 
 @pytest.mark.parametrize("value", [math.nan, -math.inf])

@@ -7,12 +7,14 @@ import math
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ..errors import CheckpointError, Diff2LipError
 from ..portable.feature_extraction_diff2lip import Diff2LipFeatureExtractor
 from ..portable.pipeline_diff2lip import Diff2LipPipeline
+from ..portable.scheduler_use_diff2lip import check_scheduler, extra_step_kwargs, learns_variance
 from .files import reason_of
 
 MAX_SAMPLE_PX, MAX_WINDOW_STEPS, MAX_SETTING, TRIAL_SAMPLES = 4096, 1000, 10**6, 16000
@@ -82,6 +84,7 @@ def check_settings(pipe: Diff2LipPipeline, model: str | Path) -> None:
             warnings.simplefilter("error", UserWarning)
             warnings.simplefilter("error", RuntimeWarning)
             _try_out(pipe)
+        _try_steps(copy.deepcopy(pipe.scheduler))
     except Exception as error:  # what a setting breaks cannot be known
         raise Diff2LipError(f"{model}: its settings cannot work: {reason_of(error)}") from error
 
@@ -102,6 +105,24 @@ def _try_out(pipe: Diff2LipPipeline) -> None:
     if torch.is_tensor(betas) and not ((betas >= 0) & (betas <= 1)).all():
         raise ValueError("the betas of its scheduler are not between 0 and 1")
     copy.deepcopy(pipe.scheduler).set_timesteps(2)
+
+
+@torch.no_grad()
+def _try_steps(scheduler: Any) -> None:
+    """Takes the steps of a schedule with a few pixels; none of a scheduler that the pipeline refuses when called."""
+    try:
+        check_scheduler(scheduler)
+    except ValueError:
+        return
+    scheduler.set_timesteps(2)
+    sample, output = torch.zeros(1, 3, 2, 2), torch.zeros(1, 6 if learns_variance(scheduler) else 3, 2, 2)
+    extra = extra_step_kwargs(scheduler, [torch.Generator().manual_seed(0)], 0.0)
+    for timestep in scheduler.timesteps:
+        sample = scheduler.scale_model_input(sample, timestep)
+        try:
+            sample = scheduler.step(output, timestep, sample, **extra).prev_sample
+        except Exception as error:  # what a setting breaks cannot be known
+            raise ValueError(f"{type(scheduler).__name__} cannot make a step: {reason_of(error)}") from error
 
 
 def _check_kinds(model: str | Path, defaults: Mapping[str, object], values: Mapping[str, object]) -> None:
